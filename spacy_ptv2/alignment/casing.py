@@ -1,0 +1,30 @@
+"""The shape of a word, for backbones whose tokenizer drops case.
+
+In: the text of a spaCy token. Out: one of `N_CASING_CLASSES` classes, cached per text.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+NONE = 0  # special pieces, padding
+LOWER, UPPER, TITLE, MIXED, INITIAL, NUMBER, ALPHANUMERIC, OTHER = range(1, 9)
+N_CASING_CLASSES = 9
+
+
+@lru_cache(maxsize=1 << 17)
+def casing_class(text: str) -> int:
+    """Return the shape class of a word: "EU" UPPER, "Peter" TITLE, "McLaren" MIXED, "J." INITIAL, "1,200" NUMBER."""
+    letters = [char for char in text if char.isalpha()]
+    has_digit = any(char.isdigit() for char in text)
+    if not letters:
+        return NUMBER if has_digit else OTHER
+    if has_digit:
+        return ALPHANUMERIC
+    if len(letters) == 1:
+        return INITIAL if letters[0].isupper() else LOWER
+    if not any(char.isupper() for char in letters):
+        return LOWER
+    if all(char.isupper() for char in letters):
+        return UPPER
+    return TITLE if letters[0].isupper() and not any(char.isupper() for char in letters[1:]) else MIXED

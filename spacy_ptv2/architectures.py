@@ -1,0 +1,175 @@
+"""Everything under ``@architectures`` and ``@misc`` that a config may name.
+
+Two ways in for a prompt-tuned backbone: `PTuningTransformer.v1` where `spacy-transformers.TransformerModel.v3` stood,
+and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the factory `ptuning_transformer`.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, cast
+
+from spacy.pipeline.tok2vec import Tok2VecListener
+from spacy.tokens import Doc, Span
+from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
+from thinc.types import Floats2d, Ragged
+
+from .backbones.source import BackboneSource
+from .errors import Errors, PTuningError, Warnings
+from .layers.prompt_shim import PromptShim
+from .layers.prompted_tok2vec import PromptedTok2Vec
+from .layers.window_encoding import WindowEncoding
+from .options import EncoderOptions, NormalStart, PromptOptions, PromptStart, Switch, WindowOptions, WordStart
+from .types import Tok2VecModel, TransformerModel
+
+SpanGetter = Callable[[list[Doc]], list[list[Span]]]
+
+
+def build_backbone_v1(
+    name: str, revision: str | None = None, path: str | None = None, allow_download: bool = False
+) -> BackboneSource:
+    """Say which frozen model to use; see `BackboneSource`. Nothing is loaded yet."""
+    return BackboneSource(name=name, revision=revision, path=path, allow_download=allow_download)
+
+
+def build_prompt_v1(
+    length: int = 64,
+    layers: list[int] | None = None,
+    dropout: float = 0.1,
+    start: PromptStart | None = None,
+    mlp_width: int | None = None,
+    shift_positions: bool = False,
+) -> PromptOptions:
+    """Say what the prompt is; see `PromptOptions`.
+
+    RAISES (PTuningError): P202, P407 for impossible values.
+    """
+    if length < 0:
+        raise PTuningError(Errors.P202.format(got=length))
+    if not 0.0 <= dropout < 1.0:
+        raise PTuningError(Errors.P407.format(name="prompt dropout", expected="at least 0 and below 1", got=dropout))
+    if mlp_width is not None and mlp_width < 1:
+        raise PTuningError(Errors.P407.format(name="mlp_width", expected="null or at least 1", got=mlp_width))
+    return PromptOptions(
+        length=length,
+        layers=None if layers is None else tuple(layers),
+        dropout=dropout,
+        start=NormalStart() if start is None else start,
+        mlp_width=mlp_width,
+        shift_positions=shift_positions,
+    )
+
+
+def build_normal_start_v1(deviation: float = 1.0) -> NormalStart:
+    """Start the prompt from N(0, deviation)."""
+    return NormalStart(deviation=deviation)
+
+
+def build_word_start_v1(text: str) -> WordStart:
+    """Start the prompt from the keys and values of the pieces of a text."""
+    return WordStart(text=text)
+
+
+def build_tok2vec_ptuning_v1(
+    backbone: BackboneSource,
+    prompt: PromptOptions,
+    pooling: Model[Ragged, Floats2d] | None = None,
+    layer_mix: bool = True,
+    casing: Switch = "auto",
+    backbone_dropout: bool = True,
+    mixed_precision: Switch = "auto",
+    window: int | None = None,
+    overlap: int = 64,
+    batch_pieces: int = 4096,
+) -> Tok2VecModel:
+    """Build a tok2vec over a frozen backbone with a trained prompt: one vector per token.
+
+    backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
+    pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
+    layer_mix, casing, backbone_dropout, mixed_precision: See `EncoderOptions`.
+    window, overlap, batch_pieces: See `WindowOptions`.
+    RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
+    """
+    options = EncoderOptions(layer_mix, casing, backbone_dropout, mixed_precision)
+    windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces))
+    return PromptedTok2Vec(PromptShim(backbone, prompt, options), pooling or reduce_first(), windows)
+
+
+def build_ptuning_transformer_v1(
+    name: str,
+    get_spans: SpanGetter | None = None,
+    tokenizer_config: dict[str, Any] = {},  # noqa: B006 (never changed; the signature is the config's)
+    transformer_config: dict[str, Any] = {},  # noqa: B006
+    mixed_precision: Switch = False,
+    grad_scaler_config: dict[str, Any] = {},  # noqa: B006
+    revision: str | None = None,
+    path: str | None = None,
+    allow_download: bool = False,
+    prompt: PromptOptions | None = None,
+    layer_mix: bool = True,
+    casing: Switch = "auto",
+    backbone_dropout: bool = True,
+    window: int | None = None,
+    overlap: int = 64,
+    batch_pieces: int = 4096,
+) -> TransformerModel:
+    """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same keys, then ours, all with defaults.
+
+    name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap.
+    tokenizer_config, transformer_config, grad_scaler_config: Accepted as there as far as they make sense for a frozen,
+    shared backbone; what cannot be honoured is refused (P207, P210) or warned of (PW02, PW03).
+    The rest: See `BackboneSource`, `PromptOptions`, `EncoderOptions`, `WindowOptions`.
+    RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
+    """
+    from .layers.prompted_transformer import PromptedTransformer
+
+    _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
+    source = BackboneSource(name=name, revision=revision, path=path, allow_download=allow_download)
+    options = EncoderOptions(layer_mix, casing, backbone_dropout, mixed_precision)
+    windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces), get_spans)
+    return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)
+
+
+def build_replaced_transformer_listener_v1(
+    transformer: TransformerModel, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
+) -> Tok2VecModel:
+    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood."""
+    from spacy_transformers.layers import trfs2arrays
+
+    from .layers.prompted_transformer import replace_listener
+
+    return cast(Tok2VecModel, chain(replace_listener(transformer), trfs2arrays(pooling, grad_factor)))
+
+
+def build_ptuning_listener_v1(upstream: str = "*") -> Tok2VecModel:
+    """Build the layer that takes its vectors from a `ptuning_transformer` component earlier in the pipeline.
+
+    upstream (str): The name of that component, "*" for any. nO is taken over from it.
+    """
+    return Tok2VecListener(upstream_name=upstream, width=cast(int, None))
+
+
+def build_token_classifier_v1(
+    tok2vec: Tok2VecModel, dropout: float = 0.1, nO: int | None = None
+) -> Model[list[Doc], list[Floats2d]]:
+    """Build the head of the paper: one linear layer over token vectors (Liu et al. 2021, section 3.3).
+
+    dropout (float): On the token vectors; `[training] dropout` overrides it in training.
+    nO (int | None): Number of tags, set from the labels. RETURNS: Docs to logits, Shape of each: (n_tokens, nO)
+    """
+    head = chain(Dropout(dropout), Linear(nO=nO))
+    model: Model[list[Doc], list[Floats2d]] = chain(tok2vec, with_array(head))
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", head.layers[-1])
+    return model
+
+
+def _check_hf_configs(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:
+    for where, block in (("tokenizer_config", tokenizer), ("transformer_config", transformer)):
+        if block.get("trust_remote_code"):
+            raise PTuningError(Errors.P210.format(where=where))
+    if transformer:
+        raise PTuningError(Errors.P207.format(got=transformer))
+    if {key: value for key, value in tokenizer.items() if (key, value) != ("use_fast", True)}:
+        warnings.warn(Warnings.PW03.format(got=tokenizer), stacklevel=3)
+    if scaler:
+        warnings.warn(Warnings.PW02, stacklevel=3)

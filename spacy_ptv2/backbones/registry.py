@@ -1,0 +1,44 @@
+"""The process-wide registry: each backbone exists once, however many pipelines use it.
+
+Entries are held weakly, so the last pipeline that goes frees the weights; a lock keeps two threads from loading the
+same one twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from ..errors import BackboneError, Errors
+from .fingerprint import fingerprint_folder
+from .source import OVERRIDE_VARIABLE, BackboneSource, find_backbone
+
+if TYPE_CHECKING:
+    from .backbone import Backbone
+
+_shared: weakref.WeakValueDictionary[str, Backbone] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Backbone:
+    """Return the one shared backbone for a source, loading it if this process has not got it yet.
+
+    fingerprint (str | None): The identity that it must have, or None to take what is there.
+    RAISES (BackboneError): P101-P108; P105 if the fingerprint is another one.
+    """
+    from .backbone import load_backbone
+
+    path = find_backbone(source)
+    found = fingerprint_folder(path)
+    if fingerprint is not None and found != fingerprint:
+        message = Errors.P105.format(
+            expected=fingerprint, got=found, name=source.name, path=path, variable=OVERRIDE_VARIABLE
+        )
+        raise BackboneError(message)
+    with _lock:
+        backbone = _shared.get(found)
+        if backbone is None:
+            backbone = load_backbone(source, path)
+            _shared[found] = backbone
+    return backbone

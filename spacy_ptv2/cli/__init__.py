@@ -1,0 +1,12 @@
+"""``spacy ptv2``: spaCy imports this module at every `spacy` call, so it stays free of torch and transformers."""
+
+from __future__ import annotations
+
+import typer
+from spacy.cli._util import app as spacy_app
+
+from .convert import convert_cli
+
+app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
+app.command("convert")(convert_cli)
+spacy_app.add_typer(app)

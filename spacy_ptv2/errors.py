@@ -1,0 +1,149 @@
+"""Every message that the package raises or warns with, in one table.
+
+Each entry says what was got, what was expected and what to do next. Codes are stable, so that a user can search for
+them; a message is built with ``Errors.P001.format(...)``, as in spaCy (https://spacy.io/api, "Code Conventions").
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class PTuningError(ValueError):
+    """Base class of everything that spacy_ptv2 raises on purpose."""
+
+
+class BackboneError(PTuningError):
+    """The frozen model is missing, unsupported or not the one that the prompt was trained on."""
+
+
+class CorpusError(PTuningError):
+    """A corpus file is malformed, empty or absent."""
+
+
+class FormatError(PTuningError):
+    """A saved file is missing, damaged or of another format version."""
+
+
+class _Messages(str, Enum):
+    """A string enum whose members print with their code in front."""
+
+    def __str__(self) -> str:
+        return f"[{self.name}] {self.value}"
+
+    def format(self, *args: object, **kwargs: object) -> str:
+        """Fill in the message, the code in front."""
+        return str(self).format(*args, **kwargs)
+
+
+class Errors(_Messages):
+    """Messages of exceptions."""
+
+    # Corpora
+    P001 = "{path}:{line}: expected {expected} columns as on the first line of the file, got {got}: {text!r}"
+    P002 = (
+        "{path}:{line}: cannot read the entity tag {tag!r}. Expected 'O', 'B-LABEL' or 'I-LABEL' (IOB1 or IOB2) in the "
+        "last column. Convert other schemes (BILUO, IOBES) with `spacy convert` first."
+    )
+    P003 = "{path}:{line}: expected at least two columns (word ... tag), separated by tabs or spaces, got {text!r}"
+    P004 = (
+        "The corpus {path} holds no sentence. Expected a CoNLL file (one token a line, an empty line after each "
+        "sentence). Check that the right file was given and that it was copied whole."
+    )
+    P005 = "The corpus file {path} does not exist. Give the path of a CoNLL column file."
+    P006 = "{path}: not UTF-8 text ({error}). Convert the file to UTF-8 first."
+    P007 = "Expected granularity to be 'sentence' or 'document', got {got!r}."
+
+    # Backbones: where they come from, what they are
+    P101 = (
+        "Cannot find the backbone {name!r} on this machine. Looked at: {tried}. {remedy}Any of these helps: point "
+        "{variable} at a folder that holds it; set `path` in the [...model.backbone] block, or `name` to a folder; or, "
+        "with internet access, set `allow_download = true` there."
+    )
+    P102 = (
+        "The folder {path} is not a usable backbone: {missing} missing. Expected a Hugging Face model folder with "
+        "config.json, safetensors weights and a fast tokenizer (tokenizer.json or its vocabulary)."
+    )
+    P103 = (
+        "The folder {path} holds weights only as pickle ({found}). spacy_ptv2 reads safetensors only, because "
+        "unpickling runs code. Convert them once with `model.save_pretrained(folder, safe_serialization=True)`."
+    )
+    P104 = (
+        "The backbone in {path} is of model type {got!r}, for which there is no injection rule. Supported: "
+        "{supported}. CONTRIBUTING.md ('Adding a model family') tells how to add one."
+    )
+    P105 = (
+        "The prompt was trained on another backbone. Expected fingerprint {expected} (trained on {name!r}), got {got} "
+        "from {path}. Point `name`, `path` or {variable} at the original weights, config and tokenizer files."
+    )
+    P106 = (
+        "The tokenizer in {path} has no fast (Rust) version, and alignment needs its character offsets. Convert it "
+        "with transformers' convert_slow_tokenizer, or choose a backbone that has a tokenizer.json."
+    )
+    P107 = "The backbone in {path} cannot take a prompt: {reason}."
+    P108 = "Cannot read the backbone in {path}: {error}. The files are damaged or incomplete: fetch or install them again."
+
+    # Prompts and the encoder around them
+    P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
+    P202 = "Expected a prompt length of at least 0, got {got}."
+    P203 = (
+        "With shift_positions, prompt and window together need {needed} positions, but the backbone has {available}. "
+        "Set window to at most {limit}, shorten the prompt, or leave shift_positions off."
+    )
+    P204 = "The start text {text!r} gives no word piece. Give a text of real words, whose keys and values start the prompt."
+    P205 = (
+        "This layer is not initialised: the backbone is not loaded yet. Call nlp.initialize() before training, or load "
+        "a trained pipeline with spacy.load()."
+    )
+    P206 = (
+        "Expected window to be between {least} and {most} pieces for this backbone and overlap to be below the {body} "
+        "pieces that remain beside the special ones, got window = {window}, overlap = {overlap}."
+    )
+    P207 = (
+        "transformer_config = {got} is not supported: the backbone is frozen and shared, its config stays as it is. "
+        "Remove the block, or put the setting into the backbone folder's config.json."
+    )
+    P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware has it), got {got!r}."
+    P209 = "casing must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
+    P210 = "trust_remote_code is off in spacy_ptv2: no code from a model folder is ever run. Remove it from {where}."
+
+    # Saved files
+    P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
+    P302 = "{path} is missing from the pipeline. The folder is incomplete; copy it again or reinstall the package."
+    P303 = "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a matching version of spacy-ptv2."
+    P304 = "{path} was not written by spacy_ptv2: its header has no {field!r}."
+    P305 = (
+        "{path} does not fit the model that config.cfg describes: {details}. Load it with the config it was trained "
+        "with."
+    )
+    P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
+
+    # Components and training
+    P401 = (
+        "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call add_label before "
+        "initialising, or give every label in [initialize.components.{name}.labels]."
+    )
+    P402 = (
+        "The component {name!r} has no labels: the training corpus holds no entity (read {n_examples} examples). Check "
+        "the path under [corpora.train] and that its Docs have doc.ents."
+    )
+    P403 = "Expected a tag scheme of {expected}, got {got!r}."
+    P404 = "Cannot add the label {label!r} to {name!r}: its output layer is already of fixed size. Add labels before nlp.initialize()."
+    P405 = "Expected learning rates for the parts {expected}, got {got}."
+    P406 = "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
+    P407 = "Expected {name} to be {expected}, got {got}."
+    P408 = "Labels must be plain text without spaces at the ends, got {label!r}."
+
+
+class Warnings(_Messages):
+    """Messages of warnings."""
+
+    PW01 = (
+        "{path}: both IOB2 (B- after O, line {iob2_line}) and IOB1 (I- after O, line {iob1_line}) tags occur. Every "
+        "entity is read as starting at B- or at an I- that does not continue one; check the file if that is not meant."
+    )
+    PW02 = (
+        "grad_scaler_config is set but has no effect: mixed precision uses bfloat16, which needs no gradient scaling. "
+        "Remove the block."
+    )
+    PW03 = "The fast tokenizer settings {got} of tokenizer_config are ignored: offsets always need the fast tokenizer."

@@ -1,0 +1,53 @@
+"""The layer that runs the frozen backbone with its prompt: padded windows in, states of the wanted pieces out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from thinc.api import Model
+from thinc.types import Floats2d
+
+from ..alignment.encoding import WindowBatches
+from .prompt_shim import PromptShim
+
+OutT = Floats2d
+
+
+def EncodePieces(shim: PromptShim) -> Model[WindowBatches, Floats2d]:
+    """Build the layer around a shim.
+
+    X (WindowBatches): Padded windows and the pieces that are wanted of them.
+    Y (Floats2d): Their states in the order asked for. Shape: (n_wanted, nO)
+    """
+    return Model("encode_pieces", forward, init=init, shims=[shim], dims={"nO": None})
+
+
+def get_shim(model: Model[Any, Any]) -> PromptShim:
+    """Return the shim of an `EncodePieces` layer."""
+    return cast(PromptShim, model.shims[0])
+
+
+def forward(
+    model: Model[WindowBatches, Floats2d], X: WindowBatches, is_train: bool
+) -> tuple[Floats2d, Callable[[Floats2d], WindowBatches]]:
+    """See `EncodePieces`."""
+    shim = get_shim(model)
+    if not is_train:
+        return shim.predict(X.batches)[X.order], lambda dY: X
+    states, backprop_states = shim.begin_update(X.batches)
+
+    def backprop(dY: Floats2d) -> WindowBatches:
+        d_states = model.ops.alloc2f(*states.shape)
+        d_states[X.order] = dY
+        backprop_states(d_states)
+        return X
+
+    return states[X.order], backprop
+
+
+def init(model: Model[WindowBatches, Floats2d], X: WindowBatches | None = None, Y: Floats2d | None = None) -> None:
+    """Load the backbone, which alone decides nO: no data is needed."""
+    shim = get_shim(model)
+    shim.initialize()
+    model.set_dim("nO", shim.backbone.hidden_width)

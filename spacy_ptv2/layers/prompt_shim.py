@@ -1,0 +1,188 @@
+"""The joint between Thinc and torch: a shim that trains and saves the prompt and never the backbone.
+
+Thinc's own PyTorchShim is not used because it (1) saves every weight of the module, pickled, (2) deep-copies the
+module, hence the backbone, (3) never finds parameter averages, which it looks up under string keys while the optimizer
+stores tuples (thinc 8.3.14), and (4) knows mixed precision on CUDA only, with a gradient scaler that bfloat16 does not
+need.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import Shim
+from thinc.types import Floats2d
+
+from ..alignment.casing import N_CASING_CLASSES
+from ..backbones.backbone import Backbone
+from ..backbones.registry import get_backbone
+from ..backbones.source import BackboneSource
+from ..errors import Errors, FormatError, PTuningError
+from ..options import EncoderOptions, PromptOptions
+from ..serialization import dump_tensors, load_tensors
+from ..torch_modules.build import build_prompted_encoder
+from ..torch_modules.prompt_encoder import FlatPrompt
+from ..torch_modules.prompted_encoder import PieceBatch, PromptedEncoder
+
+
+class PromptShim(Shim):
+    """Holds a `PromptedEncoder` for a Thinc model; empty until it is initialised or loaded.
+
+    source (BackboneSource): Which backbone. prompt (PromptOptions), options (EncoderOptions): What is trained.
+    """
+
+    def __init__(self, source: BackboneSource, prompt: PromptOptions, options: EncoderOptions) -> None:
+        super().__init__(model=None)
+        self.source = source
+        self.prompt_options = prompt
+        self.options = options
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the backbone is loaded and the trainable tensors exist."""
+        return self._model is not None
+
+    @property
+    def encoder(self) -> PromptedEncoder:
+        """The torch module.
+
+        RAISES (PTuningError): P205 before initialisation.
+        """
+        if self._model is None:
+            raise PTuningError(Errors.P205)
+        return self._model  # type: ignore[no-any-return]
+
+    @property
+    def backbone(self) -> Backbone:
+        """The shared, frozen backbone."""
+        return self.encoder.backbone
+
+    def initialize(self) -> None:
+        """Load the backbone and start the trainable tensors. Does nothing if that is done already."""
+        if self._model is None:
+            self._build(get_backbone(self.source))
+
+    def predict(self, batches: Sequence[PieceBatch]) -> Floats2d:
+        """Return the wanted states of all batches, in float32. Shape: (n_wanted, hidden_width)"""
+        self.encoder.eval()
+        with torch.inference_mode():
+            return torch2xp(self.encoder(batches))  # type: ignore[no-any-return]
+
+    def begin_update(self, batches: Sequence[PieceBatch]) -> tuple[Floats2d, Callable[[Floats2d], list[Any]]]:
+        """Return the wanted states and a callback that adds to the gradients of the trainable tensors."""
+        self.encoder.train()
+        states = self.encoder(batches)
+
+        def backprop(d_states: Floats2d) -> list[Any]:
+            states.backward(gradient=xp2torch(d_states, device=states.device))
+            return []
+
+        return torch2xp(states.detach()), backprop  # type: ignore[return-value]
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Let the optimizer step each trainable tensor, under the key (shim id, name)."""
+        for name, parameter in self.encoder.named_parameters():
+            if parameter.grad is None:
+                continue
+            updated, _ = optimizer((self.id, name), torch2xp(parameter.data), torch2xp(parameter.grad))
+            parameter.data = xp2torch(updated, device=parameter.device)
+            parameter.grad.zero_()
+
+    @contextmanager
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Swap in averaged parameters, which the optimizer keeps under (shim id, name)."""
+        averages = {} if self._model is None else {n: params[self.id, n] for n in self._names() if (self.id, n) in params}
+        if not averages:
+            yield
+            return
+        backup = {name: parameter.data for name, parameter in self.encoder.named_parameters() if name in averages}
+        self._set_parameters({name: xp2torch(array).clone() for name, array in averages.items()})
+        try:
+            yield
+        finally:
+            self._set_parameters(backup)
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the trainable tensors and the shared backbone to "cpu" or "gpu"."""
+        device = torch.device("cpu" if device_type == "cpu" else f"cuda:{device_id}")
+        if self._model is not None:
+            self.encoder.to(device)
+            self.backbone.model.to(device)
+
+    def to_bytes(self) -> bytes:
+        """Return the trainable tensors as safetensors, the prompt folded to flat keys and values."""
+        if self._model is None:
+            return b""
+        return dump_tensors({n: t.cpu().numpy() for n, t in self.export_state().items()}, self.header())
+
+    def from_bytes(self, data: bytes) -> PromptShim:
+        """Load what `to_bytes` gave: find the backbone, verify that it is the same, restore the tensors."""
+        if data:
+            tensors, header = load_tensors(data, "the prompt of the pipeline")
+            self.import_state({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, header)
+        return self
+
+    def header(self) -> dict[str, Any]:
+        """Return what identifies and shapes the saved prompt, as JSON values."""
+        encoder = self.encoder
+        return {
+            "backbone": {**asdict(self.source), "path": None, "fingerprint": self.backbone.fingerprint},
+            "prompt": {"layers": list(encoder.prompt.layers), "length": encoder.prompt.length},
+            "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
+        }
+
+    def export_state(self) -> dict[str, torch.Tensor]:
+        """Return the tensors that are saved: the module's own, with the prompt folded."""
+        encoder = self.encoder
+        state = {f"prompt.{name}": tensor for name, tensor in encoder.prompt.fold().state_dict().items()}
+        rest = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("prompt.")}
+        return {name: tensor.detach() for name, tensor in {**state, **rest}.items()}
+
+    def import_state(self, state: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+        """Build the encoder on the backbone named in the header and take over its tensors.
+
+        RAISES (BackboneError): If the backbone is missing (P101) or another one (P105).
+        RAISES (FormatError): P304, P305 if the header or the tensors do not fit the config.
+        """
+        where = "the saved prompt"
+        try:
+            fingerprint, saved = header["backbone"]["fingerprint"], header["prompt"]
+            layers, length = tuple(saved["layers"]), int(saved["length"])
+        except (KeyError, TypeError) as error:
+            raise FormatError(Errors.P304.format(path=where, field=str(error))) from error
+        if self._model is None or self.backbone.fingerprint != fingerprint:
+            self._build(get_backbone(self.source, fingerprint))
+        encoder = self.encoder
+        width, dropout = self.backbone.hidden_width, self.prompt_options.dropout
+        encoder.prompt = FlatPrompt(layers=layers, length=length, width=width, dropout=dropout).to(self.backbone.device)
+        try:
+            encoder.load_state_dict(state, strict=True)
+        except RuntimeError as error:
+            details = " ".join(str(error).split())
+            raise FormatError(Errors.P305.format(path=where, details=details)) from error
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PromptShim:
+        """Copy the trainable tensors under a new id; the backbone stays the same object."""
+        copied = PromptShim(self.source, self.prompt_options, self.options)
+        copied._model = copy.deepcopy(self._model, memo)
+        return copied
+
+    def _build(self, backbone: Backbone) -> None:
+        backbone.model.to(get_torch_default_device())
+        self._model = build_prompted_encoder(
+            backbone, self.prompt_options, self.options, n_casing_classes=N_CASING_CLASSES
+        )
+
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.encoder.named_parameters()]
+
+    def _set_parameters(self, values: dict[str, torch.Tensor]) -> None:
+        for name, parameter in self.encoder.named_parameters():
+            if name in values:
+                parameter.data = values[name].to(parameter.device)

@@ -1,0 +1,66 @@
+"""The document layer of our own components: Docs in, one vector per token out.
+
+Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
+only the pieces that tokens stand on leave the backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Ragged
+
+from .encode_pieces import EncodePieces, get_shim
+from .prompt_shim import PromptShim
+from .window_encoding import WindowEncoding
+
+InT = list[Doc]
+OutT = list[Floats2d]
+
+
+def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows: WindowEncoding) -> Model[InT, OutT]:
+    """Build the layer.
+
+    pooling (Model[Ragged, Floats2d]): Reduces the pieces of each token, as `reduce_first.v1` or `reduce_mean.v1`.
+    X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO)
+    """
+    return Model(
+        "prompted_tok2vec",
+        forward,
+        init=init,
+        layers=[EncodePieces(shim), pooling],
+        dims={"nO": None},
+        attrs={"windows": windows},
+    )
+
+
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
+    """See `PromptedTok2Vec`."""
+    encode, pooling = model.layers
+    windows: WindowEncoding = model.attrs["windows"]
+    encoded = windows.encode(X, get_shim(encode))
+    if not encoded.ids:
+        return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X
+    batches = windows.batch(encoded, encoded.token_window, encoded.token_column, get_shim(encode))
+    states, backprop_encode = encode(batches, is_train)
+    lengths = model.ops.asarray1i(encoded.pieces_per_token.astype("int32"))
+    vectors, backprop_pooling = pooling(Ragged(states, lengths), is_train)
+    bounds = np.cumsum(encoded.tokens_per_doc)[:-1]
+
+    def backprop(dY: OutT) -> InT:
+        d_states = backprop_pooling(model.ops.xp.concatenate(dY))
+        backprop_encode(d_states.dataXd)
+        return X
+
+    return cast(OutT, model.ops.xp.split(vectors, bounds)), backprop
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    """Load the backbone; nO is its hidden width."""
+    encode, _ = model.layers
+    encode.initialize()
+    model.set_dim("nO", encode.get_dim("nO"))

@@ -1,0 +1,132 @@
+"""The drop-in for spacy-transformers' TransformerModel: Docs in, a FullTransformerBatch out.
+
+It works under the factory "transformer" and feeds `spacy-transformers.TransformerListener.v1`. The batch carries every
+piece, padded, as that package expects; our own component passes on token vectors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc, Span
+from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+from spacy_transformers.layers import split_trf_batch
+from thinc.api import Model, chain, torch2xp, xp2torch
+from thinc.types import Floats3d, Ragged
+from transformers.modeling_outputs import BaseModelOutput
+
+from ..alignment.encoding import EncodedDocs
+from ..alignment.pieces import Ints1d
+from .encode_pieces import EncodePieces, get_shim
+from .prompt_shim import PromptShim
+from .window_encoding import WindowEncoding
+
+InT = list[Doc]
+OutT = FullTransformerBatch
+REPLACED_ARCHITECTURE = "spacy_ptv2.ReplacedTransformerListener.v1"
+
+
+def PromptedTransformer(shim: PromptShim, windows: WindowEncoding) -> Model[InT, OutT]:
+    """Build the layer.
+
+    X (list[Doc]): Docs. Y (FullTransformerBatch): States of all pieces, Shape: (windows, pieces, nO), and alignment.
+    """
+    return Model(
+        "prompted_transformer",
+        forward,
+        init=init,
+        layers=[EncodePieces(shim)],
+        dims={"nO": None},
+        attrs={
+            "windows": windows,
+            "replace_listener": replace_listener,
+            "replace_listener_cfg": replace_listener_cfg,
+        },
+    )
+
+
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
+    """See `PromptedTransformer`."""
+    encode = model.layers[0]
+    windows: WindowEncoding = model.attrs["windows"]
+    encoded = windows.encode(X, get_shim(encode))
+    if not encoded.ids:
+        return FullTransformerBatch.empty(len(X)), lambda dY: X
+    window, column = _every_piece(encoded)
+    rows, backprop_encode = encode(windows.batch(encoded, window, column, get_shim(encode)), is_train)
+    shape = (len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO"))
+    states: Floats3d = model.ops.alloc3f(*shape)
+    states[window, column] = rows
+    output = _full_batch(X, encoded, states, get_shim(encode))
+
+    def backprop(dY: OutT) -> InT:
+        (d_states,) = dY.model_output.to_tuple()
+        backprop_encode(torch2xp(d_states)[window, column])
+        return X
+
+    return output, backprop
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    """Load the backbone; nO is its hidden width."""
+    model.layers[0].initialize()
+    model.set_dim("nO", model.layers[0].get_dim("nO"))
+
+
+def replace_listener(model: Model[InT, OutT]) -> Model[InT, Any]:
+    """Return what stands in a listener's place after `nlp.replace_listeners`; the backbone stays shared."""
+    return chain(model, split_trf_batch())
+
+
+def replace_listener_cfg(tok2vec_model_cfg: dict[str, Any], listener_model_cfg: dict[str, Any]) -> dict[str, Any]:
+    """Return the config block of a component whose listener was replaced."""
+    pooling = {key: listener_model_cfg[key] for key in ("pooling", "grad_factor") if key in listener_model_cfg}
+    return {**pooling, "@architectures": REPLACED_ARCHITECTURE, "transformer": dict(tok2vec_model_cfg)}
+
+
+def _every_piece(encoded: EncodedDocs) -> tuple[Ints1d, Ints1d]:
+    """Return window and column of every piece of every window, special ones included."""
+    lengths = np.array([len(ids) for ids in encoded.ids])
+    window = np.repeat(np.arange(len(lengths)), lengths)
+    column = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return window, column
+
+
+def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptShim) -> OutT:
+    n_columns = states.shape[1]
+    wordpieces = _wordpieces(encoded, n_columns, shim)
+    flat = (encoded.token_window * n_columns + encoded.token_column).astype("int32")
+    lengths = encoded.pieces_per_token.astype("int32")
+    doc_data: list[TransformerData] = []
+    first_window = first_token = first_row = 0
+    for n_windows, n_tokens in zip(encoded.windows_per_doc, encoded.tokens_per_doc, strict=True):
+        if n_windows == 0:
+            doc_data.append(TransformerData.empty())
+            continue
+        doc_windows = slice(first_window, first_window + n_windows)
+        doc_lengths = lengths[first_token : first_token + n_tokens]
+        n_rows = int(doc_lengths.sum())
+        align = Ragged(flat[first_row : first_row + n_rows] - first_window * n_columns, doc_lengths)
+        output = BaseModelOutput(last_hidden_state=states[doc_windows])
+        doc_data.append(TransformerData(wordpieces=wordpieces[doc_windows], model_output=output, align=align))
+        first_window, first_token, first_row = first_window + n_windows, first_token + n_tokens, first_row + n_rows
+    spans: list[list[Span]] = [[doc[:]] if len(doc) else [] for doc in docs]
+    return FullTransformerBatch(
+        spans=spans,
+        wordpieces=wordpieces,
+        model_output=BaseModelOutput(last_hidden_state=xp2torch(states)),
+        align=Ragged(flat, lengths),
+        cached_doc_data=doc_data,
+    )
+
+
+def _wordpieces(encoded: EncodedDocs, n_columns: int, shim: PromptShim) -> WordpieceBatch:
+    tokenizer = shim.backbone.tokenizer
+    pad_id = tokenizer.pad_token_id or 0
+    lengths = [len(ids) for ids in encoded.ids]
+    ids = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
+    mask = (np.arange(n_columns) < np.array(lengths)[:, None]).astype("float32")
+    strings = [tokenizer.convert_ids_to_tokens(row) for row in ids]
+    return WordpieceBatch(strings=strings, input_ids=ids, attention_mask=mask, lengths=lengths, token_type_ids=None)

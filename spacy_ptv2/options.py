@@ -1,0 +1,81 @@
+"""What a config can say about a prompt and the encoder around it, as plain values without torch.
+
+Each class is what the ``@misc`` function of the same name gives (see the entry points in setup.cfg).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+Switch = Union[bool, Literal["auto"]]
+
+
+@dataclass(frozen=True)
+class NormalStart:
+    """Start the prompt from N(0, deviation). The reference uses 0.02; 1.0 trained better on MiniLM."""
+
+    deviation: float = 1.0
+
+
+@dataclass(frozen=True)
+class WordStart:
+    """Start the prompt from the keys and values that the backbone computes for the pieces of a text.
+
+    text (str): Real words; repeated until the prompt is filled.
+    """
+
+    text: str
+
+
+PromptStart = Union[NormalStart, WordStart]
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """The trained keys and values before every attention layer (Liu et al. 2021, section 3).
+
+    length (int): Positions of the prompt. layers (tuple[int, ...] | None): Layers that take one, None for all.
+    dropout (float): On the prompt's keys and values. start: How they begin. mlp_width (int | None): Hidden width of the
+    reparameterising MLP, None for flat keys and values. shift_positions (bool): Let positions of the pieces start
+    behind the prompt, as the reference does.
+    """
+
+    length: int = 64
+    layers: tuple[int, ...] | None = None
+    dropout: float = 0.1
+    start: PromptStart = field(default_factory=NormalStart)
+    mlp_width: int | None = None
+    shift_positions: bool = False
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """What is trained beside the prompt and how the backbone is run.
+
+    layer_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
+    casing (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
+    drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in
+    training (never the one on attention weights).
+    mixed_precision (bool | "auto"): Train under bfloat16 autocast; "auto": where the hardware has it. Prediction is
+    always in float32.
+    """
+
+    layer_mix: bool = True
+    casing: Switch = "auto"
+    backbone_dropout: bool = True
+    mixed_precision: Switch = "auto"
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How documents are cut for the backbone.
+
+    window (int | None): Most pieces in a window, special ones included; None for what the backbone admits, at most 512.
+    overlap (int): Pieces that neighbouring windows of a document share. batch_pieces (int): Padded pieces in one
+    forward pass.
+    """
+
+    window: int | None = None
+    overlap: int = 64
+    batch_pieces: int = 4096

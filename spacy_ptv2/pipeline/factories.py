@@ -1,0 +1,65 @@
+"""The factories: what ``factory = "..."`` builds in a config, with defaults that train well."""
+
+from collections.abc import Callable
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Config, Model
+from thinc.types import Floats2d
+
+from ..types import Tok2VecModel
+from .ptuning_transformer import PTuningTransformer
+from .tag_schemes import Scheme
+from .token_classifier import TokenClassifier
+
+DEFAULT_TRANSFORMER = Config().from_str("""
+[model]
+@architectures = "spacy_ptv2.Tok2VecPTuning.v1"
+
+[model.backbone]
+@misc = "spacy_ptv2.Backbone.v1"
+name = "sentence-transformers/all-MiniLM-L6-v2"
+
+[model.prompt]
+@misc = "spacy_ptv2.Prompt.v1"
+""")
+
+DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
+[model]
+@architectures = "spacy_ptv2.TokenClassifier.v1"
+
+[model.tok2vec]
+@architectures = "spacy_ptv2.PTuningListener.v1"
+""")
+
+
+@Language.factory(
+    "ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]}
+)
+def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> PTuningTransformer:
+    """Build the component that runs a prompt-tuned backbone for its listeners."""
+    return PTuningTransformer(nlp.vocab, model, name)
+
+
+@Language.factory(
+    "token_classifier",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
+    default_config={
+        "model": DEFAULT_TOKEN_CLASSIFIER["model"],
+        "scheme": "iob2",
+        "spans_key": "ents",
+        "scorer": {"@scorers": "spacy_ptv2.entity_scorer.v1"},
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_token_classifier(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    scheme: Scheme,
+    spans_key: str,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> TokenClassifier:
+    """Build the component that labels entities with a linear head."""
+    return TokenClassifier(nlp.vocab, model, name, scheme=scheme, spans_key=spans_key, scorer=scorer)

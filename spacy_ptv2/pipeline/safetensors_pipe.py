@@ -1,0 +1,78 @@
+"""Saving for our components: settings as JSON, everything trained as one safetensors file, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy import util
+from spacy.pipeline.trainable_pipe import TrainablePipe
+
+from ..errors import Errors, FormatError
+from ..layers.model_state import model_from_bytes, model_to_bytes
+from ..serialization import read_file
+
+MODEL_FILE = "model.safetensors"
+
+
+class SafetensorsPipe(TrainablePipe):
+    """A trainable component whose model is saved as safetensors.
+
+    A damaged, missing or foreign file is refused with an error of its own (P301-P306) that names the file.
+    """
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Return the component's state, the backbone excluded."""
+        parts: dict[str, Callable[[], Any]] = {
+            "cfg": lambda: srsly.json_dumps(self.cfg),
+            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
+            "model": lambda: model_to_bytes(self.model),
+        }
+        return util.to_bytes(parts, exclude)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> SafetensorsPipe:
+        """Restore what `to_bytes` gave."""
+        parts: dict[str, Callable[[Any], Any]] = {
+            "cfg": lambda data: self.cfg.update(srsly.json_loads(data)),
+            "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
+            "model": lambda data: self._load_model(data, f"the bytes of {self.name!r}"),
+        }
+        util.from_bytes(bytes_data, parts, exclude)
+        return self
+
+    def to_disk(self, path: Path | str, *, exclude: Iterable[str] = ()) -> None:
+        """Write the component's folder: cfg, the vocabulary unless excluded, and the model's safetensors."""
+        parts: dict[str, Callable[[Path], Any]] = {
+            "cfg": lambda p: srsly.write_json(p, self.cfg),
+            "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
+            MODEL_FILE: lambda p: p.write_bytes(model_to_bytes(self.model)),
+        }
+        util.to_disk(path, parts, exclude)
+
+    def from_disk(self, path: Path | str, *, exclude: Iterable[str] = ()) -> SafetensorsPipe:
+        """Read the component's folder.
+
+        RAISES (FormatError): P301-P306 with the file. RAISES (BackboneError): P101, P105 if the backbone is not there.
+        """
+        parts: dict[str, Callable[[Path], Any]] = {
+            "cfg": lambda p: self.cfg.update(_read_cfg(p)),
+            "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
+            MODEL_FILE: lambda p: self._load_model(read_file(p), str(p)),
+        }
+        util.from_disk(path, parts, exclude)
+        return self
+
+    def _load_model(self, data: bytes, where: str) -> None:
+        model_from_bytes(self.model, data, where)
+
+
+def _read_cfg(path: Path) -> dict[str, Any]:
+    try:
+        cfg = srsly.json_loads(read_file(path))
+    except ValueError as error:
+        raise FormatError(Errors.P301.format(path=path, error=error)) from error
+    if not isinstance(cfg, dict):
+        raise FormatError(Errors.P301.format(path=path, error=f"expected a JSON object, got {type(cfg).__name__}"))
+    return cfg

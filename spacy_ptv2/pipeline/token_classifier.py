@@ -1,0 +1,196 @@
+"""Named entities by token classification: the linear head of the paper, decoded so that only valid entities come out.
+
+In: Docs and their token vectors. Out: `doc.ents`, and the same spans with a confidence each under
+`doc.spans[spans_key].attrs["scores"]`.
+Source: Liu et al. 2021, section 3.3 ("Classification Head"), https://arxiv.org/abs/2110.07602.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
+
+from ..errors import Errors, PTuningError
+from .safetensors_pipe import SafetensorsPipe
+from .tag_schemes import Scheme, TagScheme
+
+Scorer = Callable[..., dict[str, Any]]
+Prediction = list[tuple[int, int, str, float]]  # start, end, label, confidence
+
+
+class TokenClassifier(SafetensorsPipe):
+    """Labels entities with one linear layer over token vectors.
+
+    vocab (Vocab): The shared vocabulary. model (Model[list[Doc], list[Floats2d]]): `spacy_ptv2.TokenClassifier.v1`.
+    name (str): Its name. scheme ("iob2" | "biluo"): Tags. spans_key (str): Where `doc.spans` keeps the confidences: the
+    product of the probabilities of an entity's tags, between 0 and 1. scorer (Callable | None): For `nlp.evaluate`.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], list[Floats2d]],
+        name: str = "token_classifier",
+        *,
+        scheme: Scheme = "iob2",
+        spans_key: str = "ents",
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"labels": [], "scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
+        self._tag_scheme: TagScheme | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity labels, in the order of the output layer."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> list[str]:
+        """What `spacy init labels` writes and `[initialize.components]` reads back."""
+        return list(self.labels)
+
+    @property
+    def tag_scheme(self) -> TagScheme:
+        """The tags over the present labels."""
+        if self._tag_scheme is None or self._tag_scheme.labels != self.labels:
+            self._tag_scheme = TagScheme(self.cfg["scheme"], self.labels)
+        return self._tag_scheme
+
+    def add_label(self, label: str) -> int:
+        """Add an entity label before the model is initialised.
+
+        RETURNS (int): 1 if it is new, 0 if it was there. RAISES (PTuningError): P404, P408.
+        """
+        if not isinstance(label, str) or not label or label != label.strip():
+            raise PTuningError(Errors.P408.format(got=label))
+        if label in self.labels:
+            return 0
+        if self.model.has_ref("output_layer") and self.model.get_ref("output_layer").has_dim("nO"):
+            raise PTuningError(Errors.P404.format(label=label, name=self.name))
+        self.cfg["labels"] = [*self.labels, label]
+        self.vocab.strings.add(label)
+        return 1
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """Collect the labels (from `labels`, else from all examples, sorted) and size the output layer.
+
+        RAISES (PTuningError): P402 if there is no label.
+        """
+        validate_get_examples(get_examples, "TokenClassifier.initialize")
+        n_examples = 0
+        if labels is None:
+            found: set[str] = set()
+            for example in get_examples():
+                n_examples += 1
+                found.update(ent.label_ for ent in example.reference.ents)
+            labels = sorted(found)
+        for label in labels:
+            self.add_label(label)
+        if not self.labels:
+            raise PTuningError(Errors.P402.format(name=self.name, n_examples=n_examples))
+        docs = [example.x for example in islice(get_examples(), 10)]
+        sample = [self.model.ops.alloc2f(len(doc), len(self.tag_scheme.tags)) for doc in docs]
+        self.model.initialize(X=docs or None, Y=sample or None)
+
+    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
+        """Return each Doc's entities with a confidence."""
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [[] for _ in docs]
+        logits = self.model.predict(docs)
+        return [self._decode(doc, self.model.ops.to_numpy(rows)) for doc, rows in zip(docs, logits, strict=True)]
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: list[Prediction]) -> None:
+        """Write `doc.ents` and the confidences."""
+        for doc, prediction in zip(docs, predictions, strict=True):
+            spans = [Span(doc, start, end, label=label) for start, end, label, _ in prediction]
+            doc.set_ents(spans)
+            scores = [score for *_, score in prediction]
+            key = self.cfg["spans_key"]
+            doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={"scores": scores})
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch: cross-entropy of the gold tags, averaged over the tokens that have one."""
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "TokenClassifier.update")
+        docs = [example.predicted for example in examples]
+        if not any(len(doc) for doc in docs):
+            return losses
+        set_dropout_rate(self.model, drop)
+        logits, backprop = self.model.begin_update(docs)
+        loss, d_logits = self.get_loss(examples, logits)
+        backprop(d_logits)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
+        """Return the loss and its gradient. scores: Logits. Shape of each, and of its gradient: (n_tokens, n_tags)"""
+        xp = self.model.ops.xp
+        gold = [tag for example in examples for tag in self._gold_tags(example)]
+        rows = np.flatnonzero([tag is not None for tag in gold])
+        columns = np.array([tag for tag in gold if tag is not None], dtype=np.int64)
+        log_probabilities = _log_softmax(xp, xp.concatenate(scores))
+        gradient = xp.zeros_like(log_probabilities)
+        if len(rows) == 0:
+            return 0.0, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
+        gradient[rows] = xp.exp(log_probabilities[rows])
+        gradient[rows, columns] -= 1.0
+        gradient /= len(rows)
+        loss = -float(log_probabilities[rows, columns].mean())
+        return loss, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
+
+    def _gold_tags(self, example: Example) -> list[int | None]:
+        try:
+            return self.tag_scheme.encode(example.get_aligned_ner())
+        except KeyError as error:
+            label = error.args[0]
+            message = Errors.P401.format(label=label, name=self.name, labels=", ".join(self.labels) or "none")
+            raise PTuningError(message) from None
+
+    def _decode(self, doc: Doc, logits: Floats2d) -> Prediction:
+        log_probabilities = _log_softmax(np, logits)
+        tags = self.tag_scheme.decode(log_probabilities)
+        chosen = np.take_along_axis(log_probabilities, tags[:, None], axis=1)[:, 0]
+        prediction: Prediction = []
+        for start, end, label in self.tag_scheme.entities(tags):
+            confidence = float(np.exp(chosen[start:end].sum()))
+            while start < end and doc[start].is_space:
+                start += 1
+            while end > start and doc[end - 1].is_space:
+                end -= 1
+            if end > start:
+                prediction.append((start, end, label, confidence))
+        return prediction
+
+
+def _log_softmax(xp: Any, logits: Floats2d) -> Floats2d:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))  # type: ignore[no-any-return]

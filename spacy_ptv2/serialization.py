@@ -1,0 +1,82 @@
+"""What was trained, in safetensors: tensors and a header with format version, identity, shapes and a checksum.
+
+In: named numpy arrays and a header. Out: bytes, and back, with every kind of damage refused by name. No pickle and no
+backbone weight is ever written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors_numpy
+
+from .errors import Errors, FormatError
+
+FORMAT_VERSION = 1
+HEADER_KEY = "spacy_ptv2"  # one JSON document under one key of the safetensors metadata
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
+    """Write tensors and a header as safetensors bytes.
+
+    header (Mapping): JSON values, written beside the format version and the checksum of the tensors.
+    """
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    document = {**header, "format_version": FORMAT_VERSION, "checksum": _checksum(arrays)}
+    return safetensors_numpy.save(arrays, metadata={HEADER_KEY: json.dumps(document, sort_keys=True)})
+
+
+def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `dump_tensors` wrote.
+
+    path (Path | str): Where the bytes come from, for messages.
+    RAISES (FormatError): P301 (damaged), P303 (version), P304 (not ours), P306 (checksum).
+    """
+    try:
+        tensors = safetensors_numpy.load(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
+        header = json.loads(metadata[HEADER_KEY]) if HEADER_KEY in metadata else None
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(Errors.P301.format(path=path, error=error)) from error
+    if not isinstance(header, dict):
+        raise FormatError(Errors.P304.format(path=path, field=HEADER_KEY))
+    for field in ("format_version", "checksum"):
+        if field not in header:
+            raise FormatError(Errors.P304.format(path=path, field=field))
+    if header["format_version"] != FORMAT_VERSION:
+        raise FormatError(Errors.P303.format(path=path, got=header["format_version"], expected=FORMAT_VERSION))
+    checksum = _checksum(tensors)
+    if checksum != header["checksum"]:
+        raise FormatError(Errors.P306.format(path=path, got=checksum, expected=header["checksum"]))
+    return tensors, header
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file of a pipeline.
+
+    RAISES (FormatError): P302 if it is missing.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FormatError(Errors.P302.format(path=path)) from None
+
+
+def _checksum(tensors: Tensors) -> str:
+    """Return the sha256 over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

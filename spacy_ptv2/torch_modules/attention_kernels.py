@@ -1,0 +1,29 @@
+"""Which attention kernel a training step uses.
+
+On CPUs torch picks its fused kernel, whose backward pass in bfloat16 takes 3 to 4 times as long as plain matrix
+products over the short rows of a prompt (benchmarks/attention_kernels.py measures it); prediction keeps the fused one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.backends import cuda as kernel_flags  # named after CUDA, but the flags hold for CPUs as well
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+@contextmanager
+def training_attention(device: torch.device, *, bfloat16: bool) -> Iterator[None]:
+    """Choose the fastest kernel for a training step on a device, for the calls inside."""
+    if device.type != "cpu" or not bfloat16:
+        yield
+        return
+    reduced = kernel_flags.fp16_bf16_reduction_math_sdp_allowed()
+    kernel_flags.allow_fp16_bf16_reduction_math_sdp(True)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        kernel_flags.allow_fp16_bf16_reduction_math_sdp(reduced)

@@ -1,0 +1,73 @@
+"""From options to a `PromptedEncoder`: the one place that checks them against the backbone."""
+
+from __future__ import annotations
+
+import torch
+
+from ..backbones.backbone import Backbone
+from ..errors import Errors, PTuningError
+from ..options import EncoderOptions, PromptOptions, Switch
+from .layer_mix import LayerMix
+from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
+from .prompt_starts import start_prompt
+from .prompted_encoder import CasingEmbedding, PromptedEncoder
+
+
+def build_prompted_encoder(
+    backbone: Backbone, prompt: PromptOptions, options: EncoderOptions, *, n_casing_classes: int
+) -> PromptedEncoder:
+    """Build the trainable modules around a backbone, the prompt at its start.
+
+    RAISES (PTuningError): P201, P202, P204, P208, P209 for options that do not fit.
+    """
+    use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
+    return PromptedEncoder(
+        backbone=backbone,
+        prompt=build_prompt(backbone, prompt).to(backbone.device),
+        layer_mix=LayerMix(backbone.n_layers + 1).to(backbone.device) if options.layer_mix else None,
+        casing=CasingEmbedding(n_casing_classes, backbone.embedding_width).to(backbone.device) if use_casing else None,
+        backbone_dropout=options.backbone_dropout,
+        shift_positions=prompt.shift_positions,
+        autocast=resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208),
+    )
+
+
+def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
+    """Build a prompt for a backbone, started as the options say."""
+    n_layers = backbone.n_layers
+    layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
+    if not all(0 <= layer < n_layers for layer in layers):
+        raise PTuningError(Errors.P201.format(last=n_layers - 1, n_layers=n_layers, got=list(layers)))
+    width = backbone.hidden_width
+    if options.mlp_width is not None:
+        return MLPPrompt(
+            layers=layers, length=options.length, width=width, mlp_width=options.mlp_width, dropout=options.dropout
+        )
+    flat = FlatPrompt(layers=layers, length=options.length, width=width, dropout=options.dropout)
+    start_prompt(flat, options.start, backbone)
+    return flat
+
+
+def drops_case(backbone: Backbone) -> bool:
+    """Return whether the tokenizer makes no difference between upper and lower case."""
+    upper, lower = (backbone.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("PARIS", "paris"))
+    return bool(upper == lower)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 matrices in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.8; older ones train in float32
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def resolve_switch(value: Switch, automatic: bool, error: Errors) -> bool:
+    """Return a true/false/"auto" setting as a bool."""
+    if value == "auto":
+        return automatic
+    if not isinstance(value, bool):
+        raise PTuningError(error.format(got=value))
+    return value

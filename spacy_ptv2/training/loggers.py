@@ -1,0 +1,47 @@
+"""A logger that keeps the learning curve beside spaCy's table: one JSON line per evaluation, with time and words."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from spacy.language import Language
+from spacy.training.loggers import console_logger
+
+LogStep = Callable[[dict[str, Any] | None], None]
+Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None]]]
+
+
+def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = False) -> Logger:
+    """Build spaCy's console table plus a file of the curve.
+
+    path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations included),
+    words, losses, score and the other scores of every evaluation; None for the table alone.
+    progress_bar (bool): Show progress between evaluations.
+    """
+    table = console_logger(progress_bar=progress_bar)
+    curve = None if path is None else Path(path)
+
+    def setup(nlp: Language, stdout: IO[str] = sys.stdout, stderr: IO[str] = sys.stderr) -> tuple[LogStep, Any]:
+        log_table, finalize = table(nlp, stdout, stderr)
+        if curve is not None:
+            curve.parent.mkdir(parents=True, exist_ok=True)
+            curve.write_text("", encoding="utf8")
+
+        def log_step(info: dict[str, Any] | None) -> None:
+            log_table(info)
+            if info is not None and curve is not None:
+                with curve.open("a", encoding="utf8") as stream:
+                    stream.write(json.dumps(curve_point(info)) + "\n")
+
+        return log_step, finalize
+
+    return setup
+
+
+def curve_point(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line of the curve holds, from what spaCy's training loop knows at an evaluation."""
+    kept = {key: info[key] for key in ("step", "epoch", "seconds", "words", "score")}
+    scores = {key: value for key, value in info["other_scores"].items() if isinstance(value, int | float)}
+    return {**kept, "losses": dict(info["losses"]), "scores": scores}

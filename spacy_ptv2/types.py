@@ -1,0 +1,12 @@
+"""Named types for what flows between layers and components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d
+
+Tok2VecModel = Model[list[Doc], list[Floats2d]]  # one row per token. Shape of each: (n_tokens, nO)
+TransformerModel = Model[list[Doc], Any]  # to a FullTransformerBatch, not named here: its import is heavy
