@@ -132,7 +132,7 @@ class Errors(_Messages):
     P405 = "Expected learning rates for the parts {expected}, got {got}."
     P406 = "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
     P407 = "Expected {name} to be {expected}, got {got}."
-    P408 = "Labels must be plain text without spaces at the ends, got {label!r}."
+    P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
 
 
 class Warnings(_Messages):

@@ -1,6 +1,6 @@
 """Train the fine-tuning baseline at several learning rates and keep the best by dev F1.
 
-python project/scripts/finetune.py CONFIG TRAIN DEV OUTPUT --backbone NAME --rates 0.0001,0.0002 [--seed 0]
+python project/scripts/finetune.py CONFIG TRAIN DEV OUTPUT --backbone NAME --rates 0.0001,0.0002 [--seed 0] [--gpu-id -1]
 
 Writes OUTPUT/rate-R/ for each rate (pipeline and curve.jsonl) and copies the best to OUTPUT/model-best, with its curve.
 """
@@ -24,6 +24,7 @@ def main(
     backbone: str = typer.Option(..., help="Hub id, package or folder, as in the prompt workflow"),
     rates: str = typer.Option("0.0001,0.0002", help="Learning rates to try, separated by commas"),
     seed: int = 0,
+    gpu_id: int = -1,
 ) -> None:
     """Train once per learning rate; the best dev F1 wins."""
     folder = find_backbone(BackboneSource(backbone))
@@ -39,7 +40,7 @@ def main(
             "system.seed": seed,
             "training.optimizer.learn_rate.initial_rate": float(rate),
         }
-        train(config, run, overrides=overrides)
+        train(config, run, use_gpu=gpu_id, overrides=overrides)
         score = max(json.loads(line)["score"] for line in curve.read_text().splitlines())
         msg.info(f"learning rate {rate}: dev F1 {score:.4f}")
         if best is None or score > best[0]:

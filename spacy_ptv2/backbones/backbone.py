@@ -6,6 +6,7 @@ Loading reads safetensors only, runs no code from the folder, asks no network, a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from .source import BackboneSource
 
 RULES: tuple[InjectionRule, ...] = (BertRule(), RobertaRule())
+
+# A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for them
+# for ever. With one thread it needs no pool; the workers are what runs in parallel then.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @dataclass(eq=False)

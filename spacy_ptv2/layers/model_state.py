@@ -6,6 +6,7 @@ headers of the prompts, and a checksum. The reading model must have the same nod
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from thinc.api import Model
 
 from ..errors import Errors, FormatError
 from ..serialization import dump_tensors, load_tensors
+from ..parts import part_of
 from .prompt_shim import PromptShim
 
 
@@ -21,7 +23,7 @@ def model_to_bytes(model: Model[Any, Any]) -> bytes:
     tensors: dict[str, Any] = {}
     nodes: list[dict[str, Any]] = []
     for index, node in enumerate(model.walk()):
-        entry: dict[str, Any] = {"name": node.name, "dims": {d: node.maybe_get_dim(d) for d in node.dim_names}}
+        entry: dict[str, Any] = {"name": _leaf_name(node), "dims": {d: node.maybe_get_dim(d) for d in node.dim_names}}
         for name in node.param_names:
             if node.has_param(name):
                 tensors[f"{index}.{name}"] = model.ops.to_numpy(node.get_param(name))
@@ -44,7 +46,7 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str) -> None:
     if not isinstance(saved, list):
         raise FormatError(Errors.P304.format(path=where, field="nodes"))
     nodes = list(model.walk())
-    names, expected = [entry.get("name") for entry in saved], [node.name for node in nodes]
+    names, expected = [entry.get("name") for entry in saved], [_leaf_name(node) for node in nodes]
     if names != expected:
         raise FormatError(Errors.P305.format(path=where, details=f"expected the layers {expected}, got {names}"))
     by_node: list[dict[str, Any]] = [{} for _ in nodes]
@@ -60,6 +62,11 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str) -> None:
             shim.import_state({name: torch.from_numpy(array.copy()) for name, array in own.items()}, entry["prompt"])
         else:
             _set_params(node, own, where)
+
+
+def _leaf_name(node: Model[Any, Any]) -> str:
+    """Return a node's name; combinators spell out what was in them once, which `nlp.replace_listeners` changes."""
+    return "" if node.layers else node.name
 
 
 def _prompt_shim(node: Model[Any, Any]) -> PromptShim | None:
@@ -81,3 +88,18 @@ def _set_params(node: Model[Any, Any], arrays: dict[str, Any], where: str) -> No
     for name in node.param_names:
         if name in arrays:
             node.set_param(name, node.ops.asarray(arrays[name]))
+
+
+def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:
+    """Count what is trained, by part ("prompt", "layer_mix", "casing", "head"), and the frozen "backbone" (once)."""
+    counts: dict[str, int] = {}
+    for model in models:
+        for node in model.walk():
+            shim = _prompt_shim(node)
+            sizes = {name: node.get_param(name).size for name in node.param_names if node.has_param(name)}
+            if shim is not None:
+                counts["backbone"] = shim.backbone.n_parameters
+                sizes.update({name: tensor.numel() for name, tensor in shim.export_state().items()})
+            for name, size in sizes.items():
+                counts[part_of(name)] = counts.get(part_of(name), 0) + int(size)
+    return counts

@@ -43,10 +43,10 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> Scores:
 
 
 def seqeval_scores(gold: list[list[str]], predicted: list[list[str]]) -> Scores:
-    """Return seqeval's strict micro-averaged precision, recall and F1 of IOB2 sequences; None if there are none."""
+    """Return seqeval's strict micro-averaged precision, recall and F1 of IOB2 sequences; None without entities."""
     names = ("seqeval_p", "seqeval_r", "seqeval_f")
     if not any(tag != "O" for sequence in (*gold, *predicted) for tag in sequence):
-        return dict.fromkeys(names, None if not gold else 0.0)
+        return dict.fromkeys(names)
     *result, _ = precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2, zero_division=0)
     return {name: float(value) for name, value in zip(names, result, strict=True)}
 

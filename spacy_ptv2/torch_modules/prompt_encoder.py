@@ -44,8 +44,9 @@ class PromptEncoder(nn.Module, ABC):
         """Return the same prompt as flat keys and values, which is what is saved and shipped."""
         flat = FlatPrompt(layers=self.layers, length=self.length, width=self.width, dropout=self.dropout.p)
         with torch.no_grad():
-            flat.values.copy_(self.key_values())
-        return flat
+            values = self.key_values()
+            flat.to(values.device).values.copy_(values)
+        return flat.train(self.training)
 
     def forward(self) -> dict[int, torch.Tensor]:
         """Return {layer: keys and values}, Shape of each: (2, length, width), under dropout in training."""

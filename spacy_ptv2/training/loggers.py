@@ -44,4 +44,5 @@ def curve_point(info: dict[str, Any]) -> dict[str, Any]:
     """Return what a line of the curve holds, from what spaCy's training loop knows at an evaluation."""
     kept = {key: info[key] for key in ("step", "epoch", "seconds", "words", "score")}
     scores = {key: value for key, value in info["other_scores"].items() if isinstance(value, int | float)}
-    return {**kept, "losses": dict(info["losses"]), "scores": scores}
+    losses = {name: float(value) for name, value in info["losses"].items()}  # numpy scalars are no JSON
+    return {**kept, "losses": losses, "scores": scores}

