@@ -1,0 +1,41 @@
+"""P-Tuning v2 for spaCy: one frozen pretrained transformer, a megabyte of trained prompt per task.
+
+The flow, from a config to annotations; each step is a folder or file here:
+
+    architectures.py   what a config may name, as plain `options.py`
+    pipeline/          components: `ptuning_transformer` for vectors, `token_classifier` for entities
+    layers/            Thinc layers that join spaCy's arrays and torch
+    alignment/         Docs to pieces to windows, and pieces back to tokens
+    torch_modules/     the prompt and the encoder around it
+    backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
+
+Beside it: `serialization.py` (safetensors of what was trained), `training/` (optimizer, schedules, planning, the
+curve), `corpora/` (readers), `cli/` (`spacy ptv2`), `errors.py` (every message).
+Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
+
+spaCy finds everything through entry points. This module is imported at every start of spaCy, so it loads neither
+torch nor transformers.
+"""
+
+from importlib.metadata import version
+
+from .backbones.source import BackboneSource, find_backbone
+from .errors import BackboneError, CorpusError, FormatError, PTuningError
+from .options import EncoderOptions, NormalStart, PromptOptions, WindowOptions, WordStart
+
+__version__ = version("spacy-ptv2")
+
+__all__ = [
+    "BackboneError",
+    "BackboneSource",
+    "CorpusError",
+    "EncoderOptions",
+    "FormatError",
+    "NormalStart",
+    "PTuningError",
+    "PromptOptions",
+    "WindowOptions",
+    "WordStart",
+    "__version__",
+    "find_backbone",
+]

@@ -5,14 +5,14 @@ and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the
 """
 
 import warnings
-from collections.abc import Callable
 from typing import Any, cast
 
 from spacy.pipeline.tok2vec import Tok2VecListener
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
+from .alignment.encoding import SpanGetter
 from .backbones.source import BackboneSource
 from .errors import Errors, PTuningError, Warnings
 from .layers.prompt_shim import PromptShim
@@ -20,8 +20,6 @@ from .layers.prompted_tok2vec import PromptedTok2Vec
 from .layers.window_encoding import WindowEncoding
 from .options import EncoderOptions, NormalStart, PromptOptions, PromptStart, Switch, WindowOptions, WordStart
 from .types import Tok2VecModel, TransformerModel
-
-SpanGetter = Callable[[list[Doc]], list[list[Span]]]
 
 
 def build_backbone_v1(
@@ -156,7 +154,7 @@ def build_token_classifier_v1(
     dropout (float): On the token vectors; `[training] dropout` overrides it in training.
     nO (int | None): Number of tags, set from the labels. RETURNS: Docs to logits, Shape of each: (n_tokens, nO)
     """
-    head = chain(Dropout(dropout), Linear(nO=nO))
+    head: Model[Floats2d, Floats2d] = chain(Dropout(dropout), Linear(nO=nO))
     model: Model[list[Doc], list[Floats2d]] = chain(tok2vec, with_array(head))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", head.layers[-1])

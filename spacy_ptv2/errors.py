@@ -81,7 +81,9 @@ class Errors(_Messages):
         "with transformers' convert_slow_tokenizer, or choose a backbone that has a tokenizer.json."
     )
     P107 = "The backbone in {path} cannot take a prompt: {reason}."
-    P108 = "Cannot read the backbone in {path}: {error}. The files are damaged or incomplete: fetch or install them again."
+    P108 = (
+        "Cannot read the backbone in {path}: {error}. The files are damaged or incomplete: fetch or install them again."
+    )
 
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
@@ -90,7 +92,10 @@ class Errors(_Messages):
         "With shift_positions, prompt and window together need {needed} positions, but the backbone has {available}. "
         "Set window to at most {limit}, shorten the prompt, or leave shift_positions off."
     )
-    P204 = "The start text {text!r} gives no word piece. Give a text of real words, whose keys and values start the prompt."
+    P204 = (
+        "The start text {text!r} gives no word piece. Give a text of real words, whose keys and values start the "
+        "prompt."
+    )
     P205 = (
         "This layer is not initialised: the backbone is not loaded yet. Call nlp.initialize() before training, or load "
         "a trained pipeline with spacy.load()."
@@ -110,7 +115,9 @@ class Errors(_Messages):
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
     P302 = "{path} is missing from the pipeline. The folder is incomplete; copy it again or reinstall the package."
-    P303 = "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a matching version of spacy-ptv2."
+    P303 = (
+        "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a matching version of spacy-ptv2."
+    )
     P304 = "{path} was not written by spacy_ptv2: its header has no {field!r}."
     P305 = (
         "{path} does not fit the model that config.cfg describes: {details}. Load it with the config it was trained "
@@ -128,9 +135,14 @@ class Errors(_Messages):
         "the path under [corpora.train] and that its Docs have doc.ents."
     )
     P403 = "Expected a tag scheme of {expected}, got {got!r}."
-    P404 = "Cannot add the label {label!r} to {name!r}: its output layer is already of fixed size. Add labels before nlp.initialize()."
+    P404 = (
+        "Cannot add the label {label!r} to {name!r}: its output layer is already of fixed size. Add labels before "
+        "nlp.initialize()."
+    )
     P405 = "Expected learning rates for the parts {expected}, got {got}."
-    P406 = "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
+    P406 = (
+        "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
+    )
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
 

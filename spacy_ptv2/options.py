@@ -6,9 +6,9 @@ Each class is what the ``@misc`` function of the same name gives (see the entry 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import Literal
 
-Switch = Union[bool, Literal["auto"]]
+Switch = bool | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class WordStart:
     text: str
 
 
-PromptStart = Union[NormalStart, WordStart]
+PromptStart = NormalStart | WordStart
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Train the fine-tuning baseline at several learning rates and keep the best by dev F1.
 
-python project/scripts/finetune.py CONFIG TRAIN DEV OUTPUT --backbone NAME --rates 0.0001,0.0002 [--seed 0] [--gpu-id -1]
+python project/scripts/finetune.py CONFIG TRAIN DEV OUTPUT --backbone NAME --rates R[,R...] [--seed 0] [--gpu-id -1]
 
 Writes OUTPUT/rate-R/ for each rate (pipeline and curve.jsonl) and copies the best to OUTPUT/model-best, with its curve.
 """

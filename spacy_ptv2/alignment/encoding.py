@@ -112,9 +112,7 @@ def batch_windows(encoded: EncodedDocs, window: Ints1d, column: Ints1d, *, budge
     bounds = np.searchsorted(wanted_batch[by_batch], np.arange(len(groups) + 1))
     order = np.empty_like(by_batch)
     order[by_batch] = np.arange(len(by_batch))
-    batches = [
-        _pad_batch(encoded, group, wanted[bounds[i] : bounds[i + 1]], pad_id) for i, group in enumerate(groups)
-    ]
+    batches = [_pad_batch(encoded, group, wanted[bounds[i] : bounds[i + 1]], pad_id) for i, group in enumerate(groups)]
     return WindowBatches(batches, order)
 
 

@@ -10,10 +10,12 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.modeling_utils import PreTrainedModel
+from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
 
 from ..errors import BackboneError, Errors
 from .bert import BertRule, RobertaRule
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 RULES: tuple[InjectionRule, ...] = (BertRule(), RobertaRule())
 
-# A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for them
-# for ever. With one thread it needs no pool; the workers are what runs in parallel then.
+# A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for
+# them for ever. With one thread it needs no pool; the workers are what runs in parallel then.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
@@ -69,7 +71,8 @@ class Backbone:
     @property
     def embedding_width(self) -> int:
         """Width of its piece embeddings (ELECTRA's is smaller than its hidden width)."""
-        return int(self.model.get_input_embeddings().weight.shape[1])
+        embeddings = cast(torch.nn.Embedding, self.model.get_input_embeddings())
+        return embeddings.embedding_dim
 
     @property
     def max_positions(self) -> int:
@@ -85,6 +88,10 @@ class Backbone:
     def device(self) -> torch.device:
         """Where its weights are."""
         return self.model.device
+
+    def to(self, device: torch.device) -> None:
+        """Move the weights, for every pipeline that shares them."""
+        self.model.to(device)  # type: ignore[arg-type]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Frozen, hence shared: a copied pipeline keeps this very object."""
@@ -165,4 +172,4 @@ def _load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
         raise BackboneError(Errors.P108.format(path=path, error=error)) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(Errors.P106.format(path=path))
-    return tokenizer
+    return cast(PreTrainedTokenizerFast, tokenizer)

@@ -5,7 +5,7 @@ Layout: `model.encoder.layer[i].attention.self` with linear `key` and `value` (t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -16,7 +16,7 @@ from .rules import InjectionRule
 class BertRule(InjectionRule):
     """Families whose positions start at 0."""
 
-    model_types = ("bert", "electra")
+    model_types: ClassVar[tuple[str, ...]] = ("bert", "electra")
 
     def sites(self, model: nn.Module) -> list[AttentionSite]:
         """See `InjectionRule.sites`."""

@@ -83,7 +83,7 @@ def check_folder(path: Path) -> Path:
 
 def _from_hub(source: BackboneSource, *, local_only: bool) -> Path | None:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(

@@ -1,0 +1,1 @@
+"""Corpus files to Docs and Examples."""

@@ -117,7 +117,7 @@ def to_docs(documents: list[ConllDocument], vocab: Vocab, granularity: Granulari
 def _build_doc(sentences: list[ConllSentence], vocab: Vocab) -> Doc:
     words = [word for sentence in sentences for word in sentence.words]
     tags = [tag for sentence in sentences for tag in sentence.tags]
-    starts = [i == 0 for sentence in sentences for i in range(len(sentence.words))]
+    starts: list[bool | int | None] = [i == 0 for sentence in sentences for i in range(len(sentence.words))]
     doc = Doc(vocab, words=words, tags=tags or None, sent_starts=starts)
     entities: list[Span] = []
     offset = 0

@@ -1,0 +1,1 @@
+"""Thinc layers, one per file: constructor, forward with its backprop, init."""

@@ -9,9 +9,8 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..alignment.encoding import WindowBatches
+from .arrays import to_ints
 from .prompt_shim import PromptShim
-
-OutT = Floats2d
 
 
 def EncodePieces(shim: PromptShim) -> Model[WindowBatches, Floats2d]:
@@ -33,17 +32,18 @@ def forward(
 ) -> tuple[Floats2d, Callable[[Floats2d], WindowBatches]]:
     """See `EncodePieces`."""
     shim = get_shim(model)
+    order = to_ints(model.ops, X.order)
     if not is_train:
-        return shim.predict(X.batches)[X.order], lambda dY: X
+        return shim.predict(X.batches)[order], lambda dY: X
     states, backprop_states = shim.begin_update(X.batches)
 
     def backprop(dY: Floats2d) -> WindowBatches:
         d_states = model.ops.alloc2f(*states.shape)
-        d_states[X.order] = dY
+        d_states[order] = dY
         backprop_states(d_states)
         return X
 
-    return states[X.order], backprop
+    return states[order], backprop
 
 
 def init(model: Model[WindowBatches, Floats2d], X: WindowBatches | None = None, Y: Floats2d | None = None) -> None:

@@ -7,14 +7,15 @@ headers of the prompts, and a checksum. The reading model must have the same nod
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from thinc.api import Model
+from thinc.types import FloatsXd
 
 from ..errors import Errors, FormatError
-from ..serialization import dump_tensors, load_tensors
 from ..parts import part_of
+from ..serialization import dump_tensors, load_tensors
 from .prompt_shim import PromptShim
 
 
@@ -87,7 +88,7 @@ def _set_params(node: Model[Any, Any], arrays: dict[str, Any], where: str) -> No
         raise FormatError(Errors.P305.format(path=where, details=f"{node.name} has no {sorted(unknown)}"))
     for name in node.param_names:
         if name in arrays:
-            node.set_param(name, node.ops.asarray(arrays[name]))
+            node.set_param(name, cast(FloatsXd, node.ops.asarray(arrays[name])))
 
 
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:

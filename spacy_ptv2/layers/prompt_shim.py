@@ -12,12 +12,12 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import Shim
-from thinc.types import Floats2d
+from thinc.types import Floats2d, FloatsXd
 
 from ..alignment.casing import N_CASING_CLASSES
 from ..backbones.backbone import Backbone
@@ -72,7 +72,7 @@ class PromptShim(Shim):
         """Return the wanted states of all batches, in float32. Shape: (n_wanted, hidden_width)"""
         self.encoder.eval()
         with torch.inference_mode():
-            return torch2xp(self.encoder(batches))  # type: ignore[no-any-return]
+            return cast(Floats2d, torch2xp(self.encoder(batches)))
 
     def begin_update(self, batches: Sequence[PieceBatch]) -> tuple[Floats2d, Callable[[Floats2d], list[Any]]]:
         """Return the wanted states and a callback that adds to the gradients of the trainable tensors."""
@@ -83,21 +83,24 @@ class PromptShim(Shim):
             states.backward(gradient=xp2torch(d_states, device=states.device))
             return []
 
-        return torch2xp(states.detach()), backprop  # type: ignore[return-value]
+        return cast(Floats2d, torch2xp(states.detach())), backprop
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Let the optimizer step each trainable tensor, under the key (shim id, name)."""
         for name, parameter in self.encoder.named_parameters():
             if parameter.grad is None:
                 continue
-            updated, _ = optimizer((self.id, name), torch2xp(parameter.data), torch2xp(parameter.grad))
+            weights, gradient = (cast(FloatsXd, torch2xp(tensor)) for tensor in (parameter.data, parameter.grad))
+            updated, _ = optimizer((self.id, name), weights, gradient)
             parameter.data = xp2torch(updated, device=parameter.device)
             parameter.grad.zero_()
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
         """Swap in averaged parameters, which the optimizer keeps under (shim id, name)."""
-        averages = {} if self._model is None else {n: params[self.id, n] for n in self._names() if (self.id, n) in params}
+        averages = (
+            {} if self._model is None else {n: params[self.id, n] for n in self._names() if (self.id, n) in params}
+        )
         if not averages:
             yield
             return
@@ -113,7 +116,7 @@ class PromptShim(Shim):
         device = torch.device("cpu" if device_type == "cpu" else f"cuda:{device_id}")
         if self._model is not None:
             self.encoder.to(device)
-            self.backbone.model.to(device)
+            self.backbone.to(device)
 
     def to_bytes(self) -> bytes:
         """Return the trainable tensors as safetensors, the prompt folded to flat keys and values."""
@@ -174,7 +177,7 @@ class PromptShim(Shim):
         return copied
 
     def _build(self, backbone: Backbone) -> None:
-        backbone.model.to(get_torch_default_device())
+        backbone.to(get_torch_default_device())
         self._model = build_prompted_encoder(
             backbone, self.prompt_options, self.options, n_casing_classes=N_CASING_CLASSES
         )

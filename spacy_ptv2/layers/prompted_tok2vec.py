@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
+from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
 from .window_encoding import WindowEncoding
@@ -47,7 +48,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X
     batches = windows.batch(encoded, encoded.token_window, encoded.token_column, get_shim(encode))
     states, backprop_encode = encode(batches, is_train)
-    lengths = model.ops.asarray1i(encoded.pieces_per_token.astype("int32"))
+    lengths = to_ints(model.ops, encoded.pieces_per_token)
     vectors, backprop_pooling = pooling(Ragged(states, lengths), is_train)
     bounds = np.cumsum(encoded.tokens_per_doc)[:-1]
 

@@ -7,7 +7,7 @@ piece, padded, as that package expects; our own component passes on token vector
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from ..alignment.encoding import EncodedDocs
 from ..alignment.pieces import Ints1d
+from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
 from .window_encoding import WindowEncoding
@@ -26,6 +27,7 @@ from .window_encoding import WindowEncoding
 InT = list[Doc]
 OutT = FullTransformerBatch
 REPLACED_ARCHITECTURE = "spacy_ptv2.ReplacedTransformerListener.v1"
+POOLING_SETTINGS = ("pooling", "grad_factor")
 
 
 def PromptedTransformer(shim: PromptShim, windows: WindowEncoding) -> Model[InT, OutT]:
@@ -56,14 +58,16 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         return FullTransformerBatch.empty(len(X)), lambda dY: X
     window, column = _every_piece(encoded)
     rows, backprop_encode = encode(windows.batch(encoded, window, column, get_shim(encode)), is_train)
-    shape = (len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO"))
-    states: Floats3d = model.ops.alloc3f(*shape)
-    states[window, column] = rows
-    output = _full_batch(X, encoded, states, get_shim(encode))
+    n_windows, n_columns, width = len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO")
+    places = to_ints(model.ops, window * n_columns + column)
+    states = model.ops.alloc2f(n_windows * n_columns, width)
+    states[places] = rows
+    output = _full_batch(X, encoded, model.ops.reshape3f(states, n_windows, n_columns, width), get_shim(encode))
 
     def backprop(dY: OutT) -> InT:
         (d_states,) = dY.model_output.to_tuple()
-        backprop_encode(torch2xp(d_states)[window, column])
+        d_rows = model.ops.reshape2f(cast(Floats3d, torch2xp(d_states)), -1, width)
+        backprop_encode(d_rows[places])
         return X
 
     return output, backprop
@@ -82,7 +86,7 @@ def replace_listener(model: Model[InT, OutT]) -> Model[InT, Any]:
 
 def replace_listener_cfg(tok2vec_model_cfg: dict[str, Any], listener_model_cfg: dict[str, Any]) -> dict[str, Any]:
     """Return the config block of a component whose listener was replaced."""
-    pooling = {key: listener_model_cfg[key] for key in ("pooling", "grad_factor") if key in listener_model_cfg}
+    pooling: dict[str, Any] = {key: value for key, value in listener_model_cfg.items() if key in POOLING_SETTINGS}
     return {**pooling, "@architectures": REPLACED_ARCHITECTURE, "transformer": dict(tok2vec_model_cfg)}
 
 
@@ -97,8 +101,9 @@ def _every_piece(encoded: EncodedDocs) -> tuple[Ints1d, Ints1d]:
 def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptShim) -> OutT:
     n_columns = states.shape[1]
     wordpieces = _wordpieces(encoded, n_columns, shim)
-    flat = (encoded.token_window * n_columns + encoded.token_column).astype("int32")
-    lengths = encoded.pieces_per_token.astype("int32")
+    # spacy-transformers keeps pieces and alignment in numpy, whatever the device, and its types do not know numpy's.
+    flat: Any = (encoded.token_window * n_columns + encoded.token_column).astype("int32")
+    lengths: Any = encoded.pieces_per_token.astype("int32")
     doc_data: list[TransformerData] = []
     first_window = first_token = first_row = 0
     for n_windows, n_tokens in zip(encoded.windows_per_doc, encoded.tokens_per_doc, strict=True):
@@ -109,24 +114,29 @@ def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptS
         doc_lengths = lengths[first_token : first_token + n_tokens]
         n_rows = int(doc_lengths.sum())
         align = Ragged(flat[first_row : first_row + n_rows] - first_window * n_columns, doc_lengths)
-        output = BaseModelOutput(last_hidden_state=states[doc_windows])
+        output = _model_output(states[doc_windows])
         doc_data.append(TransformerData(wordpieces=wordpieces[doc_windows], model_output=output, align=align))
         first_window, first_token, first_row = first_window + n_windows, first_token + n_tokens, first_row + n_rows
     spans: list[list[Span]] = [[doc[:]] if len(doc) else [] for doc in docs]
     return FullTransformerBatch(
         spans=spans,
         wordpieces=wordpieces,
-        model_output=BaseModelOutput(last_hidden_state=xp2torch(states)),
+        model_output=_model_output(xp2torch(states)),
         align=Ragged(flat, lengths),
         cached_doc_data=doc_data,
     )
+
+
+def _model_output(states: Any) -> BaseModelOutput:
+    """Wrap states: arrays on Docs, a tensor in the batch, as listeners expect."""
+    return BaseModelOutput(last_hidden_state=states)
 
 
 def _wordpieces(encoded: EncodedDocs, n_columns: int, shim: PromptShim) -> WordpieceBatch:
     tokenizer = shim.backbone.tokenizer
     pad_id = tokenizer.pad_token_id or 0
     lengths = [len(ids) for ids in encoded.ids]
-    ids = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
-    mask = (np.arange(n_columns) < np.array(lengths)[:, None]).astype("float32")
-    strings = [tokenizer.convert_ids_to_tokens(row) for row in ids]
+    ids: Any = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
+    mask: Any = (np.arange(n_columns) < np.array(lengths)[:, None]).astype("float32")
+    strings = [cast(list[str], tokenizer.convert_ids_to_tokens(row)) for row in ids]
     return WordpieceBatch(strings=strings, input_ids=ids, attention_mask=mask, lengths=lengths, token_type_ids=None)

@@ -34,9 +34,7 @@ DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
 """)
 
 
-@Language.factory(
-    "ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]}
-)
+@Language.factory("ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]})
 def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> PTuningTransformer:
     """Build the component that runs a prompt-tuned backbone for its listeners."""
     return PTuningTransformer(nlp.vocab, model, name)

@@ -35,9 +35,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
             self.set_annotations(docs, self.predict(docs))
             yield from docs
 
-    def initialize(
-        self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None
-    ) -> None:
+    def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
         """Load the backbone and start the prompt. Neither looks at the data."""
         self.model.initialize()
         for listener in self.listeners:

@@ -17,7 +17,7 @@ from ..serialization import read_file
 MODEL_FILE = "model.safetensors"
 
 
-class SafetensorsPipe(TrainablePipe):
+class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without types
     """A trainable component whose model is saved as safetensors.
 
     A damaged, missing or foreign file is refused with an error of its own (P301-P306) that names the file.

@@ -68,12 +68,14 @@ class TagScheme:
     @cached_property
     def may_start(self) -> NDArray[np.bool_]:
         """Which tags may begin a sequence. Shape: (n_tags,)"""
-        return self.allowed[self.tag_ids[OUTSIDE]]
+        starts: NDArray[np.bool_] = self.allowed[self.tag_ids[OUTSIDE]]
+        return starts
 
     @cached_property
     def may_end(self) -> NDArray[np.bool_]:
         """Which tags may end a sequence. Shape: (n_tags,)"""
-        return self.allowed[:, self.tag_ids[OUTSIDE]]
+        ends: NDArray[np.bool_] = self.allowed[:, self.tag_ids[OUTSIDE]]
+        return ends
 
     def _may_follow(self, before: str, after: str) -> bool:
         inside = after[0] in "IL"

@@ -191,6 +191,7 @@ class TokenClassifier(SafetensorsPipe):
         return prediction
 
 
-def _log_softmax(xp: Any, logits: Floats2d) -> Floats2d:
+def _log_softmax(xp: Any, logits: Any) -> Any:
+    """logits: A numpy or cupy array (xp is its module). RETURNS: Another. Shape of both: (n_tokens, n_tags)"""
     shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))  # type: ignore[no-any-return]
+    return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,1 @@
+"""What is trained, in plain torch: no spaCy and no Thinc here."""

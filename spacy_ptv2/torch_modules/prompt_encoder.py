@@ -81,5 +81,5 @@ class MLPPrompt(PromptEncoder):
 
     def key_values(self) -> torch.Tensor:
         """See `PromptEncoder.key_values`."""
-        rows = self.output(torch.tanh(self.hidden(self.embedding)))
+        rows: torch.Tensor = self.output(torch.tanh(self.hidden(self.embedding)))
         return rows.view(self.length, len(self.layers), 2, self.width).permute(1, 2, 0, 3)

@@ -40,7 +40,7 @@ class PieceBatch:
 
 
 class CasingEmbedding(nn.Embedding):
-    """One vector per class of word shape, added to the piece embeddings. Starts at zero: nothing changes until trained."""
+    """One vector per class of word shape, added to the piece embeddings; starts at zero, without effect."""
 
     def reset_parameters(self) -> None:
         """Start at zero."""
@@ -50,9 +50,9 @@ class CasingEmbedding(nn.Embedding):
 class PromptedEncoder(nn.Module):
     """The frozen backbone and the trained modules around it.
 
-    prompt (PromptEncoder): Keys and values. layer_mix, casing: Trained beside it, or None. backbone_dropout (bool): Run
-    the backbone's own dropout on hidden states in training. shift_positions (bool): Positions of the pieces start behind the prompt.
-    autocast (bool): Train in bfloat16 where it is safe.
+    prompt (PromptEncoder): Keys and values. layer_mix, casing: Trained beside it, or None.
+    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training.
+    shift_positions (bool): Positions of the pieces start behind the prompt. autocast (bool): Train in bfloat16.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PromptedEncoder(nn.Module):
                 output_hidden_states=self.layer_mix is not None,
             )
         states = (output.last_hidden_state,) if self.layer_mix is None else output.hidden_states
-        rows = [state.flatten(0, 1).index_select(0, batch.wanted) for state in states]
+        rows: list[torch.Tensor] = [state.flatten(0, 1).index_select(0, batch.wanted) for state in states]
         return rows[0].float() if self.layer_mix is None else self.layer_mix(rows)
 
     @contextmanager

@@ -16,8 +16,8 @@ Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None
 def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = False) -> Logger:
     """Build spaCy's console table plus a file of the curve.
 
-    path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations included),
-    words, losses, score and the other scores of every evaluation; None for the table alone.
+    path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations
+    included), words, losses, score and the other scores of every evaluation; None for the table alone.
     progress_bar (bool): Show progress between evaluations.
     """
     table = console_logger(progress_bar=progress_bar)

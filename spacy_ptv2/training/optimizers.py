@@ -6,6 +6,7 @@ thinc's own optimizer has one learning rate, clips each tensor by itself and ste
 Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +56,7 @@ class PromptAdamW(Optimizer):
     call `step()` after the last update there.
     """
 
-    __slots__ = ("settings", "_pending", "_states")
+    __slots__ = ("_pending", "_states", "settings")
 
     def __init__(self, settings: AdamWSettings, schedule: Iterable[float]) -> None:
         super().__init__(iter(schedule), grad_clip=settings.grad_clip, use_averages=False)  # type: ignore[arg-type]
@@ -76,14 +77,15 @@ class PromptAdamW(Optimizer):
     def step_schedules(self) -> None:
         """Step every collected tensor, then move the schedule on. spaCy calls this once per batch."""
         self.step()
-        super().step_schedules()
+        super().step_schedules()  # type: ignore[no-untyped-call]
 
     def step(self) -> float:
         """Clip by the global norm and step every collected tensor.
 
         RETURNS (float): The gradients' global norm before clipping.
         """
-        norm = sum(float((p.gradient.astype("float64") ** 2).sum()) for p in self._pending.values()) ** 0.5
+        squares = [_square_sum(pending.gradient) for pending in self._pending.values()]
+        norm = math.sqrt(sum(squares))
         scale = min(1.0, self.grad_clip / norm) if self.grad_clip and norm else 1.0
         for key, pending in self._pending.items():
             self._step_one(key, pending, scale)
@@ -104,6 +106,11 @@ class PromptAdamW(Optimizer):
         second = state.second / (1 - beta2**state.steps)
         weights *= 1 - rate * self.settings.weight_decays.get(part, 0.0)
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
+
+
+def _square_sum(array: Any) -> float:
+    """Return the sum of squares, in double precision."""
+    return float((array.astype("float64") ** 2).sum())
 
 
 def build_adamw_v1(

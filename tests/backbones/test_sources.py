@@ -70,7 +70,8 @@ def test_unsupported_family_lists_the_supported(copied):
 
 
 @pytest.mark.parametrize(
-    ("setting", "reason"), [({"position_embedding_type": "relative_key"}, "relative_key"), ({"is_decoder": True}, "decoder")]
+    ("setting", "reason"),
+    [({"position_embedding_type": "relative_key"}, "relative_key"), ({"is_decoder": True}, "decoder")],
 )
 def test_unpromptable_models_are_refused(tmp_path, setting, reason):
     folder = save_tiny_backbone(tmp_path / "odd", "bert", **setting)

@@ -51,7 +51,9 @@ def test_adjacent_entities_of_one_label_count_as_two():
     gold, merged = Doc(NLP.vocab, words=words), Doc(NLP.vocab, words=words)
     gold.set_ents([Span(gold, 0, 1, "PER"), Span(gold, 1, 2, "PER")])
     merged.set_ents([Span(merged, 0, 2, "PER")])
-    assert score_entities([Example(merged, gold)])["seqeval_f"] == score_entities([Example(merged, gold)])["ents_f"] == 0
+    assert (
+        score_entities([Example(merged, gold)])["seqeval_f"] == score_entities([Example(merged, gold)])["ents_f"] == 0
+    )
 
 
 def test_no_entities_anywhere():

@@ -111,7 +111,10 @@ def test_word_start_is_what_the_words_give(tiny):
 
 
 def test_casing_embedding_starts_without_effect_then_has_one(tiny):
-    with_casing, without = build(tiny, options=FULL), build(tiny, options=EncoderOptions(casing=False, backbone_dropout=False))
+    with_casing, without = (
+        build(tiny, options=FULL),
+        build(tiny, options=EncoderOptions(casing=False, backbone_dropout=False)),
+    )
     assert torch.equal(with_casing.eval()([batch()]), without.eval()([batch()]))
     torch.nn.init.normal_(with_casing.casing.weight)
     assert not torch.allclose(with_casing([batch()]), without([batch()]))
@@ -143,7 +146,9 @@ def test_backbone_dropout_is_on_in_training_only(tiny):
 def test_bfloat16_training_stays_close(tiny):
     options = EncoderOptions(backbone_dropout=False, mixed_precision=True)
     half = build(tiny, PromptOptions(length=4, dropout=0.0), options)
-    full = build(tiny, PromptOptions(length=4, dropout=0.0), EncoderOptions(backbone_dropout=False, mixed_precision=False))
+    full = build(
+        tiny, PromptOptions(length=4, dropout=0.0), EncoderOptions(backbone_dropout=False, mixed_precision=False)
+    )
     got, expected = half([batch()]), full([batch()])
     assert got.dtype == torch.float32
     assert not torch.equal(got, expected)
