@@ -7,7 +7,6 @@ and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the
 import warnings
 from typing import Any, cast
 
-from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
@@ -15,6 +14,7 @@ from thinc.types import Floats2d, Ragged
 from .alignment.encoding import SpanGetter
 from .backbones.source import BackboneSource
 from .errors import Errors, PTuningError, Warnings
+from .layers.listener import PTuningListener
 from .layers.prompt_shim import PromptShim
 from .layers.prompted_tok2vec import PromptedTok2Vec
 from .layers.window_encoding import WindowEncoding
@@ -143,7 +143,7 @@ def build_ptuning_listener_v1(upstream: str = "*") -> Tok2VecModel:
 
     upstream (str): The name of that component, "*" for any. nO is taken over from it.
     """
-    return Tok2VecListener(upstream_name=upstream, width=cast(int, None))
+    return PTuningListener(upstream)
 
 
 def build_token_classifier_v1(

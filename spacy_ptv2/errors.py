@@ -50,7 +50,7 @@ class Errors(_Messages):
         "The corpus {path} holds no sentence. Expected a CoNLL file (one token a line, an empty line after each "
         "sentence). Check that the right file was given and that it was copied whole."
     )
-    P005 = "The corpus file {path} does not exist. Give the path of a CoNLL column file."
+    P005 = "There is no corpus file {path}. Give the path of a CoNLL column file."
     P006 = "{path}: not UTF-8 text ({error}). Convert the file to UTF-8 first."
     P007 = "Expected granularity to be 'sentence' or 'document', got {got!r}."
 
@@ -132,7 +132,8 @@ class Errors(_Messages):
     )
     P402 = (
         "The component {name!r} has no labels: the training corpus holds no entity (read {n_examples} examples). Check "
-        "the path under [corpora.train] and that its Docs have doc.ents."
+        "the path under [corpora.train] and that its Docs have doc.ents, or give the labels under "
+        "[initialize.components.{name}]."
     )
     P403 = "Expected a tag scheme of {expected}, got {got!r}."
     P404 = (

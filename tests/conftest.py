@@ -21,6 +21,7 @@ from spacy_ptv2.corpora.conll import read_conll, to_docs
 from .tiny import TRAIN_CONLL, save_tiny_backbone
 
 ROOT = Path(__file__).parents[1]
+WIKIGOLD = ROOT / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network
@@ -72,6 +73,14 @@ def corpus(train_file: Path) -> Path:
     """The same sentences as .spacy."""
     path = train_file.with_suffix(".spacy")
     DocBin(docs=to_docs(read_conll(train_file), spacy.blank("en").vocab)).to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def wikigold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped corpus as .spacy, one Doc per sentence."""
+    path = tmp_path_factory.mktemp("wikigold") / "wikigold.spacy"
+    DocBin(docs=to_docs(read_conll(WIKIGOLD), spacy.blank("en").vocab)).to_disk(path)
     return path
 
 

@@ -159,7 +159,7 @@ def _blocks(path: Path) -> Iterator[list[_Row]]:
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise CorpusError(Errors.P005.format(path=path)) from None
     except UnicodeDecodeError as error:
         raise CorpusError(Errors.P006.format(path=path, error=error)) from error

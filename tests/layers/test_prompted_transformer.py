@@ -1,0 +1,183 @@
+"""The drop-in: spacy-transformers' own component and listeners over our layer."""
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Corpus
+from spacy_transformers.layers import trfs2arrays
+from spacy_transformers.span_getters import configure_strided_spans
+from thinc.api import Adam, reduce_first, reduce_mean
+
+from spacy_ptv2.architectures import build_prompt_v1, build_ptuning_transformer_v1, build_tok2vec_ptuning_v1
+from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.layers.encode_pieces import get_shim
+
+from ..pipeline.test_pipeline import TEXTS, entities
+
+SETTINGS = {"window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
+
+
+@pytest.fixture
+def config(tiny_folder):
+    """What a config of spacy-transformers has in its [components.transformer.model], the architecture renamed."""
+    return {
+        "@architectures": "spacy_ptv2.PTuningTransformer.v1",
+        "name": str(tiny_folder),
+        "get_spans": {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 24, "stride": 16},
+        "tokenizer_config": {"use_fast": True},
+        "transformer_config": {},
+        "mixed_precision": False,
+        "grad_scaler_config": {},
+        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
+        "window": 32,
+        "overlap": 8,
+    }
+
+
+@pytest.fixture
+def nlp(config, corpus):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config={"model": config})
+    tok2vec = {
+        "@architectures": "spacy-transformers.TransformerListener.v1",
+        "grad_factor": 1.0,
+        "pooling": {"@layers": "reduce_mean.v1"},
+    }
+    nlp.add_pipe("ner", config={"model": {"@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner",
+                 "extra_state_tokens": False, "hidden_width": 16, "maxout_pieces": 2, "use_upper": False,
+                 "tok2vec": tok2vec}})  # fmt: skip
+    nlp.initialize(lambda: Corpus(corpus)(nlp))
+    return nlp
+
+
+@pytest.fixture
+def trained(nlp, corpus):
+    examples = list(Corpus(corpus)(nlp))
+    optimizer = Adam(0.01, use_averages=False)
+    for _ in range(80):
+        nlp.update(examples, sgd=optimizer)
+    return nlp
+
+
+def build(tiny_folder, **settings):
+    prompt = build_prompt_v1(length=4, dropout=0.0)
+    model = build_ptuning_transformer_v1(name=str(tiny_folder), prompt=prompt, **{**SETTINGS, **settings})
+    model.initialize()
+    return model
+
+
+def test_trains_under_the_transformer_factory(trained, corpus):
+    examples = list(Corpus(corpus)(trained))
+    assert trained.evaluate(examples)["ents_f"] > 0.9
+
+
+def test_odd_texts_keep_every_token(nlp):
+    for doc in nlp.pipe(TEXTS):
+        assert len(doc._.trf_data.align.lengths) == (len(doc) if len(doc) else 0)
+        assert (doc._.trf_data.align.lengths > 0).all()
+
+
+def test_round_trip_saves_the_prompt_alone(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    expected = entities(trained.pipe(TEXTS))
+    loaded = spacy.load(tmp_path / "model")
+    assert entities(loaded.pipe(TEXTS)) == expected
+    backbones = [get_shim(n.get_pipe("transformer").model.layers[0]).backbone for n in (trained, loaded)]
+    assert backbones[0] is backbones[1]
+    assert sum(file.stat().st_size for file in (tmp_path / "model" / "transformer").iterdir()) < 12_000
+    assert entities(spacy.util.load_model_from_config(trained.config).from_bytes(trained.to_bytes()).pipe(TEXTS)) == (
+        expected
+    )
+
+
+def test_replaced_listeners_share_the_backbone(trained, tmp_path):
+    expected = entities(trained.pipe(TEXTS))
+    backbone = get_shim(trained.get_pipe("transformer").model.layers[0]).backbone
+    trained.replace_listeners("transformer", "ner", ["model.tok2vec"])
+    trained.remove_pipe("transformer")
+    assert entities(trained.pipe(TEXTS)) == expected
+    trained.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    assert entities(loaded.pipe(TEXTS)) == expected
+    assert next(get_shim(node) for node in loaded.get_pipe("ner").model.walk() if node.shims).backbone is backbone
+
+
+@pytest.mark.parametrize("pooling", [reduce_first, reduce_mean])
+def test_agrees_with_our_own_layer(tiny_folder, pooling):
+    docs = [spacy.blank("en")(text) for text in TEXTS]
+    theirs = build(tiny_folder)
+    own = build_tok2vec_ptuning_v1(
+        BackboneSource(str(tiny_folder)), build_prompt_v1(length=4, dropout=0.0), pooling=pooling(), **SETTINGS
+    )
+    own.initialize()
+    shim = get_shim(theirs.layers[0])
+    get_shim(own.layers[0]).import_state(shim.export_state(), shim.header())
+    vectors = trfs2arrays(pooling(), grad_factor=1.0).predict(theirs.predict(docs).doc_data)
+    for doc, a, b in zip(docs, vectors, own.predict(docs), strict=True):
+        if len(doc):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_gradient_is_the_numeric_one(tiny_folder):
+    docs = [spacy.blank("en")("Peter works in London"), spacy.blank("en")("EU")]
+    model = build(tiny_folder)
+    shim = get_shim(model.layers[0])
+    batch, backprop = model.begin_update(docs)
+    (states,) = batch.model_output.to_tuple()
+    weights = np.random.default_rng(0).normal(size=tuple(states.shape)).astype("float32")
+    mask = batch.wordpieces.attention_mask[..., None]
+    backprop(batch.unsplit_by_doc([weights[:1] * mask[:1], weights[1:] * mask[1:]]))
+    value = shim.encoder.prompt.values
+    analytic = value.grad.clone()
+
+    def loss():
+        (found,) = model.predict(docs).model_output.to_tuple()
+        return float((found.numpy() * weights * mask).sum())
+
+    for index in [(0, 0, 1, 3), (1, 1, 2, 5), (2, 0, 0, 7)]:
+        step = 1e-2
+        kept = float(value.data[index])
+        value.data[index] = kept + step
+        above = loss()
+        value.data[index] = kept - step
+        below = loss()
+        value.data[index] = kept
+        assert (above - below) / (2 * step) == pytest.approx(float(analytic[index]), abs=2e-2, rel=2e-2)
+
+
+def test_empty_docs(tiny_folder):
+    model = build(tiny_folder)
+    vocab = spacy.blank("en").vocab
+    batch, backprop = model.begin_update([Doc(vocab), Doc(vocab)])
+    assert len(batch.doc_data) == 2
+    backprop(batch)
+
+
+@pytest.mark.parametrize("get_spans", [None, configure_strided_spans(window=8, stride=8)])
+def test_long_documents(tiny_folder, get_spans):
+    doc = spacy.blank("en")("Peter opens the Danish office in London . " * 20)
+    model = build(tiny_folder, get_spans=get_spans)
+    (data,) = model.predict([doc]).doc_data
+    assert data.model_output.last_hidden_state.shape[0] > 1
+    assert len(data.align.lengths) == len(doc)
+    width = data.model_output.last_hidden_state.shape[1]
+    assert width <= 32
+    pieces = [data.wordpieces.strings[i // width][i % width] for i in data.align.dataXd[:2]]
+    assert pieces == ["peter", "o"] or pieces == ["peter", "opens"]
+
+
+def test_what_a_frozen_shared_backbone_cannot_honour_is_refused(config, tiny_folder):
+    with pytest.raises(PTuningError, match="P207.*output_attentions"):
+        build(tiny_folder, transformer_config={"output_attentions": True})
+    for where in ("transformer_config", "tokenizer_config"):
+        with pytest.raises(PTuningError, match=f"P210.*{where}"):
+            build(tiny_folder, **{where: {"trust_remote_code": True}})
+
+
+def test_what_has_no_effect_is_warned_of(tiny_folder):
+    with pytest.warns(UserWarning, match="PW03.*use_fast"):
+        build(tiny_folder, tokenizer_config={"use_fast": False})
+    with pytest.warns(UserWarning, match="PW02"):
+        build(tiny_folder, grad_scaler_config={"init_scale": 32768})

@@ -1,0 +1,161 @@
+"""Every spaCy command that touches a config or a pipeline, run on the shipped configs over tiny backbones."""
+
+import json
+import zipfile
+
+import pytest
+import spacy
+from spacy.cli import app
+from spacy.tokens import DocBin
+from spacy.util import load_config
+from typer.testing import CliRunner
+
+from .conftest import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
+BACKBONE_SETTING = {"ner": "components.transformer.model.backbone.name", "finetune_ner": "paths.backbone"}
+SMALL = {
+    "ner": {
+        "components.transformer.model.window": 32,
+        "components.transformer.model.overlap": 8,
+        "components.transformer.model.prompt.length": 4,
+        "initialize.before_init.epochs": 30,
+        "training.batcher.size": 6,
+    },
+    "finetune_ner": {
+        "components.transformer.model.get_spans.window": 16,
+        "components.transformer.model.get_spans.stride": 12,
+        "training.optimizer.learn_rate.initial_rate": 0.003,
+        "training.optimizer.learn_rate.warmup_steps": 2,
+        "initialize.before_init.epochs": 20,
+    },
+}
+
+
+def spacy_command(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, f"{arguments}\n{result.output}\n{result.exception!r}"
+    return result.output
+
+
+def overrides(name, tiny_folder, corpus):
+    settings = {**SMALL[name], BACKBONE_SETTING[name]: tiny_folder, "paths.train": corpus, "paths.dev": corpus}
+    return [part for key, value in settings.items() for part in (f"--{key}", str(value))]
+
+
+@pytest.fixture(scope="module", params=CONFIGS, ids=[path.stem for path in CONFIGS])
+def config_path(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def settings(config_path, tiny_folder, corpus):
+    return overrides(config_path.stem, tiny_folder, corpus)
+
+
+@pytest.fixture(scope="module")
+def pipeline(config_path, settings, tmp_path_factory):
+    """What `spacy train` makes of the config."""
+    folder = tmp_path_factory.mktemp("training")
+    curve = ["--paths.curve", folder / "curve.jsonl"]
+    spacy_command("train", config_path, "--output", folder, *settings, *curve)
+    return folder / "model-best"
+
+
+def test_every_config_has_its_small_settings():
+    assert {path.stem for path in CONFIGS} == set(BACKBONE_SETTING) == set(SMALL)
+
+
+def test_train(pipeline):
+    points = [json.loads(line) for line in (pipeline.parent / "curve.jsonl").read_text().splitlines()]
+    assert points[-1]["losses"] and points[-1]["score"] > points[0]["score"]
+    assert {path.name for path in pipeline.parent.iterdir()} == {"model-best", "model-last", "curve.jsonl"}
+
+
+def test_evaluate(pipeline, corpus, tmp_path):
+    spacy_command("evaluate", pipeline, corpus, "--output", tmp_path / "scores.json")
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["ents_f"] >= 0.5
+    assert scores.get("seqeval_f", scores["ents_f"]) == scores["ents_f"]
+    assert set(scores["ents_per_type"]) == {"LOC", "MISC", "ORG", "PER"}
+
+
+def test_fill_config_adds_nothing(config_path, tmp_path):
+    """The shipped files are complete, which is what `spacy debug` asks for."""
+    spacy_command("init", "fill-config", config_path, tmp_path / "filled.cfg")
+    shipped, filled = (load_config(path, interpolate=False) for path in (config_path, tmp_path / "filled.cfg"))
+    assert filled == shipped
+
+
+def test_debug_config(config_path, settings):
+    assert "Config validation" in spacy_command("debug", "config", config_path, *settings)
+
+
+def test_debug_data(config_path, tiny_folder, wikigold):
+    settings = overrides(config_path.stem, tiny_folder, wikigold)
+    assert "1696 training docs" in spacy_command("debug", "data", config_path, *settings, "--verbose", "--no-format")
+
+
+def test_debug_model(config_path, settings):
+    for component in load_config(config_path)["nlp"]["pipeline"]:
+        assert "Layer 0" in spacy_command("debug", "model", config_path, component, "-P1", "-P2", *settings)
+
+
+def test_benchmark_speed(pipeline, corpus):
+    assert "words/s" in spacy_command("benchmark", "speed", pipeline, corpus, "--batches", 30, "--warmup", 1)
+
+
+def test_apply(pipeline, tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"text": "Peter Hansen"}\n{"text": "John works in New York ."}\n')
+    spacy_command("apply", pipeline, tmp_path / "texts.jsonl", tmp_path / "docs.spacy")
+    docs = list(DocBin().from_disk(tmp_path / "docs.spacy").get_docs(spacy.blank("en").vocab))
+    assert [doc.text for doc in docs] == ["Peter Hansen", "John works in New York ."]
+    assert any(doc.ents for doc in docs)
+
+
+def test_package(pipeline, tmp_path):
+    spacy_command("package", pipeline, tmp_path, "--name", "tiny", "--version", "1.2.3", "--build", "sdist")
+    (sdist,) = tmp_path.glob("*/dist/*.tar.gz")
+    assert sdist.name == "en_tiny-1.2.3.tar.gz"
+
+
+def test_wheel_asks_for_us_and_holds_no_backbone(tiny_folder, corpus, tmp_path):
+    settings = overrides("ner", tiny_folder, corpus)
+    spacy_command("train", ROOT / "configs" / "ner.cfg", "--output", tmp_path / "training", *settings)
+    spacy_command("package", tmp_path / "training" / "model-best", tmp_path, "--name", "tiny", "--build", "wheel")
+    (wheel,) = tmp_path.glob("*/dist/*.whl")
+    assert wheel.stat().st_size < 60_000
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        assert "Requires-Dist: spacy-ptv2" in archive.read(metadata).decode()
+        models = [name.split("/")[-2] for name in archive.namelist() if name.endswith(".safetensors")]
+        assert sorted(models) == ["token_classifier", "transformer"]
+
+
+def test_assemble(tiny_folder, corpus, tmp_path):
+    """From a config alone, the labels being given, comes an untrained pipeline that loads."""
+    config = load_config(ROOT / "configs" / "ner.cfg", interpolate=False)
+    config["initialize"]["components"] = {"token_classifier": {"labels": ["LOC", "PER"]}}
+    config.to_disk(tmp_path / "ner.cfg")
+    spacy_command("assemble", tmp_path / "ner.cfg", tmp_path / "model", *overrides("ner", tiny_folder, corpus))
+    assert spacy.load(tmp_path / "model").get_pipe("token_classifier").labels == ("LOC", "PER")
+
+
+def test_assemble_from_a_trained_pipeline(tiny_folder, corpus, tmp_path):
+    settings = overrides("ner", tiny_folder, corpus)
+    spacy_command("train", ROOT / "configs" / "ner.cfg", "--output", tmp_path / "training", *settings)
+    source = str(tmp_path / "training" / "model-best")
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["transformer", "token_classifier"]},
+        "components": {name: {"source": source} for name in ("transformer", "token_classifier")},
+    }
+    spacy.util.Config(config).to_disk(tmp_path / "assemble.cfg")
+    spacy_command("assemble", tmp_path / "assemble.cfg", tmp_path / "model")
+    text = "John works in New York ."
+    trained, assembled = (spacy.load(path)(text) for path in (source, tmp_path / "model"))
+    assert [ent.text for ent in assembled.ents] == [ent.text for ent in trained.ents] != []
+
+
+def test_find_function():
+    output = spacy_command("find-function", "spacy_ptv2.Tok2VecPTuning.v1", "--registry", "architectures")
+    assert "architectures.py" in output.replace("\n", "")

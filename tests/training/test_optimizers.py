@@ -1,0 +1,79 @@
+"""The optimizer against torch's AdamW with global clipping, through thinc's interface."""
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.parts import PARTS, part_of
+from spacy_ptv2.training.optimizers import build_adamw_v1
+from spacy_ptv2.training.schedules import build_warmup_linear_v1
+
+RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
+NAMES = ("prompt.values", "layer_mix.weights", "casing.weight", "W")
+
+
+def make_weights(rng):
+    return {(i, name): rng.normal(size=(3, 4)).astype("float32") for i, name in enumerate(NAMES)}
+
+
+@pytest.mark.parametrize("grad_clip", [0.0, 0.5, 1e9])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_equals_torch_adamw_with_global_clipping(grad_clip, decay):
+    rng = np.random.default_rng(0)
+    weights = make_weights(rng)
+    parameters = {key: torch.nn.Parameter(torch.tensor(array)) for key, array in weights.items()}
+    groups = [
+        {"params": [p], "lr": RATES[part_of(key[1])], "peak": RATES[part_of(key[1])]} for key, p in parameters.items()
+    ]
+    reference = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay)
+    ours = build_adamw_v1(
+        RATES, build_warmup_linear_v1(10, 0.3), weight_decays=dict.fromkeys(PARTS, decay), grad_clip=grad_clip
+    )
+    factors = build_warmup_linear_v1(10, 0.3)
+    for _ in range(8):
+        factor = next(factors)
+        gradients = make_weights(rng)
+        for group in reference.param_groups:
+            group["lr"] = group["peak"] * factor
+        for key, parameter in parameters.items():
+            parameter.grad = torch.tensor(gradients[key])
+        if grad_clip:
+            torch.nn.utils.clip_grad_norm_(parameters.values(), grad_clip)
+        reference.step()
+        for key, array in weights.items():
+            ours(key, array, gradients[key])
+            assert not gradients[key].any()  # taken over, ready for the next batch
+        ours.step_schedules()
+        for key, array in weights.items():
+            np.testing.assert_allclose(array, parameters[key].detach().numpy(), atol=2e-6)
+
+
+def test_gradients_accumulate_until_the_step():
+    one, two = (build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0)) for _ in range(2))
+    a, b = np.ones((2, 2), "float32"), np.ones((2, 2), "float32")
+    one((0, "W"), a, np.full((2, 2), 0.5, "float32"))
+    np.testing.assert_array_equal(a, b)  # collected, not yet stepped
+    one.step_schedules()
+    assert (a < b).all()
+    # Outside `spacy train` nobody calls step_schedules: a tensor that comes again begins a new step.
+    two((0, "W"), b, np.full((2, 2), 0.5, "float32"))
+    two((0, "W"), b, np.full((2, 2), 0.5, "float32"))
+    np.testing.assert_allclose(a, b)
+
+
+def test_norm_is_over_all_tensors():
+    optimizer = build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0))
+    for i in range(2):
+        optimizer((i, "W"), np.zeros(2, "float32"), np.array([3.0, 0.0], "float32") if i else np.array([0.0, 4.0], "f"))
+    assert optimizer.step() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(
+    "rates", [{"prompt": 0.1}, {**RATES, "prefix": 0.1}, {name: rate for name, rate in RATES.items() if name != "head"}]
+)
+def test_missing_or_unknown_parts_are_refused(rates):
+    with pytest.raises(PTuningError, match="P405.*prompt, layer_mix, casing, head"):
+        build_adamw_v1(rates, build_warmup_linear_v1(10))
+    with pytest.raises(PTuningError, match="P405.*prefix"):
+        build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"prefix": 0.1})

@@ -1,0 +1,123 @@
+"""`spacy train`'s own loop over our pipeline: planned steps, the curve, interruption, parameter averages."""
+
+import json
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train as train_nlp
+from spacy.util import load_config
+
+from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.layers.encode_pieces import get_shim
+from spacy_ptv2.training.planning import build_plan_steps_v1
+
+from ..conftest import ROOT
+
+
+@pytest.fixture
+def config(tiny_folder, corpus, tmp_path):
+    config = load_config(ROOT / "configs" / "ner.cfg", interpolate=False)
+    config["paths"].update(train=str(corpus), dev=str(corpus), curve=str(tmp_path / "curve.jsonl"))
+    config["components"]["transformer"]["model"]["backbone"]["name"] = str(tiny_folder)
+    config["components"]["transformer"]["model"]["prompt"]["length"] = 4
+    config["components"]["transformer"]["model"].update(window=32, overlap=8)  # the tiny backbone has 64 positions
+    config["training"]["batcher"].update(size=6, buffer=2)  # three sentences: three steps an epoch
+    return config
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "training"
+    path.mkdir()  # as the command line does
+    return path
+
+
+def test_epochs_become_steps(config):
+    config["initialize"]["before_init"]["epochs"] = 5
+    nlp = init_nlp(config)
+    assert nlp.config["training"]["max_steps"] == 15
+    assert nlp.config["training"]["eval_frequency"] == 3
+    assert nlp.config["training"]["optimizer"]["schedule"]["total_steps"] == 15
+
+
+def test_epochs_become_steps_of_the_reference_schedule(config):
+    config["training"]["optimizer"]["schedule"] = {
+        "@schedules": "spacy_ptv2.epoch_decay.v1",
+        "steps_per_epoch": 1,
+        "decay": 0.95,
+    }
+    config["initialize"]["before_init"]["evaluations_per_epoch"] = 3
+    nlp = init_nlp(config)
+    assert nlp.config["training"]["optimizer"]["schedule"]["steps_per_epoch"] == 3
+    assert nlp.config["training"]["eval_frequency"] == 1
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 0}, {"epochs": 1, "evaluations_per_epoch": 0}])
+def test_impossible_plans_are_refused(settings):
+    with pytest.raises(PTuningError, match="P407.*at least 1, got 0"):
+        build_plan_steps_v1(**settings)
+
+
+def test_empty_corpus_is_refused(config, tmp_path):
+    DocBin().to_disk(tmp_path / "empty.spacy")
+    config["paths"]["train"] = str(tmp_path / "empty.spacy")
+    with pytest.raises(PTuningError, match="P406.*corpora.train"):
+        init_nlp(config)
+
+
+def test_trains_and_keeps_the_curve(config, folder, tmp_path):
+    config["initialize"]["before_init"]["epochs"] = 40
+    nlp = init_nlp(config)
+    train_nlp(nlp, folder)
+    points = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    assert [point["step"] for point in points] == list(range(0, 121, 3))
+    assert 40 * 12 < points[-1]["words"] <= 40 * 12 + 6  # spaCy logs after the batch that follows
+    assert points[-1]["score"] == points[-1]["scores"]["seqeval_f"] == 1.0
+    assert set(points[0]["losses"]) == {"transformer", "token_classifier"}
+    best = spacy.load(folder / "model-best")
+    assert [ent.text for ent in best("John works in New York .").ents] == ["John", "New York"]
+    assert best.config["training"]["max_steps"] == 120
+
+
+def test_interruption_leaves_the_last_best_model(config, folder, tmp_path):
+    config["initialize"]["before_init"]["epochs"] = 40
+    nlp = init_nlp(config)
+    update, calls = nlp.get_pipe("token_classifier").update, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 80:
+            raise KeyboardInterrupt
+        return update(*args, **kwargs)
+
+    nlp.get_pipe("token_classifier").update = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        train_nlp(nlp, folder)
+    points = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    best = spacy.load(folder / "model-best")
+    assert best.meta["performance"]["ents_f"] == max(point["score"] for point in points) > 0
+    assert best("John works in New York .").ents
+
+
+def test_same_seed_gives_the_same_prompt_another_seed_another(config):
+    def trained(seed):
+        config["system"]["seed"] = seed
+        nlp = init_nlp(config)
+        train_nlp(nlp, None)
+        return get_shim(nlp.get_pipe("transformer").model.layers[0]).to_bytes()
+
+    assert trained(1) == trained(1)
+    assert trained(1) != trained(2)
+
+
+def test_parameter_averages_are_saved(config, folder):
+    """Thinc's PyTorchShim never finds the averages (thinc 8.3.14); with ours they are what is written to disk."""
+    config["training"]["optimizer"] = {"@optimizers": "Adam.v1", "learn_rate": 0.01, "use_averages": True}
+    config["initialize"]["before_init"]["epochs"] = 10
+    nlp = init_nlp(config)
+    train_nlp(nlp, folder)
+    last = spacy.load(folder / "model-last")
+    saved, raw = (get_shim(n.get_pipe("transformer").model.layers[0]).export_state() for n in (last, nlp))
+    assert not any((saved[name] == raw[name]).all() for name in ("prompt.values", "layer_mix.weights"))
