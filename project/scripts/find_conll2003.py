@@ -12,6 +12,7 @@ import typer
 from wasabi import msg
 
 from spacy_ptv2.corpora.conll import CorpusCounts, count_corpus, read_conll
+from spacy_ptv2.errors import CorpusError
 
 NAMES = {
     "train": ("train.txt", "eng.train"),
@@ -30,7 +31,8 @@ PUBLISHED = {
 def main(folder: Path, output: Path) -> None:
     """Copy the three files; warn where a count is not the published one."""
     found = {part: find_file(folder, names) for part, names in NAMES.items()}
-    missing = [f"{part} ({' or '.join(NAMES[part])})" for part, path in found.items() if path is None]
+    files = {part: path for part, path in found.items() if path is not None}
+    missing = [f"{part} ({' or '.join(NAMES[part])})" for part in NAMES if part not in files]
     if missing:
         msg.fail(
             f"CoNLL-2003 is not in {folder}: {', '.join(missing)} missing",
@@ -40,8 +42,7 @@ def main(folder: Path, output: Path) -> None:
             exits=1,
         )
     output.mkdir(parents=True, exist_ok=True)
-    for part, path in found.items():
-        assert path is not None
+    for part, path in files.items():
         report_counts(part, path)
         target = output / f"{part}.txt"
         if path.resolve() != target.resolve():
@@ -55,7 +56,10 @@ def find_file(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def report_counts(part: str, path: Path) -> None:
     """Print whether a file has the published numbers of sentences, tokens and entities."""
-    counts, expected = count_corpus(read_conll(path)), PUBLISHED[part]
+    try:
+        counts, expected = count_corpus(read_conll(path)), PUBLISHED[part]
+    except CorpusError as error:
+        msg.fail(f"{part}: cannot be read", str(error), exits=1)
     if counts == expected:
         msg.good(f"{part}: {counts.sentences} sentences, {counts.tokens} tokens, {counts.entities} entities")
     else:

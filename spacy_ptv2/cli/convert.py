@@ -9,6 +9,7 @@ import typer
 from wasabi import msg
 
 from ..corpora.conll import CorpusCounts, Granularity, count_corpus, read_conll, to_docs
+from ..errors import CorpusError
 
 
 def convert_cli(
@@ -17,7 +18,10 @@ def convert_cli(
     granularity: Annotated[str, typer.Option(help="One Doc per 'sentence' or per 'document'.")] = "sentence",
 ) -> None:
     """Convert a CoNLL file (2 or 4 columns, IOB1 or IOB2, with or without -DOCSTART- lines) to .spacy."""
-    counts = convert(input_path, output_path, granularity)  # type: ignore[arg-type]
+    try:
+        counts = convert(input_path, output_path, granularity)  # type: ignore[arg-type]
+    except CorpusError as error:
+        msg.fail(f"Cannot convert {input_path}", str(error), exits=1)
     msg.good(f"{output_path}: {counts.sentences} sentences, {counts.tokens} tokens, {counts.entities} entities")
 
 

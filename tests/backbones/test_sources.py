@@ -107,3 +107,14 @@ def test_fingerprint_follows_content(tiny_folder, copied):
 def test_everything_is_frozen(tiny):
     assert not any(parameter.requires_grad for parameter in tiny.model.parameters())
     assert all(parameter.dtype == torch.float32 for parameter in tiny.model.parameters())
+
+
+def test_slow_tokenizers_are_refused(tmp_path):
+    folder = save_tiny_backbone(tmp_path / "slow", "bert")
+    for name in ("tokenizer.json", "vocab.txt", "special_tokens_map.json"):
+        (folder / name).unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CTRLTokenizer"}')  # has no fast version
+    (folder / "vocab.json").write_text('{"<unk>": 0, "a</w>": 1}')
+    (folder / "merges.txt").write_text("#version: 0.2\n\n")
+    with pytest.raises(BackboneError, match="P106.*no fast"):
+        get_backbone(BackboneSource(str(folder)))

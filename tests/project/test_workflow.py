@@ -1,0 +1,42 @@
+"""The whole quickstart workflow on the real backbone, shortened: down to a wheel in a fresh environment."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from ..conftest import ROOT
+
+GENERATED = (".git", ".venv", "corpus", "training", "packages", "metrics", "build", "dist", "*.egg-info", ".*_cache")
+# The pipeline of the shortened run: a prompt of 8 positions and one epoch.
+SHORT = ("--vars.epochs", "1", "--vars.prompt_length", "8")
+
+
+def run_project(folder, *arguments):
+    command = [sys.executable, "-m", "spacy", "project", "run", "quickstart", ".", *arguments]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf8", check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(tmp_path):
+    folder = shutil.copytree(ROOT, tmp_path / "checkout", ignore=shutil.ignore_patterns(*GENERATED))
+    output = run_project(folder, *SHORT)
+    (wheel,) = (folder / "packages" / "wikigold").glob("*.whl")
+    assert wheel.name == "en_ptv2_ner-0.1.0-py3-none-any.whl"
+    assert wheel.stat().st_size < 3_000_000
+    smoke = json.loads((folder / "metrics" / "wikigold-smoke-test.json").read_text())
+    assert smoke["different_docs"] == 0
+    assert smoke["tokens"] > 3000
+    metrics = json.loads((folder / "metrics" / "wikigold.json").read_text())
+    assert metrics["test"]["ents_f"] == pytest.approx(metrics["test"]["seqeval_f"])
+    assert metrics["test"]["ents_f"] > 0.1
+    assert metrics["trained_share"] < 0.015
+    assert "Ada Lovelace worked with Charles Babbage in London" in output
+    again = run_project(folder, *SHORT)
+    assert again.count("nothing changed") == 6

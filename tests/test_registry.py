@@ -1,0 +1,75 @@
+"""The entry points of setup.cfg are the public list: each is there under its name, and nothing else is registered."""
+
+import configparser
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+import spacy
+from spacy.language import Language
+
+from .conftest import ROOT
+
+FACTORIES = {"ptuning_transformer", "token_classifier"}
+REGISTRIES = ("architectures", "misc", "readers", "scorers", "callbacks", "loggers", "optimizers", "schedules")
+
+
+def entry_points():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf8")
+    table = {}
+    for group, lines in setup["options.entry_points"].items():
+        pairs = (line.split("=") for line in lines.strip().splitlines())
+        table[group.partition("_")[2]] = {name.strip(): target.strip() for name, target in pairs}
+    return table
+
+
+TABLE = entry_points()
+FUNCTIONS = [(group, name, target) for group in REGISTRIES for name, target in TABLE[group].items()]
+
+
+@pytest.mark.parametrize(("group", "name", "target"), FUNCTIONS, ids=[name for _, name, _ in FUNCTIONS])
+def test_registered_functions_are_those_of_the_table(group, name, target):
+    module, _, attribute = target.partition(":")
+    found = spacy.registry.get(group, name)
+    assert found is getattr(import_module(module), attribute)
+    assert found.__doc__
+    assert not inspect.isclass(found)
+
+
+@pytest.mark.parametrize("group", REGISTRIES)
+def test_nothing_else_is_registered(group):
+    registered = getattr(spacy.registry, group).get_all()
+    assert {name for name in registered if name.startswith("spacy_ptv2.")} == set(TABLE[group])
+
+
+@pytest.mark.parametrize(("group", "name", "target"), FUNCTIONS, ids=[name for _, name, _ in FUNCTIONS])
+def test_names_say_what_they_build_and_their_version(group, name, target):
+    package, title, version = name.split(".")
+    words = target.partition(":")[2].removeprefix("build_").rsplit("_", 1)
+    assert (package, words[1]) == ("spacy_ptv2", version)
+    assert words[0].replace("_", "") == title.replace("_", "").lower()
+
+
+def test_factories():
+    assert set(TABLE["factories"]) == FACTORIES
+    nlp = spacy.blank("en")
+    for name in FACTORIES:
+        assert Language.has_factory(name) or nlp.has_factory(name)
+
+
+def test_command_line():
+    assert TABLE["cli"] == {"ptv2": "spacy_ptv2.cli:app"}
+
+
+def test_starting_spacys_command_line_loads_neither_torch_nor_transformers():
+    """Our entry points are imported at every `spacy` call, whoever makes it."""
+    code = "import sys, spacy_ptv2.cli, spacy_ptv2; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    plain = "import sys, spacy.cli; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    ours, theirs = (
+        subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
+        for text in (code, plain)
+    )
+    assert ours == theirs
