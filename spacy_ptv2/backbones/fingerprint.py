@@ -28,8 +28,7 @@ def fingerprint_folder(path: Path) -> str:
     """Return the hexadecimal sha256 over the names and contents of the files that identify a backbone."""
     total = hashlib.sha256()
     for file in identity_files(path):
-        stat = file.stat()
-        total.update(f"{file.name}:{_hash_file(file, stat.st_size, stat.st_mtime_ns)}\n".encode())
+        total.update(f"{file.name}:{hash_file(file)}\n".encode())
     return total.hexdigest()
 
 
@@ -38,16 +37,17 @@ def identity_files(path: Path) -> list[Path]:
     return sorted({file for pattern in IDENTITY_PATTERNS for file in path.glob(pattern) if file.is_file()})
 
 
+def hash_file(file: Path) -> str:
+    """Return the hexadecimal sha256 of a file; an unchanged file is read once per process."""
+    stat = file.stat()
+    return _hash_file(file, stat.st_size, stat.st_mtime_ns)
+
+
 @lru_cache(maxsize=256)
 def _hash_file(file: Path, size: int, mtime_ns: int) -> str:
     """Hash one file; size and time are part of the cache key, so that a changed file is read again."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
-
-
-def _digest(stream) -> str:  # type: ignore[no-untyped-def]
-    """hashlib.file_digest for Python 3.10."""
-    digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+        digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()

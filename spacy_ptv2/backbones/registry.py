@@ -25,7 +25,7 @@ def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Back
     """Return the one shared backbone for a source, loading it if this process has not got it yet.
 
     fingerprint (str | None): The identity that it must have, or None to take what is there.
-    RAISES (BackboneError): P101-P108; P105 if the fingerprint is another one.
+    RAISES (BackboneError): P101-P109; P105 if the fingerprint is another one.
     """
     from .backbone import load_backbone
 

