@@ -8,9 +8,8 @@ import pytest
 import spacy
 
 from .conftest import ROOT
-from .pipeline.test_pipeline import train
 from .test_registry import FUNCTIONS, TABLE
-from .tiny import build_pipeline
+from .tiny import build_pipeline, train
 
 README = (ROOT / "README.md").read_text(encoding="utf8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")

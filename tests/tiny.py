@@ -8,6 +8,7 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.training import Corpus
+from thinc.api import Adam
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModel, BertTokenizerFast, RobertaTokenizerFast
 
@@ -78,6 +79,26 @@ def build_pipeline(backbone: Path, corpus: Path, **model: Any) -> Language:
     torch.manual_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
+
+
+def ner_model(tok2vec: dict[str, Any]) -> dict[str, Any]:
+    """Return the model block of spaCy's own `ner`, small, over a tok2vec block."""
+    return {
+        "@architectures": "spacy.TransitionBasedParser.v2",
+        "state_type": "ner",
+        "extra_state_tokens": False,
+        "hidden_width": 16,
+        "maxout_pieces": 2,
+        "use_upper": False,
+        "tok2vec": tok2vec,
+    }
+
+
+def train(nlp: Language, corpus: Path, *, steps: int = 60) -> list[dict[str, float]]:
+    """Train on a whole small corpus in every step. RETURNS: The losses of each."""
+    examples = list(Corpus(corpus)(nlp))
+    optimizer = Adam(0.01, use_averages=False)
+    return [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(steps)]
 
 
 def _word_piece(folder: Path) -> BertTokenizerFast:

@@ -101,12 +101,6 @@ class Backbone:
         """As `__deepcopy__`."""
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the reference, not the weights: unpickling finds or loads the same backbone and verifies it."""
-        from .registry import get_backbone
-
-        return get_backbone, (self.source, self.fingerprint)
-
 
 def read_hidden_width(path: Path) -> int:
     """Return the width of the hidden states of the model in a folder, from its config.json alone."""

@@ -6,16 +6,15 @@ same one twice.
 
 from __future__ import annotations
 
+import copyreg
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import BackboneError, Errors
+from .backbone import Backbone, load_backbone
 from .fingerprint import fingerprint_folder
 from .source import OVERRIDE_VARIABLE, BackboneSource, find_backbone
-
-if TYPE_CHECKING:
-    from .backbone import Backbone
 
 _shared: weakref.WeakValueDictionary[str, Backbone] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
@@ -27,8 +26,6 @@ def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Back
     fingerprint (str | None): The identity that it must have, or None to take what is there.
     RAISES (BackboneError): P101-P109; P105 if the fingerprint is another one.
     """
-    from .backbone import load_backbone
-
     path = find_backbone(source)
     found = fingerprint_folder(path)
     if fingerprint is not None and found != fingerprint:
@@ -42,3 +39,11 @@ def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Back
             backbone = load_backbone(source, path)
             _shared[found] = backbone
     return backbone
+
+
+def _pickle_reference(backbone: Backbone) -> tuple[Any, ...]:
+    """Pickle which backbone it is, not its weights: unpickling finds or loads the same one and verifies it."""
+    return get_backbone, (backbone.source, backbone.fingerprint)
+
+
+copyreg.pickle(Backbone, _pickle_reference)

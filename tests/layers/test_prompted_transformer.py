@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus
 from spacy_transformers.layers import trfs2arrays
 from spacy_transformers.span_getters import configure_strided_spans
-from thinc.api import Adam, reduce_first, reduce_mean
+from thinc.api import reduce_first, reduce_mean
 
 from spacy_ptv2.architectures import build_prompt_v1, build_ptuning_transformer_v1, build_tok2vec_ptuning_v1
 from spacy_ptv2.backbones.source import BackboneSource
@@ -15,6 +15,7 @@ from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 
 from ..pipeline.test_pipeline import TEXTS, entities
+from ..tiny import ner_model, train
 
 SETTINGS = {"window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
 
@@ -45,19 +46,14 @@ def nlp(config, corpus):
         "grad_factor": 1.0,
         "pooling": {"@layers": "reduce_mean.v1"},
     }
-    nlp.add_pipe("ner", config={"model": {"@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner",
-                 "extra_state_tokens": False, "hidden_width": 16, "maxout_pieces": 2, "use_upper": False,
-                 "tok2vec": tok2vec}})  # fmt: skip
+    nlp.add_pipe("ner", config={"model": ner_model(tok2vec)})
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
 
 
 @pytest.fixture
 def trained(nlp, corpus):
-    examples = list(Corpus(corpus)(nlp))
-    optimizer = Adam(0.01, use_averages=False)
-    for _ in range(80):
-        nlp.update(examples, sgd=optimizer)
+    train(nlp, corpus, steps=80)
     return nlp
 
 

@@ -8,13 +8,12 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
-from thinc.api import Adam
 
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.pipeline.ptuning_transformer import batch_by_tokens
 
-from ..tiny import build_pipeline, save_tiny_backbone
+from ..tiny import build_pipeline, ner_model, save_tiny_backbone, train
 
 TEXTS = [
     "Peter opens the office of London.",
@@ -35,13 +34,6 @@ def entities(docs):
     return [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
 
 
-def train(nlp, corpus, steps=60, rate=0.01):
-    examples = list(Corpus(corpus)(nlp))
-    optimizer = Adam(rate, use_averages=False)
-    losses = [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(steps)]
-    return [loss["token_classifier"] for loss in losses]
-
-
 @pytest.fixture
 def trained(nlp, corpus):
     train(nlp, corpus)
@@ -60,7 +52,7 @@ def test_one_vector_per_token_is_all_that_stays(nlp):
 
 
 def test_learns_the_corpus(nlp, corpus):
-    losses = train(nlp, corpus)
+    losses = [loss["token_classifier"] for loss in train(nlp, corpus)]
     assert losses[-1] < losses[0] / 10
     scores = nlp.evaluate(list(Corpus(corpus)(nlp)))
     assert scores["ents_f"] == scores["seqeval_f"] == 1.0
@@ -153,7 +145,7 @@ def test_biluo_scheme_learns_too(tiny_folder, corpus):
 @pytest.mark.parametrize("pooling", ["reduce_first.v1", "reduce_mean.v1"])
 def test_poolings_train(tiny_folder, corpus, pooling):
     nlp = build_pipeline(tiny_folder, corpus, pooling={"@layers": pooling})
-    losses = train(nlp, corpus, steps=10)
+    losses = [loss["token_classifier"] for loss in train(nlp, corpus, steps=10)]
     assert losses[-1] < losses[0]
 
 
@@ -166,15 +158,10 @@ def test_tok2vec_inside_one_component(tiny_folder, corpus, tmp_path):
         "window": 32,
         "overlap": 8,
     }
-    nlp.add_pipe("ner", config={"model": {"@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner",
-                 "extra_state_tokens": False, "hidden_width": 16, "maxout_pieces": 2, "use_upper": False,
-                 "tok2vec": tok2vec}})  # fmt: skip
+    nlp.add_pipe("ner", config={"model": ner_model(tok2vec)})
     nlp.initialize(lambda: Corpus(corpus)(nlp))
-    examples = list(Corpus(corpus)(nlp))
-    optimizer = Adam(0.01, use_averages=False)
-    for _ in range(80):
-        nlp.update(examples, sgd=optimizer)
-    assert nlp.evaluate(examples)["ents_f"] > 0.9
+    train(nlp, corpus, steps=80)
+    assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] > 0.9
     nlp.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")
     assert entities(loaded.pipe(TEXTS)) == entities(nlp.pipe(TEXTS))
@@ -184,15 +171,10 @@ def test_tok2vec_inside_one_component(tiny_folder, corpus, tmp_path):
 def test_spacys_ner_learns_through_our_listener(tiny_folder, corpus):
     nlp = build_pipeline(tiny_folder, corpus)
     nlp.remove_pipe("token_classifier")
-    nlp.add_pipe("ner", config={"model": {"@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner",
-                 "extra_state_tokens": False, "hidden_width": 16, "maxout_pieces": 2, "use_upper": False,
-                 "tok2vec": {"@architectures": "spacy_ptv2.PTuningListener.v1"}}})  # fmt: skip
+    nlp.add_pipe("ner", config={"model": ner_model({"@architectures": "spacy_ptv2.PTuningListener.v1"})})
     nlp.initialize(lambda: Corpus(corpus)(nlp))
-    examples = list(Corpus(corpus)(nlp))
-    optimizer = Adam(0.01, use_averages=False)
-    for _ in range(80):
-        nlp.update(examples, sgd=optimizer)
-    assert nlp.evaluate(examples)["ents_f"] > 0.9
+    train(nlp, corpus, steps=80)
+    assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] > 0.9
 
 
 def test_batches_by_tokens():
