@@ -13,18 +13,18 @@ LogStep = Callable[[dict[str, Any] | None], None]
 Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None]]]
 
 
-def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool | None = None) -> Logger:
+def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = True) -> Logger:
     """Build spaCy's console table plus a file of the curve.
 
     path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations
     included), words, losses, score and the other scores of every evaluation; None for the table alone.
-    progress_bar (bool | None): Show progress between evaluations; None: if standard error is a terminal.
+    progress_bar (bool): Show progress between evaluations, if standard error is a terminal.
     """
+    table = console_logger(progress_bar=progress_bar)
     curve = None if path is None else Path(path)
 
     def setup(nlp: Language, stdout: IO[str] = sys.stdout, stderr: IO[str] = sys.stderr) -> tuple[LogStep, Any]:
-        show_bar = stderr.isatty() if progress_bar is None else progress_bar
-        log_table, finalize = console_logger(progress_bar=show_bar)(nlp, stdout, stderr)
+        log_table, finalize = table(nlp, stdout, stderr)
         if curve is not None:
             curve.parent.mkdir(parents=True, exist_ok=True)
             curve.write_text("", encoding="utf8")

@@ -1,4 +1,4 @@
-"""The progress bar: asked for, refused, or left to the terminal. The curve itself is tested in test_training.py."""
+"""The progress bar: shown on a terminal unless refused. The curve itself is tested in test_training.py."""
 
 import io
 
@@ -18,19 +18,18 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("setting", "stderr", "shown"),
+    ("settings", "stderr", "shown"),
     [
-        (None, Terminal, True),
-        (None, io.StringIO, False),
-        (True, io.StringIO, True),
-        (False, Terminal, False),
+        ({}, Terminal, True),
+        ({}, io.StringIO, False),
+        ({"progress_bar": False}, Terminal, False),
     ],
 )
-def test_progress_bar(setting, stderr, shown):
+def test_progress_bar(settings, stderr, shown):
     nlp = spacy.blank("en")
     nlp.config["training"]["eval_frequency"] = 2
     stream = stderr()
-    log_step, finalize = build_curve_logger_v1(progress_bar=setting)(nlp, io.StringIO(), stream)
+    log_step, finalize = build_curve_logger_v1(**settings)(nlp, io.StringIO(), stream)
     log_step({**INFO, "score": 0.5, "checkpoints": [(0.5, 0)]})
     log_step(None)
     finalize()
