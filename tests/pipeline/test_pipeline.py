@@ -177,6 +177,17 @@ def test_spacys_ner_learns_through_our_listener(tiny_folder, corpus):
     assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] > 0.9
 
 
+def test_spacys_tagger_shares_the_backbone_with_the_head(tiny_folder, corpus):
+    nlp = build_pipeline(tiny_folder, corpus)
+    tok2vec = {"@architectures": "spacy_ptv2.PTuningListener.v1"}
+    nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": tok2vec}})
+    nlp.initialize(lambda: Corpus(corpus)(nlp))
+    train(nlp, corpus)
+    scores = nlp.evaluate(list(Corpus(corpus)(nlp)))
+    assert scores["tag_acc"] > 0.9
+    assert scores["ents_f"] == 1.0
+
+
 def test_batches_by_tokens():
     docs = [Doc(spacy.blank("en").vocab, words=["a"] * n) for n in (3, 3, 10, 1, 1, 1)]
     assert [[len(d) for d in batch] for batch in batch_by_tokens(docs, 2, 6)] == [[3, 3], [10], [1, 1], [1]]
