@@ -130,6 +130,13 @@ def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
     assert context == best
 
 
+def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
+    (pieces,) = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_casing=False)
+    windows = cut_windows(pieces, body=20, overlap=9, token_spans=None)
+    assert windows.ranges == [(0, 20), (11, 31)]
+    assert windows.owner.tolist() == [0] * 16 + [1] * 15
+
+
 def test_span_getter_restricts_windows_and_others_borrow(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 10)
     (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=False)

@@ -202,6 +202,29 @@ def test_label_unseen_in_training(nlp):
         nlp.update([Example(nlp.make_doc("Titanic"), doc)])
 
 
+def test_gradient_of_the_loss_is_the_numeric_one(nlp, corpus):
+    head = nlp.get_pipe("token_classifier")
+    examples = list(Corpus(corpus)(nlp))[:2]
+    rng = np.random.default_rng(0)
+    logits = [rng.normal(size=(len(example.x), len(head.tag_scheme.tags))).astype("f") for example in examples]
+    _, gradients = head.get_loss(examples, logits)
+    for doc, token, tag in [(0, 0, 0), (0, 2, 3), (1, 1, 5)]:
+        losses = []
+        for step in (0.01, -0.01):
+            logits[doc][token, tag] += step
+            losses.append(head.get_loss(examples, logits)[0])
+            logits[doc][token, tag] -= step
+        assert gradients[doc][token, tag] == pytest.approx((losses[0] - losses[1]) / 0.02, abs=1e-4)
+
+
+def test_tokens_without_gold_annotation_do_not_train(nlp):
+    head = nlp.get_pipe("token_classifier")
+    unknown = Example(nlp.make_doc("Peter works"), Doc(nlp.vocab, words=["Peter", "works"]))
+    loss, (gradient,) = head.get_loss([unknown], [np.ones((2, len(head.tag_scheme.tags)), "f")])
+    assert loss == 0.0
+    assert not gradient.any()
+
+
 def test_corpus_without_entities(tiny_folder, tmp_path):
     DocBin(docs=[spacy.blank("en")("Nothing here.")]).to_disk(tmp_path / "none.spacy")
     with pytest.raises(PTuningError, match="P402.*no entity.*1 examples"):

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from spacy_ptv2.backbones.injection import injected
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.options import EncoderOptions, NormalStart, PromptOptions, WordStart
 from spacy_ptv2.torch_modules.build import build_prompted_encoder
@@ -11,6 +13,8 @@ from spacy_ptv2.torch_modules.layer_mix import LayerMix
 from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt, MLPPrompt
 from spacy_ptv2.torch_modules.prompt_starts import word_key_values
 from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
+
+from ..tiny import save_tiny_backbone
 
 PLAIN = EncoderOptions(layer_mix=False, casing=False, backbone_dropout=False, mixed_precision=False)
 FULL = EncoderOptions(layer_mix=True, casing="auto", backbone_dropout=False, mixed_precision=False)
@@ -141,6 +145,14 @@ def test_backbone_dropout_is_on_in_training_only(tiny):
     encoder.eval()
     assert torch.equal(encoder([one_batch]), encoder([one_batch]))
     assert not tiny.model.training
+
+
+def test_attention_weights_are_never_dropped(tmp_path):
+    settings = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.9}
+    folder = save_tiny_backbone(tmp_path / "bert", "bert", **settings)
+    options = EncoderOptions(casing=False, backbone_dropout=True, mixed_precision=False)
+    encoder = build(get_backbone(BackboneSource(str(folder))), PromptOptions(length=4, dropout=0.0), options)
+    torch.testing.assert_close(encoder.train()([batch()]), encoder.eval()([batch()]))
 
 
 def test_bfloat16_training_stays_close(tiny):
