@@ -8,6 +8,7 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.training import Corpus
+from spacy.util import fix_random_seed
 from thinc.api import Adam
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModel, BertTokenizerFast, RobertaTokenizerFast
@@ -76,7 +77,7 @@ def build_pipeline(backbone: Path, corpus: Path, **model: Any) -> Language:
     }
     nlp.add_pipe("ptuning_transformer", config={"model": block})
     nlp.add_pipe("token_classifier")
-    torch.manual_seed(0)
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
 
@@ -98,6 +99,7 @@ def train(nlp: Language, corpus: Path, *, steps: int = 60) -> list[dict[str, flo
     """Train on a whole small corpus in every step. RETURNS: The losses of each."""
     examples = list(Corpus(corpus)(nlp))
     optimizer = Adam(0.01, use_averages=False)
+    fix_random_seed(0)
     return [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(steps)]
 
 

@@ -189,3 +189,14 @@ def test_windows_that_do_not_fit_are_refused(settings, code):
 def test_default_window_leaves_room_for_shifted_positions():
     assert resolve_limits(None, 4, most=64, n_special=2, shift=10).window == 54
     assert resolve_limits(None, 64, most=8192, n_special=2, shift=0).window == 512
+
+
+def test_pieces_out_of_reading_order_are_still_found():
+    """A normaliser may swap characters, and with them the offsets of their pieces."""
+    doc = Doc(NLP.vocab, words=["ab", "cd"])
+
+    def tokenizer(texts, **settings):
+        return {"input_ids": [[7, 8, 9]], "offset_mapping": [[(0, 2), (4, 5), (3, 4)]]}
+
+    (pieces,) = piece_docs([doc], tokenizer, with_casing=False)
+    assert (pieces.first.tolist(), pieces.last.tolist()) == ([0, 1], [0, 2])

@@ -8,6 +8,7 @@ from transformers import AutoModel
 
 from spacy_ptv2.backbones.backbone import load_backbone
 from spacy_ptv2.backbones.injection import injected, install_hooks
+from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
 from ..tiny import save_tiny_backbone
@@ -141,3 +142,10 @@ def test_shifted_positions_equal_past_key_values(tiny):
     with injected(prompts):
         got = tiny.model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=positions).last_hidden_state
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+def test_shifted_positions_start_behind_the_padding_index(roberta_folder):
+    backbone = get_backbone(BackboneSource(str(roberta_folder)))
+    positions = backbone.rule.shifted_positions(backbone.model.config, 3, LENGTH, torch.device("cpu"))
+    first = backbone.model.config.pad_token_id + 1
+    assert positions.tolist() == [[first + LENGTH, first + LENGTH + 1, first + LENGTH + 2]]

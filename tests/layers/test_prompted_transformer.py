@@ -5,6 +5,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Corpus
+from spacy.util import fix_random_seed
 from spacy_transformers.layers import trfs2arrays
 from spacy_transformers.span_getters import configure_strided_spans
 from thinc.api import reduce_first, reduce_mean
@@ -47,6 +48,7 @@ def nlp(config, corpus):
         "pooling": {"@layers": "reduce_mean.v1"},
     }
     nlp.add_pipe("ner", config={"model": ner_model(tok2vec)})
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
 
@@ -114,33 +116,6 @@ def test_agrees_with_our_own_layer(tiny_folder, pooling):
     for doc, a, b in zip(docs, vectors, own.predict(docs), strict=True):
         if len(doc):
             np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-def test_gradient_is_the_numeric_one(tiny_folder):
-    docs = [spacy.blank("en")("Peter works in London"), spacy.blank("en")("EU")]
-    model = build(tiny_folder)
-    shim = get_shim(model.layers[0])
-    batch, backprop = model.begin_update(docs)
-    (states,) = batch.model_output.to_tuple()
-    weights = np.random.default_rng(0).normal(size=tuple(states.shape)).astype("float32")
-    mask = batch.wordpieces.attention_mask[..., None]
-    backprop(batch.unsplit_by_doc([weights[:1] * mask[:1], weights[1:] * mask[1:]]))
-    value = shim.encoder.prompt.values
-    analytic = value.grad.clone()
-
-    def loss():
-        (found,) = model.predict(docs).model_output.to_tuple()
-        return float((found.numpy() * weights * mask).sum())
-
-    for index in [(0, 0, 1, 3), (1, 1, 2, 5), (2, 0, 0, 7)]:
-        step = 1e-2
-        kept = float(value.data[index])
-        value.data[index] = kept + step
-        above = loss()
-        value.data[index] = kept - step
-        below = loss()
-        value.data[index] = kept
-        assert (above - below) / (2 * step) == pytest.approx(float(analytic[index]), abs=2e-2, rel=2e-2)
 
 
 def test_empty_docs(tiny_folder):

@@ -8,6 +8,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
+from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
@@ -137,6 +138,7 @@ def test_biluo_scheme_learns_too(tiny_folder, corpus):
     nlp = build_pipeline(tiny_folder, corpus)
     nlp.remove_pipe("token_classifier")
     nlp.add_pipe("token_classifier", config={"scheme": "biluo"})
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     train(nlp, corpus)
     assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] == 1.0
@@ -159,6 +161,7 @@ def test_tok2vec_inside_one_component(tiny_folder, corpus, tmp_path):
         "overlap": 8,
     }
     nlp.add_pipe("ner", config={"model": ner_model(tok2vec)})
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     train(nlp, corpus, steps=80)
     assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] > 0.9
@@ -172,6 +175,7 @@ def test_spacys_ner_learns_through_our_listener(tiny_folder, corpus):
     nlp = build_pipeline(tiny_folder, corpus)
     nlp.remove_pipe("token_classifier")
     nlp.add_pipe("ner", config={"model": ner_model({"@architectures": "spacy_ptv2.PTuningListener.v1"})})
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     train(nlp, corpus, steps=80)
     assert nlp.evaluate(list(Corpus(corpus)(nlp)))["ents_f"] > 0.9
@@ -181,6 +185,7 @@ def test_spacys_tagger_shares_the_backbone_with_the_head(tiny_folder, corpus):
     nlp = build_pipeline(tiny_folder, corpus)
     tok2vec = {"@architectures": "spacy_ptv2.PTuningListener.v1"}
     nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": tok2vec}})
+    fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     train(nlp, corpus)
     scores = nlp.evaluate(list(Corpus(corpus)(nlp)))

@@ -60,3 +60,14 @@ def test_no_entities_anywhere():
     doc = Doc(NLP.vocab, words=["a"], ents=["O"])
     scores = score_entities([Example(doc.copy(), doc)])
     assert scores["seqeval_f"] == scores["ents_f"]
+
+
+def test_docs_that_cannot_be_aligned_are_left_to_spacy():
+    """A gold entity that ends inside a predicted token has no tag sequence for seqeval to compare."""
+    gold = Doc(NLP.vocab, words=["New", "York", "er"], spaces=[True, False, False])
+    gold.set_ents([Span(gold, 0, 2, "LOC")])
+    predicted = Doc(NLP.vocab, words=["New", "Yorker"], spaces=[True, False])
+    aligned = Doc(NLP.vocab, words=["in", "Paris"], ents=["O", "B-LOC"])
+    scores = score_entities([Example(predicted, gold), Example(aligned.copy(), aligned)])
+    assert scores["seqeval_f"] == 1.0
+    assert scores["ents_r"] < 1.0
