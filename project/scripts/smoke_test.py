@@ -26,6 +26,7 @@ from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")
 MAX_BYTES = 3_000_000
+FOREIGN_WEIGHTS = ("pytorch_model.bin", ".pt", ".pth", ".onnx", ".h5", ".pkl")
 
 
 def main(wheel: Path, pipeline: Path, corpus: Path, report: Path) -> None:
@@ -59,7 +60,7 @@ def check_contents(wheel: Path) -> None:
         msg.fail(f"{wheel} has {size} bytes, expected at most {MAX_BYTES}", exits=1)
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
         for entry in archive.namelist():
-            if entry.endswith((".bin", ".pt", ".onnx", ".h5")):
+            if entry.endswith(FOREIGN_WEIGHTS):
                 msg.fail(f"{wheel} holds {entry}: expected no weights but safetensors of ours", exits=1)
             if entry.endswith(".safetensors"):
                 tensors = load_file(archive.extract(entry, folder))
