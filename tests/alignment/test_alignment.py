@@ -72,7 +72,7 @@ def test_odd_texts_keep_every_token(backbone, text):
     check_encoding(docs, encode_docs(docs, backbone, limits, with_casing=True), limits)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(st.text(max_size=80), max_size=4), window=st.integers(4, 24))
 def test_any_text_keeps_every_token(tiny_folder, texts, window):
     limits = WindowLimits(window, min(3, window - 3))
