@@ -9,9 +9,14 @@ import pytest
 
 from ..conftest import ROOT
 
-GENERATED = (".git", ".venv", "corpus", "training", "packages", "metrics", "build", "dist", "*.egg-info", ".*_cache")
+GENERATED = {".git", ".venv", "assets", "corpus", "training", "packages", "metrics", "build", "dist", "project.lock"}
 # The pipeline of the shortened run: a prompt of 8 positions and one epoch.
 SHORT = ("--vars.epochs", "1", "--vars.prompt_length", "8")
+
+
+def generated(folder, names):
+    """Return what a fresh checkout would not have at the top of the tree."""
+    return GENERATED & set(names) if folder == str(ROOT) else set()
 
 
 def run_project(folder, *arguments):
@@ -25,14 +30,15 @@ def run_project(folder, *arguments):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(tmp_path):
-    folder = shutil.copytree(ROOT, tmp_path / "checkout", ignore=shutil.ignore_patterns(*GENERATED))
+    folder = shutil.copytree(ROOT, tmp_path / "checkout", ignore=generated)
     output = run_project(folder, *SHORT)
+    assert (folder / "spacy_ptv2" / "training").is_dir()
     (wheel,) = (folder / "packages" / "wikigold").glob("*.whl")
     assert wheel.name == "en_ptv2_ner-0.1.0-py3-none-any.whl"
     assert wheel.stat().st_size < 3_000_000
     smoke = json.loads((folder / "metrics" / "wikigold-smoke-test.json").read_text())
     assert smoke["different_docs"] == 0
-    assert smoke["tokens"] > 3000
+    assert smoke["tokens"] > 2000
     metrics = json.loads((folder / "metrics" / "wikigold.json").read_text())
     assert metrics["test"]["ents_f"] == pytest.approx(metrics["test"]["seqeval_f"])
     assert metrics["test"]["ents_f"] > 0.1
