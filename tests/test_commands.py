@@ -25,9 +25,9 @@ SMALL = {
     "finetune_ner": {
         "components.transformer.model.get_spans.window": 16,
         "components.transformer.model.get_spans.stride": 12,
-        "training.optimizer.learn_rate.initial_rate": 0.003,
+        "training.optimizer.learn_rate.initial_rate": 0.002,
         "training.optimizer.learn_rate.warmup_steps": 2,
-        "initialize.before_init.epochs": 20,
+        "initialize.before_init.epochs": 60,
     },
 }
 
