@@ -22,7 +22,7 @@ def refuse(*args: object, **kwargs: object) -> None:
 
 
 def main(pipeline: str, corpus: str) -> None:
-    """Predict and print: words, entities (start, end, label) and their confidences."""
+    """Predict and print the words and the entity tag of each."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
     socket.socket.connect = refuse  # type: ignore[method-assign,assignment]
     socket.create_connection = refuse  # type: ignore[assignment]

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 from wasabi import msg
 
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
+from spacy_ptv2.parts import part_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")
@@ -72,7 +73,7 @@ def check_contents(wheel: Path) -> None:
 def is_trained(key: str) -> bool:
     """Return whether a tensor's name, NODE.NAME, is one that we save."""
     _, _, name = key.partition(".")
-    return name.split(".")[0] in ("prompt", "layer_mix", "casing", "W", "b")
+    return part_of(name) != "head" or name in ("W", "b")
 
 
 def backbone_requirement(pipeline: Path) -> str | None:

@@ -59,6 +59,11 @@ class Backbone:
         return tuple(ids[: body[0]]), tuple(ids[body[-1] + 1 :])
 
     @property
+    def pad_id(self) -> int:
+        """Id of the piece that pads short windows; masked, so any will do where a tokenizer has none."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    @property
     def n_layers(self) -> int:
         """Number of attention layers that can take a prompt."""
         return len(self.rule.sites(self.model))

@@ -133,8 +133,7 @@ def _model_output(states: Any) -> BaseModelOutput:
 
 
 def _wordpieces(encoded: EncodedDocs, n_columns: int, shim: PromptShim) -> WordpieceBatch:
-    tokenizer = shim.backbone.tokenizer
-    pad_id = tokenizer.pad_token_id or 0
+    tokenizer, pad_id = shim.backbone.tokenizer, shim.backbone.pad_id
     lengths = [len(ids) for ids in encoded.ids]
     ids: Any = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
     mask: Any = (np.arange(n_columns) < np.array(lengths)[:, None]).astype("float32")

@@ -39,5 +39,5 @@ class WindowEncoding:
 
     def batch(self, encoded: EncodedDocs, window: Ints1d, column: Ints1d, shim: PromptShim) -> WindowBatches:
         """Pad the windows into batches within the budget, asking for the states at (window, column)."""
-        pad_id = shim.backbone.tokenizer.pad_token_id or 0
-        return batch_windows(encoded, window, column, budget=self.options.batch_pieces, pad_id=pad_id)
+        budget, pad_id = self.options.batch_pieces, shim.backbone.pad_id
+        return batch_windows(encoded, window, column, budget=budget, pad_id=pad_id)

@@ -159,12 +159,12 @@ class TokenClassifier(SafetensorsPipe):
         columns = np.array([tag for tag in gold if tag is not None], dtype=np.int64)
         log_probabilities = _log_softmax(xp, xp.concatenate(scores))
         gradient = xp.zeros_like(log_probabilities)
-        if len(rows) == 0:
-            return 0.0, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
-        gradient[rows] = xp.exp(log_probabilities[rows])
-        gradient[rows, columns] -= 1.0
-        gradient /= len(rows)
-        loss = -float(log_probabilities[rows, columns].mean())
+        loss = 0.0
+        if len(rows):
+            gradient[rows] = xp.exp(log_probabilities[rows])
+            gradient[rows, columns] -= 1.0
+            gradient /= len(rows)
+            loss = -float(log_probabilities[rows, columns].mean())
         return loss, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
 
     def _gold_tags(self, example: Example) -> list[int | None]:

@@ -15,7 +15,7 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 
-from ..pipeline.test_pipeline import TEXTS, entities
+from ..pipeline.test_pipeline import TEXTS, check_replaced_listeners, entities
 from ..tiny import ner_model, train
 
 SETTINGS = {"window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
@@ -91,15 +91,7 @@ def test_round_trip_saves_the_prompt_alone(trained, tmp_path):
 
 
 def test_replaced_listeners_share_the_backbone(trained, tmp_path):
-    expected = entities(trained.pipe(TEXTS))
-    backbone = get_shim(trained.get_pipe("transformer").model.layers[0]).backbone
-    trained.replace_listeners("transformer", "ner", ["model.tok2vec"])
-    trained.remove_pipe("transformer")
-    assert entities(trained.pipe(TEXTS)) == expected
-    trained.to_disk(tmp_path / "model")
-    loaded = spacy.load(tmp_path / "model")
-    assert entities(loaded.pipe(TEXTS)) == expected
-    assert next(get_shim(node) for node in loaded.get_pipe("ner").model.walk() if node.shims).backbone is backbone
+    check_replaced_listeners(trained, "transformer", "ner", tmp_path)
 
 
 @pytest.mark.parametrize("pooling", [reduce_first, reduce_mean])
