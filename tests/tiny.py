@@ -10,11 +10,14 @@ from spacy.language import Language
 from spacy.training import Corpus
 from spacy.util import fix_random_seed
 from thinc.api import Adam
-from tokenizers import ByteLevelBPETokenizer
-from transformers import AutoConfig, AutoModel, BertTokenizerFast, RobertaTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 WORDS = "the of in to and a is was for at opens danish office letter garden peter london paris john mary works".split()
 TEXT = [" ".join(WORDS), "A long letter from Denmark came late on Monday, and nobody read it twice."]
+
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]
 
 TRAIN_CONLL = """-DOCSTART- -X- -X- O
 
@@ -37,10 +40,50 @@ York NNP I-NP I-LOC
 """
 
 
-def save_tiny_backbone(folder: Path, family: str, *, seed: int = 0, **overrides: Any) -> Path:
-    """Save a tiny random model of a family with a fast tokenizer. RETURNS: The folder."""
+UNIGRAM = ("albert", "camembert", "deberta-v2", "mt5", "t5", "xlm-roberta")
+BYTE_LEVEL = ("deberta", "gpt2", "llama", "mistral", "modernbert", "qwen2", "qwen3", "roberta")
+
+# What a family's config needs beside or instead of the common settings.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "albert": {"embedding_size": 16},
+    "camembert": {"max_position_embeddings": 66},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "share_att_key": True,
+        "position_buckets": 4,
+        "max_relative_positions": 64,
+        "norm_rel_ebd": "layer_norm",
+        "position_biased_input": False,
+    },
+    "distilbert": {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48},
+    "electra": {"embedding_size": 16},
+    "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
+    "llama": {"num_key_value_heads": 2},
+    "mistral": {"num_key_value_heads": 2, "sliding_window": 4},
+    "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
+    "mpnet": {"max_position_embeddings": 66},
+    "mt5": {"d_model": 32, "d_kv": 4, "d_ff": 48, "num_layers": 3, "num_heads": 4},
+    "qwen2": {"num_key_value_heads": 2},
+    "qwen3": {"num_key_value_heads": 2, "head_dim": 8},
+    "roberta": {"max_position_embeddings": 66},
+    "t5": {"d_model": 32, "d_kv": 4, "d_ff": 48, "num_layers": 3, "num_heads": 4},
+    "xlm-roberta": {"max_position_embeddings": 66},
+}
+
+
+def save_tiny_backbone(
+    folder: Path, family: str, *, seed: int = 0, deviation: float | None = None, **overrides: Any
+) -> Path:
+    """Save a tiny random model of a family (3 layers, width 32, 64 positions) with a fast tokenizer.
+
+    deviation: Of its matrices, instead of the family's own start. overrides: Settings of its config.
+    RETURNS: The folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _byte_level(folder) if family in ("roberta", "xlm-roberta", "camembert") else _word_piece(folder)
+    tokenizer = build_tokenizer(family)
     tokenizer.save_pretrained(folder)
     settings: dict[str, Any] = {
         "vocab_size": len(tokenizer),
@@ -48,19 +91,55 @@ def save_tiny_backbone(folder: Path, family: str, *, seed: int = 0, **overrides:
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "intermediate_size": 48,
-        "max_position_embeddings": 64 + (2 if family in ("roberta", "xlm-roberta", "camembert") else 0),
+        "max_position_embeddings": 64,
         "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.cls_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+        "cls_token_id": tokenizer.cls_token_id,
+        "sep_token_id": tokenizer.sep_token_id,
         "type_vocab_size": 2,
     }
-    if family == "electra":
-        settings["embedding_size"] = 16
-    config = AutoConfig.for_model(family, **{**settings, **overrides})
+    own = SETTINGS.get(family, {})
+    if own.keys() & {"d_model", "dim", "n_embd"}:  # families with names of their own for sizes
+        settings = {name: settings[name] for name in ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")}
+    config = AutoConfig.for_model(family, **{**settings, **own, **overrides})
     torch.manual_seed(seed)
-    AutoModel.from_config(config).save_pretrained(folder, safe_serialization=True)
+    model = AutoModel.from_config(config)
+    if deviation is not None:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    parameter.normal_(std=deviation)
+            for module in model.modules():
+                if isinstance(module, torch.nn.Embedding) and module.padding_idx is not None:
+                    module.weight[module.padding_idx] = 0.0
+    model.save_pretrained(folder)
     return folder
 
 
-def build_pipeline(backbone: Path, corpus: Path, **model: Any) -> Language:
+def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
+    """Return a fast tokenizer of the kind that a family has: WordPiece, byte-level BPE or SentencePiece's Unigram."""
+    kind = "unigram" if family in UNIGRAM else "byte_level" if family in BYTE_LEVEL else "word_piece"
+    tokenizer = {"unigram": _unigram, "byte_level": _byte_level, "word_piece": _word_piece}[kind]()
+    pad, first, last, unknown, mask = SPECIAL
+    decoder = family in ("gpt2", "qwen2", "qwen3")  # these add nothing
+    template = {"t5": f"$A {last}", "mt5": f"$A {last}", "llama": f"{first} $A", "mistral": f"{first} $A"}
+    if not decoder:
+        tokenizer.post_processor = TemplateProcessing(
+            single=template.get(family, f"{first} $A {last}"),
+            special_tokens=[(piece, tokenizer.token_to_id(piece)) for piece in (first, last)],
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        cls_token=first,
+        sep_token=last,
+        pad_token=None if decoder else pad,
+        unk_token=unknown,
+        mask_token=mask,
+    )
+
+
+def build_pipeline(folder: Path, corpus: Path, **model: Any) -> Language:
     """Return an initialised pipeline: ptuning_transformer and token_classifier.
 
     model: Settings of `spacy_ptv2.Tok2VecPTuning.v1` beside those set here.
@@ -68,7 +147,7 @@ def build_pipeline(backbone: Path, corpus: Path, **model: Any) -> Language:
     nlp = spacy.blank("en")
     block: dict[str, Any] = {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
-        "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(backbone)},
+        "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
         "window": 32,
         "overlap": 8,
@@ -103,17 +182,40 @@ def train(nlp: Language, corpus: Path, *, steps: int = 60) -> list[dict[str, flo
     return [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(steps)]
 
 
-def _word_piece(folder: Path) -> BertTokenizerFast:
+def _word_piece() -> Tokenizer:
     pieces = [*string.ascii_lowercase, *string.digits, *string.punctuation, *WORDS]
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces]
-    vocab += [f"##{char}" for char in string.ascii_lowercase + string.digits]
-    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocab)) + "\n", encoding="utf8")
-    return BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
+    vocab = [*SPECIAL, *pieces, *(f"##{char}" for char in string.ascii_lowercase + string.digits)]
+    ids = {piece: number for number, piece in enumerate(dict.fromkeys(vocab))}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=SPECIAL[3]))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
 
 
-def _byte_level(folder: Path) -> RobertaTokenizerFast:
-    trainer = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    trainer.train_from_iterator(TEXT * 5, vocab_size=400, min_frequency=1, special_tokens=special, show_progress=False)
-    trainer.save_model(str(folder))
-    return RobertaTokenizerFast(vocab_file=str(folder / "vocab.json"), merges_file=str(folder / "merges.txt"))
+def _byte_level() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT * 5, trainer)
+    return tokenizer
+
+
+def _unigram() -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=150,
+        special_tokens=SPECIAL,
+        unk_token=SPECIAL[3],
+        initial_alphabet=list(string.printable),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXT * 5, trainer)
+    return tokenizer

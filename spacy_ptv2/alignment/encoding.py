@@ -132,14 +132,17 @@ def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: in
 
     most (int): Positions that the backbone has. n_special (int): Special pieces in every window. shift (int): Positions
     that the prompt takes up, 0 unless they are shifted.
-    RAISES (PTuningError): P203, P206.
+    RAISES (PTuningError): P203, P206, P212.
     """
+    least = n_special + 2
+    if shift and most - shift < least:
+        raise PTuningError(Errors.P212.format(length=shift, left=max(0, most - shift), available=most, least=least))
     length = min(most - shift, DEFAULT_WINDOW) if window is None else window
     if shift and length + shift > most:
         raise PTuningError(Errors.P203.format(needed=length + shift, available=most, limit=most - shift))
     body = length - n_special
-    if not n_special + 2 <= length <= most or not 0 <= overlap < body:
-        message = Errors.P206.format(least=n_special + 2, most=most, body=body, window=length, overlap=overlap)
+    if not least <= length <= most or not 0 <= overlap < body:
+        message = Errors.P206.format(least=least, most=most, body=body, window=length, overlap=overlap)
         raise PTuningError(message)
     return WindowLimits(length, overlap)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
-from transformers.tokenization_utils_fast import PreTrainedTokenizerFast
 
 from .casing import casing_class
 
@@ -35,7 +35,7 @@ class DocPieces:
     last: Ints1d
 
 
-def piece_docs(docs: Sequence[Doc], tokenizer: PreTrainedTokenizerFast, *, with_casing: bool) -> list[DocPieces]:
+def piece_docs(docs: Sequence[Doc], tokenizer: Any, *, with_casing: bool) -> list[DocPieces]:
     """Split Docs into pieces and align their tokens to them.
 
     with_casing (bool): Fill in the shape classes; otherwise they are all 0.

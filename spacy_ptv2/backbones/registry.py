@@ -1,4 +1,4 @@
-"""The process-wide registry: each backbone exists once, however many pipelines use it.
+"""The process-wide registry: each backbone exists once per precision and attention, however many pipelines use it.
 
 Entries are held weakly, so the last pipeline that goes frees the weights; a lock keeps two threads from loading the
 same one twice.
@@ -12,11 +12,12 @@ import weakref
 from typing import Any
 
 from ..errors import BackboneError, Errors
-from .backbone import Backbone, load_backbone
+from .backbone import Backbone
 from .fingerprint import fingerprint_folder
+from .loading import load_backbone
 from .source import OVERRIDE_VARIABLE, BackboneSource, find_backbone
 
-_shared: weakref.WeakValueDictionary[str, Backbone] = weakref.WeakValueDictionary()
+_shared: weakref.WeakValueDictionary[tuple[Any, ...], Backbone] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -33,11 +34,12 @@ def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Back
             expected=fingerprint, got=found, name=source.name, path=path, variable=OVERRIDE_VARIABLE
         )
         raise BackboneError(message)
+    key = (found, source.dtype, source.attention, source.quantization)
     with _lock:
-        backbone = _shared.get(found)
+        backbone = _shared.get(key)
         if backbone is None:
             backbone = load_backbone(source, path)
-            _shared[found] = backbone
+            _shared[key] = backbone
     return backbone
 
 

@@ -10,29 +10,39 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..errors import BackboneError, Errors
 from .catalogue import install_hint, locate_in_packages
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
+Precision = Literal["float32", "bfloat16", "float16"]
+AttentionKind = Literal["sdpa", "eager"]
+Quantization = Literal["int8", "nf4"]
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5")
 
 
 @dataclass(frozen=True)
 class BackboneSource:
-    """What a config says about a backbone.
+    """What a config says about a backbone: where it is and how to load it.
 
     name (str): A hub id ("sentence-transformers/all-MiniLM-L6-v2") or a folder.
     revision (str | None): The hub revision (branch, tag or commit); None for the default one.
     path (str | None): A folder to take instead, whatever `name` says.
     allow_download (bool): Whether the hub may be asked where nothing is found locally.
+    dtype (str): The precision of its weights in memory: "float32", "bfloat16" or "float16".
+    attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
+    quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
     """
 
     name: str
     revision: str | None = None
     path: str | None = None
     allow_download: bool = False
+    dtype: Precision = "float32"
+    attention: AttentionKind = "sdpa"
+    quantization: Quantization | None = None
 
 
 def find_backbone(source: BackboneSource) -> Path:

@@ -70,6 +70,12 @@ def _leaf_name(node: Model[Any, Any]) -> str:
     return "" if node.layers else node.name
 
 
+def prompt_shims(model: Model[Any, Any] | None) -> list[PromptShim]:
+    """Return the prompts in a model, empty ones included."""
+    shims = [] if model is None else [_prompt_shim(node) for node in model.walk()]
+    return [shim for shim in shims if shim is not None]
+
+
 def _prompt_shim(node: Model[Any, Any]) -> PromptShim | None:
     return next((shim for shim in node.shims if isinstance(shim, PromptShim)), None)
 

@@ -136,7 +136,7 @@ class PromptShim(Shim):
         encoder = self.encoder
         return {
             "backbone": {**asdict(self.source), "path": None, "fingerprint": self.backbone.fingerprint},
-            "prompt": {"layers": list(encoder.prompt.layers), "length": encoder.prompt.length},
+            "prompt": {"layers": list(encoder.prompt.layers), "lengths": list(encoder.prompt.lengths)},
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
 
@@ -156,19 +156,25 @@ class PromptShim(Shim):
         where = "the saved prompt"
         try:
             fingerprint, saved = header["backbone"]["fingerprint"], header["prompt"]
-            layers, length = tuple(saved["layers"]), int(saved["length"])
+            layers = tuple(saved["layers"])
+            lengths = tuple(saved["lengths"]) if "lengths" in saved else (saved["length"],) * len(layers)
         except (KeyError, TypeError) as error:
             raise FormatError(Errors.P304.format(path=where, field=str(error))) from error
         if self._model is None or self.backbone.fingerprint != fingerprint:
             self._build(get_backbone(self.source, fingerprint))
-        encoder = self.encoder
-        width, dropout = self.backbone.hidden_width, self.prompt_options.dropout
-        encoder.prompt = FlatPrompt(layers=layers, length=length, width=width, dropout=dropout).to(self.backbone.device)
+        width, dropout = self.backbone.key_width, self.prompt_options.dropout
+        self.set_prompt(FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=dropout))
+        if "lengths" not in saved and "prompt.values" in state:  # format 1: (n_layers, 2, length, width)
+            state = {**state, "prompt.values": state["prompt.values"].flatten(0, -2)}
         try:
-            encoder.load_state_dict(state, strict=True)
+            self.encoder.load_state_dict(state, strict=True)
         except RuntimeError as error:
             details = " ".join(str(error).split())
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
+
+    def set_prompt(self, prompt: FlatPrompt) -> None:
+        """Put another prompt, of any layers and lengths, in the place of the present one."""
+        self.encoder.prompt = prompt.to(self.backbone.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PromptShim:
         """Copy the trainable tensors under a new id; the backbone stays the same object."""

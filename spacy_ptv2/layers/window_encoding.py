@@ -32,7 +32,7 @@ class WindowEncoding:
             self.options.overlap,
             most=backbone.max_positions,
             n_special=len(prefix) + len(suffix),
-            shift=encoder.prompt.length if encoder.shift_positions else 0,
+            shift=encoder.prompt.longest if encoder.shift_positions else 0,
         )
         with_casing = encoder.casing is not None
         return encode_docs(docs, backbone, limits, with_casing=with_casing, get_spans=self.get_spans)

@@ -20,7 +20,7 @@ def build_prompted_encoder(
 ) -> PromptedEncoder:
     """Build the trainable modules around a backbone, the prompt at its start.
 
-    RAISES (PTuningError): P201, P202, P204, P208, P209 for options that do not fit.
+    RAISES (PTuningError): P201, P202, P204, P208, P209, P211 for options that do not fit.
     """
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
     return PromptedEncoder(
@@ -29,8 +29,10 @@ def build_prompted_encoder(
         layer_mix=LayerMix(backbone.n_layers + 1).to(backbone.device) if options.layer_mix else None,
         casing=CasingEmbedding(n_casing_classes, backbone.embedding_width).to(backbone.device) if use_casing else None,
         backbone_dropout=options.backbone_dropout,
+        attention_dropout=options.attention_dropout,
         shift_positions=prompt.shift_positions,
         autocast=resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208),
+        checkpointing=options.gradient_checkpointing,
     )
 
 
@@ -40,12 +42,13 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
     if not all(0 <= layer < n_layers for layer in layers):
         raise PTuningError(Errors.P201.format(last=n_layers - 1, n_layers=n_layers, got=list(layers)))
-    width = backbone.hidden_width
+    width = backbone.key_width
+    lengths = (options.length,) * len(layers) if isinstance(options.length, int) else options.length
     if options.mlp_width is not None:
         return MLPPrompt(
-            layers=layers, length=options.length, width=width, mlp_width=options.mlp_width, dropout=options.dropout
+            layers=layers, lengths=lengths, width=width, mlp_width=options.mlp_width, dropout=options.dropout
         )
-    flat = FlatPrompt(layers=layers, length=options.length, width=width, dropout=options.dropout)
+    flat = FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=options.dropout)
     start_prompt(flat, options.start, backbone)
     return flat
 

@@ -1,85 +1,119 @@
 """The prompt: trained keys and values, flat or through an MLP.
 
-Out: one tensor per prompted layer, Shape: (2, length, hidden_width), keys first, computed once per batch; the
-injection expands it over the rows. Every parameter of these modules is trained and saved, so the module's own
-`state_dict` is the list of both.
+Out: one tensor per prompted layer, Shape: (2, length, width), keys first, computed once per batch; the injection
+expands it over the rows. Every parameter of these modules is trained and saved, so the module's own `state_dict` is
+the list of both.
 Source: Liu et al. 2021, sections 3.2 and 3.3 (reparameterisation), https://arxiv.org/abs/2110.07602.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from ..backbones.injection import LayerPrompt
 from ..errors import Errors, PTuningError
 
 
 class PromptEncoder(nn.Module, ABC):
     """Keys and values for some of a backbone's layers.
 
-    layers (tuple[int, ...]): The prompted layers. length (int): Positions per layer. width (int): Hidden width.
+    layers (tuple[int, ...]): The prompted layers. lengths (tuple[int, ...]): Positions in each of them.
+    width (int): Of the keys, and of the values, of a layer.
     """
 
-    def __init__(self, *, layers: tuple[int, ...], length: int, width: int, dropout: float) -> None:
+    def __init__(self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, dropout: float) -> None:
         super().__init__()
-        if length < 0:
-            raise PTuningError(Errors.P202.format(got=length))
+        if min(lengths, default=0) < 0:
+            raise PTuningError(Errors.P202.format(got=list(lengths)))
+        if len(lengths) != len(layers):
+            raise PTuningError(Errors.P211.format(got=len(lengths), expected=len(layers)))
         self.layers = layers
-        self.length = length
+        self.lengths = lengths
         self.width = width
         self.dropout = nn.Dropout(dropout)
+        self._switched_on = True
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Shape of all keys and values together: (n_layers, 2, length, width)."""
-        return (len(self.layers), 2, self.length, self.width)
+    def longest(self) -> int:
+        """The largest number of positions in a layer."""
+        return max(self.lengths, default=0)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of keys and values of all layers together."""
+        return 2 * sum(self.lengths)
 
     @abstractmethod
-    def key_values(self) -> torch.Tensor:
-        """Return the keys and values, Shape: (n_layers, 2, length, width)."""
+    def rows(self) -> torch.Tensor:
+        """Return layer after layer its keys, then its values. Shape: (n_rows, width)"""
+
+    def key_values(self) -> list[torch.Tensor]:
+        """Return the keys and values of each prompted layer, without dropout. Shape of each: (2, length, width)"""
+        return self._by_layer(self.rows())
 
     def fold(self) -> FlatPrompt:
         """Return the same prompt as flat keys and values, which is what is saved and shipped."""
-        flat = FlatPrompt(layers=self.layers, length=self.length, width=self.width, dropout=self.dropout.p)
+        flat = FlatPrompt(layers=self.layers, lengths=self.lengths, width=self.width, dropout=self.dropout.p)
         with torch.no_grad():
-            values = self.key_values()
-            flat.to(values.device).values.copy_(values)
+            rows = self.rows()
+            flat.to(rows.device).values.copy_(rows)
         return flat.train(self.training)
 
-    def forward(self) -> dict[int, torch.Tensor]:
-        """Return {layer: keys and values}, Shape of each: (2, length, width), under dropout in training."""
-        return dict(zip(self.layers, self.dropout(self.key_values()), strict=True))
+    def forward(self) -> dict[int, LayerPrompt]:
+        """Return {layer: its prompt}, under dropout in training; nothing while switched off."""
+        if not self._switched_on:
+            return {}
+        by_layer = self._by_layer(self.dropout(self.rows()))
+        return {layer: LayerPrompt(rows) for layer, rows in zip(self.layers, by_layer, strict=True)}
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Let the backbone run without the prompt, exactly as it is by itself, inside this context."""
+        self._switched_on = False
+        try:
+            yield
+        finally:
+            self._switched_on = True
+
+    def _by_layer(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        parts = rows.split([2 * length for length in self.lengths])
+        return [part.view(2, -1, self.width) for part in parts]
 
 
 class FlatPrompt(PromptEncoder):
     """Keys and values that are parameters themselves."""
 
-    def __init__(self, *, layers: tuple[int, ...], length: int, width: int, dropout: float = 0.0) -> None:
-        super().__init__(layers=layers, length=length, width=width, dropout=dropout)
-        self.values = nn.Parameter(torch.zeros(self.shape))
+    def __init__(self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, dropout: float = 0.0) -> None:
+        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout)
+        self.values = nn.Parameter(torch.zeros(self.n_rows, width))
 
-    def key_values(self) -> torch.Tensor:
-        """See `PromptEncoder.key_values`."""
+    def rows(self) -> torch.Tensor:
+        """See `PromptEncoder.rows`."""
         return self.values
 
 
 class MLPPrompt(PromptEncoder):
     """Keys and values computed from one embedding per position by a two-layer MLP (tanh), as prefix tuning does.
 
-    mlp_width (int): Hidden width of the MLP.
+    mlp_width (int): Hidden width of the MLP. Shorter layers take the first positions.
     """
 
     def __init__(
-        self, *, layers: tuple[int, ...], length: int, width: int, mlp_width: int, dropout: float = 0.0
+        self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, mlp_width: int, dropout: float = 0.0
     ) -> None:
-        super().__init__(layers=layers, length=length, width=width, dropout=dropout)
-        self.embedding = nn.Parameter(torch.randn(length, width))
+        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout)
+        self.embedding = nn.Parameter(torch.randn(self.longest, width))
         self.hidden = nn.Linear(width, mlp_width)
         self.output = nn.Linear(mlp_width, len(layers) * 2 * width)
 
-    def key_values(self) -> torch.Tensor:
-        """See `PromptEncoder.key_values`."""
-        rows: torch.Tensor = self.output(torch.tanh(self.hidden(self.embedding)))
-        return rows.view(self.length, len(self.layers), 2, self.width).permute(1, 2, 0, 3)
+    def rows(self) -> torch.Tensor:
+        """See `PromptEncoder.rows`."""
+        positions: torch.Tensor = self.output(torch.tanh(self.hidden(self.embedding)))
+        by_layer = positions.view(self.longest, len(self.layers), 2, self.width).permute(1, 2, 0, 3)
+        parts = [part[:, :length] for part, length in zip(by_layer, self.lengths, strict=True)]
+        return torch.cat([part.reshape(-1, self.width) for part in parts])

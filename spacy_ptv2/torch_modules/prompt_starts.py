@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..backbones.backbone import Backbone
+from ..backbones.injection import recorded_key_values
 from ..errors import Errors, PTuningError
 from ..options import NormalStart, PromptStart
 from .prompt_encoder import FlatPrompt
@@ -18,33 +19,23 @@ def start_prompt(prompt: FlatPrompt, start: PromptStart, backbone: Backbone) -> 
     with torch.no_grad():
         if isinstance(start, NormalStart):
             prompt.values.normal_(std=start.deviation)
-        else:
-            prompt.values.copy_(word_key_values(backbone, start.text, prompt.layers, prompt.length))
+            return
+        words = word_key_values(backbone, start.text)
+        for layer, rows in zip(prompt.layers, prompt.key_values(), strict=True):
+            rows.copy_(words[layer][:, torch.arange(rows.shape[1]) % words[layer].shape[1]])
 
 
-def word_key_values(backbone: Backbone, text: str, layers: tuple[int, ...], length: int) -> torch.Tensor:
-    """Return the keys and values of the pieces of a text in each layer, repeated up to `length`.
+def word_key_values(backbone: Backbone, text: str) -> dict[int, torch.Tensor]:
+    """Return what the attention of each layer attends to in a text, as far as the backbone can read it.
 
-    RETURNS (Tensor): Shape: (len(layers), 2, length, hidden_width).
+    RETURNS (dict[int, Tensor]): Keys and values of its pieces. Shape of each: (2, pieces, key_width)
     """
     ids = backbone.tokenizer(text, add_special_tokens=False)["input_ids"][: backbone.max_positions]
     if not ids:
         raise PTuningError(Errors.P204.format(text=text))
-    sites = backbone.rule.sites(backbone.model)
-    captured: dict[torch.nn.Module, torch.Tensor] = {}
-
-    def keep(module: torch.nn.Module, args: object, output: torch.Tensor) -> None:
-        captured[module] = output[0]
-
-    projections = [module for layer in layers for module in (sites[layer].key, sites[layer].value)]
-    handles = [module.register_forward_hook(keep) for module in projections]
-    try:
-        with torch.no_grad():
-            backbone.model(input_ids=torch.tensor([ids], device=backbone.device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    rows = torch.arange(length) % len(ids)
-    width = backbone.hidden_width
-    stacked = torch.stack([captured[module] for module in projections])
-    return stacked[:, rows].view(len(layers), 2, length, width)
+    with torch.no_grad(), recorded_key_values() as recorded:
+        backbone.model(input_ids=torch.tensor([ids], device=backbone.device))
+    return {
+        layer: torch.stack([states[0].transpose(0, 1).flatten(1).float() for states in pair])
+        for layer, pair in recorded.items()
+    }

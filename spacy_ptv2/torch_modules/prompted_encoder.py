@@ -7,14 +7,16 @@ parameters of this module are exactly what trains and exactly what is saved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from ..backbones.backbone import Backbone
-from ..backbones.injection import injected
+from ..backbones.checkpointing import checkpointed
+from ..backbones.injection import LayerPrompts, injected
 from .attention_kernels import training_attention
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
@@ -51,8 +53,9 @@ class PromptedEncoder(nn.Module):
     """The frozen backbone and the trained modules around it.
 
     prompt (PromptEncoder): Keys and values. layer_mix, casing: Trained beside it, or None.
-    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training.
-    shift_positions (bool): Positions of the pieces start behind the prompt. autocast (bool): Train in bfloat16.
+    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training; attention_dropout (bool): also
+    that on attention weights. shift_positions (bool): Positions of the pieces start behind the prompt.
+    autocast (bool): Train in bfloat16. checkpointing (bool): Keep no activations inside the layers.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class PromptedEncoder(nn.Module):
         layer_mix: LayerMix | None,
         casing: CasingEmbedding | None,
         backbone_dropout: bool,
+        attention_dropout: bool,
         shift_positions: bool,
         autocast: bool,
+        checkpointing: bool,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -72,8 +77,15 @@ class PromptedEncoder(nn.Module):
         self.layer_mix = layer_mix
         self.casing = casing
         self.backbone_dropout = backbone_dropout
+        self.attention_dropout = attention_dropout
         self.shift_positions = shift_positions
         self.autocast = autocast
+        self.checkpointing = checkpointing
+
+    @property
+    def beside_the_prompt(self) -> list[str]:
+        """Names of what is trained beside the prompt."""
+        return [name for name, _ in self.named_children() if name != "prompt"]
 
     def forward(self, batches: Sequence[PieceBatch]) -> torch.Tensor:
         """Return the wanted states of all batches, one after the other. Shape: (sum of n_wanted, hidden_width)"""
@@ -81,41 +93,44 @@ class PromptedEncoder(nn.Module):
         use_autocast = self.autocast and self.training
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_autocast):
             prompts = self.prompt()
-        kernels = training_attention(device, bfloat16=use_autocast)
-        with self._backbone_mode(), kernels, injected(prompts):
+        step = partial(self._step, prompts, device, training=self.training, bfloat16=use_autocast)
+        recompute = checkpointed(step) if self.checkpointing else nullcontext()
+        with step(), recompute:
             return torch.cat([self._wanted_states(batch.to(device), use_autocast) for batch in batches])
 
     def _wanted_states(self, batch: PieceBatch, use_autocast: bool) -> torch.Tensor:
         model = self.backbone.model
         embeddings = model.get_input_embeddings()(batch.ids)
         if self.casing is not None:
-            embeddings = embeddings + self.casing(batch.casing)
-        positions = None
+            casing = self.casing(batch.casing) * batch.mask.unsqueeze(-1)
+            embeddings = embeddings + casing.to(embeddings.dtype)
+        inputs = {"inputs_embeds": embeddings}
         if self.shift_positions:
-            length = batch.ids.shape[1]
-            positions = self.backbone.rule.shifted_positions(model.config, length, self.prompt.length, batch.ids.device)
+            inputs = self.backbone.rule.shifted_inputs(model, embeddings, self.prompt.longest)
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=use_autocast):
-            output = model(
-                inputs_embeds=embeddings,
-                attention_mask=batch.mask,
-                position_ids=positions,
-                output_hidden_states=self.layer_mix is not None,
-            )
+            output = model(**inputs, attention_mask=batch.mask, output_hidden_states=self.layer_mix is not None)
         states = (output.last_hidden_state,) if self.layer_mix is None else output.hidden_states
         rows: list[torch.Tensor] = [state.flatten(0, 1).index_select(0, batch.wanted) for state in states]
         return rows[0].float() if self.layer_mix is None else self.layer_mix(rows)
 
     @contextmanager
-    def _backbone_mode(self) -> Iterator[None]:
-        """Switch the backbone's dropout on for a training step, but not inside attention; leave it in eval mode.
+    def _step(self, prompts: LayerPrompts, device: torch.device, *, training: bool, bfloat16: bool) -> Iterator[None]:
+        """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
+        with self._backbone_mode(training), training_attention(device, bfloat16=bfloat16), injected(prompts):
+            yield
 
-        Dropping attention weights costs a random number per query, key and head, which is most of what attention
-        costs on short rows.
+    @contextmanager
+    def _backbone_mode(self, training: bool) -> Iterator[None]:
+        """Switch the backbone's dropout on for a training step; leave it in eval mode.
+
+        Not inside attention, unless asked: dropping attention weights costs a random number per query, key and head,
+        which is most of what attention costs on short rows.
         """
         model = self.backbone.model
-        model.train(self.training and self.backbone_dropout)
-        for site in self.backbone.rule.sites(model):
-            site.module.eval()
+        model.train(training and self.backbone_dropout)
+        if not self.attention_dropout:
+            for block in self.backbone.attention_blocks:
+                self.backbone.rule.keep_attention_weights(block)
         try:
             yield
         finally:

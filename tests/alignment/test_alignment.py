@@ -179,6 +179,8 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         ({"window": 20, "overlap": 18}, "P206"),
         ({"window": 20, "overlap": -1}, "P206"),
         ({"window": 60, "overlap": 0, "shift": 10}, "P203"),
+        ({"window": None, "overlap": 0, "shift": 61}, "P212"),
+        ({"window": None, "overlap": 0, "shift": 200}, "P212"),
     ],
 )
 def test_windows_that_do_not_fit_are_refused(settings, code):

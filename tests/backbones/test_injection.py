@@ -1,121 +1,215 @@
-"""The injected model against plain attention written out, and against the bare model."""
+"""Every family: the injected model against plain attention written out, and against the bare model."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel
 
-from spacy_ptv2.backbones.backbone import load_backbone
-from spacy_ptv2.backbones.injection import injected, install_hooks
-from spacy_ptv2.backbones.registry import get_backbone
-from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.backbones.families import RULES, supported_families
+from spacy_ptv2.backbones.injection import LayerPrompt, injected, recorded_key_values, stack_rows
 
 from ..tiny import save_tiny_backbone
+from .oracles import LENGTHS, ORACLES, batch, distance_to_oracle, load, load_bare, make_prompts, prompts_of, states
 
-FAMILIES = ("bert", "electra", "roberta", "xlm-roberta", "camembert")
-LENGTH, WIDTH, N_LAYERS = 5, 32, 3
-
-
-def oracle(model, embeddings, mask, prompts):
-    """Run the encoder with softmax over [prompt; pieces] written out. Shape of the result: (batch, pieces, width)"""
-    hidden = model.embeddings(inputs_embeds=embeddings)
-    if hasattr(model, "embeddings_project"):
-        hidden = model.embeddings_project(hidden)
-    for index, layer in enumerate(model.encoder.layer):
-        block = layer.attention.self
-        query, key, value = block.query(hidden), block.key(hidden), block.value(hidden)
-        seen = mask.bool()
-        if index in prompts:
-            rows = prompts[index].unsqueeze(1).expand(-1, len(hidden), -1, -1)
-            key, value = torch.cat([rows[0], key], dim=1), torch.cat([rows[1], value], dim=1)
-            seen = torch.cat([torch.ones(len(hidden), prompts[index].shape[1], dtype=torch.bool), seen], dim=1)
-        heads = []
-        size = block.attention_head_size
-        for start in range(0, WIDTH, size):
-            part = slice(start, start + size)
-            scores = query[..., part] @ key[..., part].transpose(1, 2) / size**0.5
-            scores = scores.masked_fill(~seen[:, None, :], float("-inf"))
-            heads.append(torch.softmax(scores, dim=-1) @ value[..., part])
-        attended = layer.attention.output(torch.cat(heads, dim=-1), hidden)
-        hidden = layer.output(layer.intermediate(attended), attended)
-    return hidden
+KINDS = ["sdpa", "eager"]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def family_folder(request, tmp_path_factory) -> Path:
-    return save_tiny_backbone(tmp_path_factory.mktemp("family") / request.param, request.param)
+def test_every_family_has_a_test_row():
+    assert sorted(ORACLES) == supported_families() == sorted(name for rule in RULES for name in rule.model_types)
 
 
-def load(folder: Path, kind: str):
-    backbone = load_backbone(BackboneSource(str(folder)), folder)
-    if kind != backbone.model.config._attn_implementation:
-        bare = AutoModel.from_pretrained(folder, attn_implementation=kind).eval().requires_grad_(False)
-        install_hooks(backbone.rule.sites(bare))
-        backbone.model = bare
-    return backbone
+@pytest.fixture(scope="module", params=sorted(ORACLES))
+def folder(request, tmp_path_factory) -> Path:
+    """A tiny model of each family, its matrices drawn wide, so that attention is far from even."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("family") / request.param, request.param, deviation=0.15)
 
 
-def batch():
-    torch.manual_seed(1)
-    mask = torch.tensor([[1] * 9, [1] * 6 + [0] * 3, [1] * 2 + [0] * 7])
-    return torch.randint(5, 40, (3, 9)), mask
-
-
-def make_prompts(layers):
-    torch.manual_seed(2)
-    return {i: torch.randn(2, LENGTH, WIDTH, requires_grad=True) for i in layers}
-
-
-@pytest.mark.parametrize("kind", ["eager", "sdpa"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", [(0, 1, 2), (1,)])
-def test_equals_oracle(family_folder, kind, layers):
-    if (family_folder.name, kind) == ("electra", "sdpa"):
-        pytest.skip("transformers 4.53 has no SDPA for ELECTRA")
-    model = load(family_folder, kind).model
+def test_equals_oracle(folder, kind, layers):
+    in_states, in_gradients = distance_to_oracle(folder, kind, layers)
+    assert in_states < 1e-5
+    assert in_gradients < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("albert", {"num_hidden_groups": 3}),
+        ("deberta-v2", {"share_att_key": False}),  # v2
+        ("deberta-v2", {"position_buckets": 256, "max_relative_positions": -1}),  # as in v3's own configs
+        ("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"}),  # xlarge
+        ("electra", {"embedding_size": 32}),
+        ("t5", {"feed_forward_proj": "gated-gelu"}),  # 1.1
+    ],
+)
+def test_variants_equal_oracle(tmp_path, family, settings, kind):
+    folder = save_tiny_backbone(tmp_path / family, family, deviation=0.15, **settings)
+    assert max(distance_to_oracle(folder, kind, (0, 1, 2))) < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_prompt_equals_bare_model_exactly(folder, kind):
+    backbone = load(folder, kind)
+    bare, _ = load_bare(folder, kind)
     ids, mask = batch()
-    embeddings = model.get_input_embeddings()(ids)
-    prompts = make_prompts(layers)
-    with injected(prompts):
-        got = model(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
-    expected = oracle(model, embeddings, mask, prompts)
-    real = mask.bool()
-    torch.testing.assert_close(got[real], expected[real], atol=1e-5, rtol=0)
-    weights = torch.randn_like(got[real])
-    got_gradients = torch.autograd.grad((got[real] * weights).sum(), list(prompts.values()))
-    gradients = torch.autograd.grad((expected[real] * weights).sum(), list(prompts.values()))
-    for one, other in zip(got_gradients, gradients, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    for given in (mask, torch.ones_like(mask)):
+        expected = bare(input_ids=ids, attention_mask=given).last_hidden_state
+        assert torch.equal(backbone.model(input_ids=ids, attention_mask=given).last_hidden_state, expected)
+        with injected({i: LayerPrompt(torch.zeros(2, 0, backbone.key_width)) for i in LENGTHS}):
+            assert torch.equal(backbone.model(input_ids=ids, attention_mask=given).last_hidden_state, expected)
 
 
-def test_without_prompt_equals_bare_model_exactly(family_folder):
-    backbone = load_backbone(BackboneSource(str(family_folder)), family_folder)
-    bare = AutoModel.from_pretrained(family_folder).eval()
+@pytest.mark.parametrize("kind", KINDS)
+def test_unpadded_equals_alone(folder, kind):
+    """A row in a padded batch, and by itself without padding, where the mask may be left out altogether."""
+    backbone = load(folder, kind)
     ids, mask = batch()
-    expected = bare(input_ids=ids, attention_mask=mask).last_hidden_state
-    assert torch.equal(backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state, expected)
-    with injected({i: torch.zeros(2, 0, WIDTH) for i in range(N_LAYERS)}):
-        assert torch.equal(backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state, expected)
+    embeddings = backbone.model.get_input_embeddings()(ids)
+    with torch.no_grad(), injected(prompts_of(make_prompts(backbone))):
+        together = states(backbone.model, embeddings, mask)
+        for row, length in enumerate(mask.sum(1).tolist()):
+            alone = states(backbone.model, embeddings[row : row + 1, :length], mask[row : row + 1, :length])
+            torch.testing.assert_close(alone[0], together[row, :length], atol=1e-5, rtol=0)
 
 
-def test_no_padding_needs_no_mask(family_folder):
-    model = load(family_folder, "eager" if family_folder.name == "electra" else "sdpa").model
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
+    backbone = load(folder, kind)
+    ids, mask = batch()
+    rows = [
+        prompts_of(make_prompts(backbone, (0, 1, 2), seed=3)),
+        {},  # switched off
+        {2: prompts_of(make_prompts(backbone, (0,), seed=4))[0]},
+    ]
+    for given in (mask, torch.ones_like(mask)):
+        with torch.no_grad(), injected(stack_rows(rows)):
+            together = backbone.model(input_ids=ids, attention_mask=given).last_hidden_state
+        for row, prompts in enumerate(rows):
+            real, one = given[row].bool(), slice(row, row + 1)
+            with torch.no_grad(), injected(prompts):
+                alone = backbone.model(input_ids=ids[one], attention_mask=given[one]).last_hidden_state
+            torch.testing.assert_close(together[row][real], alone[0][real], atol=1e-5, rtol=0)
+
+
+def test_hidden_states_of_every_layer(folder):
+    backbone = load(folder)
+    ids, mask = batch()
+    with torch.no_grad(), injected(prompts_of(make_prompts(backbone))):
+        output = backbone.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    assert getattr(output, "past_key_values", None) is None  # nothing is kept for generation
+    assert len(output.hidden_states) == backbone.n_layers + 1
+    assert {tuple(state.shape) for state in output.hidden_states} == {(3, 9, backbone.hidden_width)}
+
+
+def test_prompt_and_text_may_be_longer_than_the_position_table(folder):
+    """A prompt takes up no positions: 60 of it and 9 pieces fit into a model of 64."""
+    outputs = []
+    for kind in KINDS:
+        backbone = load(folder, kind)
+        ids, mask = batch()
+        torch.manual_seed(2)
+        prompts = {1: LayerPrompt(torch.randn(2, 60, backbone.key_width))}
+        with torch.no_grad(), injected(prompts):
+            outputs.append(backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()])
+    torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
+
+
+def test_shifting_positions_counts_the_prompt(folder):
+    """Positions behind the prompt: where they are absolute, as if other words stood before; else without effect."""
+    backbone = load(folder)
     ids, _ = batch()
-    prompts = make_prompts((0, 1, 2))
-    embeddings = model.get_input_embeddings()(ids)
-    with injected(prompts):
-        got = model(inputs_embeds=embeddings, attention_mask=torch.ones_like(ids)).last_hidden_state
-    torch.testing.assert_close(got, oracle(model, embeddings, torch.ones_like(ids), prompts), atol=1e-5, rtol=0)
+    embeddings = backbone.model.get_input_embeddings()(ids)
+    with torch.no_grad():
+        plain = backbone.model(inputs_embeds=embeddings).last_hidden_state
+        unshifted = backbone.model(**backbone.rule.shifted_inputs(backbone.model, embeddings, 0)).last_hidden_state
+        shifted = backbone.model(**backbone.rule.shifted_inputs(backbone.model, embeddings, 7)).last_hidden_state
+    torch.testing.assert_close(unshifted, plain, atol=1e-6, rtol=0)
+    relative = folder.name in ("deberta-v2", "llama", "mistral", "modernbert", "mt5", "qwen2", "qwen3", "t5")
+    assert torch.allclose(shifted, plain, atol=1e-5) == relative
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_stays_close(folder, kind, dtype):
+    backbone = load(folder, kind)
+    ids, mask = batch()
+    tensors = make_prompts(backbone)
+
+    def run(enabled):
+        with torch.autocast("cpu", dtype=dtype, enabled=enabled), injected(prompts_of(tensors)):
+            output = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return output[mask.bool()].float()
+
+    got, expected = run(True), run(False)
+    assert not torch.equal(got, expected)
+    assert (got - expected).norm() / expected.norm() < 2e-2
+    gradients = torch.autograd.grad(got.pow(2).sum(), list(tensors.values()))
+    assert all(gradient.isfinite().all() and gradient.dtype == torch.float32 for gradient in gradients)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_with_rows_that_have_no_prompt(folder, kind):
+    """Padding that sees nothing, as at the far end of a sliding window, must not spread."""
+    backbone = load(folder, kind)
+    ids, _ = batch()
+    mask = torch.tensor([[1] * 9, [1, 1] + [0] * 7, [1] + [0] * 8])
+    rows = stack_rows([prompts_of(make_prompts(backbone)), {}, {}])
+    with torch.no_grad(), injected(rows):
+        expected = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            got = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
+    assert (got.float() - expected).norm() / expected.norm() < 2e-2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_weights_stay_close(folder, kind):
+    half, full = load(folder, kind, dtype="bfloat16"), load(folder, kind)
+    ids, mask = batch()
+    tensors = make_prompts(full)
+    with injected(prompts_of(tensors)):
+        got, expected = (b.model(input_ids=ids, attention_mask=mask).last_hidden_state for b in (half, full))
+    assert got.dtype == torch.bfloat16
+    real = mask.bool()
+    assert (got[real].float() - expected[real]).norm() / expected[real].norm() < 2e-2
+    (gradient,) = torch.autograd.grad(got.float().pow(2).sum(), [tensors[0]])
+    assert gradient.dtype == torch.float32
+
+
+def test_keys_and_values_that_were_read_back_in_act_as_the_words_did(folder):
+    """The recorded keys and values of a text, as a prompt, give what the text gave: both are what the scores see."""
+    backbone = load(folder)
+    ids, _ = batch()
+    with torch.no_grad(), recorded_key_values() as recorded:
+        expected = backbone.model(input_ids=ids[:1]).last_hidden_state
+    assert sorted(recorded) == [0, 1, 2]
+    for key, value in recorded.values():
+        assert key.shape == value.shape
+        assert key.shape[0] == 1 and key.shape[2] == 9 and key.shape[1] * key.shape[3] == backbone.key_width
+    torch.testing.assert_close(backbone.model(input_ids=ids[:1]).last_hidden_state, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["bert", "llama"])
+def test_compiled_backbones_take_prompts(tmp_path, family):
+    """torch.compile breaks its graph where a prompt comes in; what it computes is the same, with any prompt or none."""
+    backbone = load(save_tiny_backbone(tmp_path / family, family, deviation=0.15, num_hidden_layers=1))
+    compiled = torch.compile(backbone.model, dynamic=True)
+    ids, mask = batch()
+    for prompts in (make_prompts(backbone, (0,), seed=5), make_prompts(backbone, (0,), seed=6), {}):
+        with torch.no_grad(), injected(prompts_of(prompts)):
+            got = compiled(input_ids=ids, attention_mask=mask).last_hidden_state
+            expected = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
 def test_prompt_is_local_to_its_thread_and_context(tiny):
-    from concurrent.futures import ThreadPoolExecutor
-
     ids, mask = batch()
 
     def run(seed):
-        torch.manual_seed(seed)
-        prompts = {0: torch.full((2, LENGTH, WIDTH), float(seed))}
+        prompts = {0: LayerPrompt(torch.full((2, 5, 32), float(seed)))}
         outputs = []
         for _ in range(20):
             with torch.no_grad(), injected(prompts):
@@ -128,24 +222,3 @@ def test_prompt_is_local_to_its_thread_and_context(tiny):
         together = list(pool.map(run, range(4)))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
     assert not torch.equal(alone[0], alone[1])
-
-
-def test_shifted_positions_equal_past_key_values(tiny):
-    """transformers 4.53 shifts positions when keys and values are passed as past_key_values, as the reference does."""
-    ids, _ = batch()
-    prompts = make_prompts((0, 1, 2))
-    heads = {i: p.detach().view(2, LENGTH, 4, 8).transpose(1, 2) for i, p in prompts.items()}
-    past = tuple((h[0].expand(3, -1, -1, -1), h[1].expand(3, -1, -1, -1)) for h in heads.values())
-    mask = torch.ones(3, LENGTH + 9, dtype=torch.long)
-    expected = tiny.model(input_ids=ids, attention_mask=mask, past_key_values=past).last_hidden_state
-    positions = tiny.rule.shifted_positions(tiny.model.config, 9, LENGTH, ids.device)
-    with injected(prompts):
-        got = tiny.model(input_ids=ids, attention_mask=torch.ones_like(ids), position_ids=positions).last_hidden_state
-    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
-
-
-def test_shifted_positions_start_behind_the_padding_index(roberta_folder):
-    backbone = get_backbone(BackboneSource(str(roberta_folder)))
-    positions = backbone.rule.shifted_positions(backbone.model.config, 3, LENGTH, torch.device("cpu"))
-    first = backbone.model.config.pad_token_id + 1
-    assert positions.tolist() == [[first + LENGTH, first + LENGTH + 1, first + LENGTH + 2]]

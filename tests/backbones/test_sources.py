@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import pickle
 import shutil
 import sys
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
+from spacy_ptv2.backbones.injection import LayerPrompt, injected
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource, find_backbone
 from spacy_ptv2.errors import BackboneError
@@ -23,6 +25,12 @@ from ..tiny import save_tiny_backbone
 @pytest.fixture
 def copied(tiny_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+
+
+def with_settings(folder, **settings):
+    """Change a model's config.json."""
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
 
 
 def test_order_of_places(tiny_folder, copied, monkeypatch):
@@ -64,20 +72,113 @@ def test_truncated_weights_are_refused(copied):
 
 
 def test_unsupported_family_lists_the_supported(copied):
-    config = copied / "config.json"
-    config.write_text(config.read_text().replace('"model_type": "bert"', '"model_type": "distilbert"'))
-    with pytest.raises(BackboneError, match="P104.*'distilbert'.*bert.*CONTRIBUTING"):
+    with_settings(copied, model_type="squeezebert")
+    with pytest.raises(BackboneError, match="P104.*'squeezebert'.*albert, bert.*CONTRIBUTING"):
         get_backbone(BackboneSource(str(copied)))
 
 
 @pytest.mark.parametrize(
-    ("setting", "reason"),
-    [({"position_embedding_type": "relative_key"}, "relative_key"), ({"is_decoder": True}, "decoder")],
+    ("family", "setting", "reason"),
+    [
+        ("bert", {"position_embedding_type": "relative_key"}, "'relative_key', which counts keys"),
+        ("electra", {"position_embedding_type": "relative_key_query"}, "'relative_key_query', which counts keys"),
+        ("bert", {"is_decoder": True}, "set up as a decoder"),
+        ("roberta", {"is_decoder": True, "add_cross_attention": True}, "cross-attention"),
+        ("gpt2", {"add_cross_attention": True}, "cross-attention"),
+        ("albert", {"inner_group_num": 2}, "inner_group_num is 2"),
+        ("deberta", {"talking_head": True}, "talking_head mixes"),
+    ],
 )
-def test_unpromptable_models_are_refused(tmp_path, setting, reason):
-    folder = save_tiny_backbone(tmp_path / "odd", "bert", **setting)
+def test_unpromptable_models_are_refused(tmp_path, family, setting, reason):
+    folder = save_tiny_backbone(tmp_path / family, family)
+    with_settings(folder, **setting)
     with pytest.raises(BackboneError, match=f"P107.*{reason}"):
         get_backbone(BackboneSource(str(folder)))
+
+
+def test_whole_encoder_decoders_are_refused(tiny_folder, copied):
+    with_settings(copied, model_type="bart", is_encoder_decoder=True)
+    with pytest.raises(BackboneError, match="P110.*whole encoder-decoder.*'bart'.*Of t5 and mt5 the encoder"):
+        get_backbone(BackboneSource(str(copied)))
+
+
+def test_of_a_whole_t5_the_encoder_is_taken(tmp_path):
+    folder = save_tiny_backbone(tmp_path / "t5", "t5")
+    assert any(name.startswith("decoder.") for name in load_file(folder / "model.safetensors"))
+    backbone = get_backbone(BackboneSource(str(folder)))
+    assert backbone.n_layers == 3
+    assert not any("decoder" in name for name, _ in backbone.model.named_parameters())
+
+
+def test_missing_weights_are_refused(copied):
+    weights = load_file(copied / "model.safetensors")
+    del weights["encoder.layer.1.attention.self.key.weight"]
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BackboneError, match="P112.*lack encoder.layer.1.attention.self.key.weight: .*random"):
+        get_backbone(BackboneSource(str(copied)))
+
+
+def test_a_precision_in_the_config_file_does_not_matter(copied):
+    """transformers 5 writes "dtype" into it, 4 "torch_dtype"."""
+    with_settings(copied, dtype="bfloat16", torch_dtype="bfloat16")
+    assert get_backbone(BackboneSource(str(copied))).model.dtype == torch.float32
+    assert get_backbone(BackboneSource(str(copied), dtype="float16")).model.dtype == torch.float16
+
+
+def test_unreadable_tokenizers_say_what_is_wanted(copied):
+    (copied / "tokenizer.json").write_text("{}")
+    with pytest.raises(BackboneError, match="P113.*tokenizer.json.*sentencepiece"):
+        get_backbone(BackboneSource(str(copied)))
+
+
+def test_a_missing_pooler_is_not_missed(copied):
+    weights = load_file(copied / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler.")}
+    assert len(kept) < len(weights)
+    save_file(kept, copied / "model.safetensors", metadata={"format": "pt"})
+    assert get_backbone(BackboneSource(str(copied))).n_layers == 3
+
+
+def test_another_package_adds_a_family(tmp_path, monkeypatch, copied):
+    """The recipe of CONTRIBUTING: a class, and an entry point named after the model type."""
+    (tmp_path / "some_family.py").write_text(
+        "from spacy_ptv2.backbones.families.bert import BertRule\n\n"
+        "class ErnieRule(BertRule):\n    model_types = ('ernie',)\n"
+    )
+    info = tmp_path / "some_family-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-family\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[spacy_ptv2_families]\nernie = some_family:ErnieRule\n")
+    with_settings(copied, model_type="ernie")
+    with pytest.raises(BackboneError, match="P104.*'ernie'"):
+        get_backbone(BackboneSource(str(copied)))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "some_family", raising=False)
+    backbone = get_backbone(BackboneSource(str(copied)))
+    assert type(backbone.rule).__name__ == "ErnieRule"
+    ids = torch.arange(5, 12)[None]
+    with injected({1: LayerPrompt(torch.randn(2, 3, 32))}):
+        prompted = backbone.model(input_ids=ids).last_hidden_state
+    assert not torch.allclose(prompted, backbone.model(input_ids=ids).last_hidden_state)
+
+
+def test_precision_and_attention_are_part_of_what_is_shared(tiny_folder):
+    full, half, eager = (
+        get_backbone(BackboneSource(str(tiny_folder), **settings))
+        for settings in ({}, {"dtype": "bfloat16"}, {"attention": "eager"})
+    )
+    assert full is not half and full is not eager
+    assert half.fingerprint == full.fingerprint
+    assert half.model.dtype == torch.bfloat16
+    assert pickle.loads(pickle.dumps(half)) is half
+
+
+def test_quantization_without_its_packages_says_what_to_install(tiny_folder, monkeypatch):
+    monkeypatch.setattr("spacy_ptv2.backbones.loading.find_spec", lambda name: None)
+    with pytest.raises(
+        BackboneError, match=r"P111.*'int8' needs bitsandbytes and accelerate.*pip install bitsandbytes"
+    ):
+        get_backbone(BackboneSource(str(tiny_folder), quantization="int8"))
 
 
 def test_shared_once_per_content_and_freed(tiny_folder, copied):
@@ -91,7 +192,7 @@ def test_shared_once_per_content_and_freed(tiny_folder, copied):
     fingerprint = first.fingerprint
     del first, second
     gc.collect()
-    assert fingerprint not in registry._shared
+    assert fingerprint not in {key[0] for key in registry._shared}
 
 
 def test_fingerprint_follows_content(tiny_folder, copied):
@@ -112,8 +213,8 @@ def test_everything_is_frozen(tiny):
 
 def test_slow_tokenizers_are_refused(tmp_path):
     folder = save_tiny_backbone(tmp_path / "slow", "bert")
-    for name in ("tokenizer.json", "vocab.txt", "special_tokens_map.json"):
-        (folder / name).unlink()
+    for name in ("tokenizer.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CTRLTokenizer"}')  # has no fast version
     (folder / "vocab.json").write_text('{"<unk>": 0, "a</w>": 1}')
     (folder / "merges.txt").write_text("#version: 0.2\n\n")

@@ -13,7 +13,7 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.prompt_shim import PromptShim
 from spacy_ptv2.options import EncoderOptions, PromptOptions
-from spacy_ptv2.serialization import HEADER_KEY
+from spacy_ptv2.serialization import HEADER_KEY, dump_tensors, load_tensors
 from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
 
 from ..tiny import save_tiny_backbone
@@ -42,7 +42,7 @@ def train_step(shim, optimizer):
 def test_saved_tensors_are_exactly_these(tiny_folder):
     shim = make_shim(tiny_folder)
     assert {name: tuple(t.shape) for name, t in shim.export_state().items()} == {
-        "prompt.values": (3, 2, 4, 32),
+        "prompt.values": (3 * 2 * 4, 32),
         "layer_mix.weights": (4,),
         "casing.weight": (9, 32),
     }
@@ -54,11 +54,11 @@ def test_header_names_backbone_and_shapes(tiny_folder):
     data = make_shim(tiny_folder, layers=(0, 2)).to_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header["format_version"] == 1
+    assert header["format_version"] == 2
     assert header["backbone"]["name"] == str(tiny_folder)
     assert len(header["backbone"]["fingerprint"]) == 64
-    assert header["prompt"] == {"layers": [0, 2], "length": 4}
-    assert header["shapes"]["prompt.values"] == [2, 2, 4, 32]
+    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4]}
+    assert header["shapes"]["prompt.values"] == [2 * 2 * 4, 32]
 
 
 @pytest.mark.parametrize("mlp_width", [None, 8])
@@ -68,6 +68,24 @@ def test_round_trip(tiny_folder, mlp_width):
     loaded = PromptShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(shim.to_bytes())
     np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
     assert loaded.backbone is shim.backbone
+    assert loaded.to_bytes() == shim.to_bytes()
+
+
+def test_reads_the_first_format(tiny_folder):
+    """Which had one length for all layers, and a dimension for each of layers and keys/values."""
+    shim = make_shim(tiny_folder, layers=(0, 2))
+    tensors, header = load_tensors(shim.to_bytes(), "here")
+    tensors["prompt.values"] = tensors["prompt.values"].reshape(2, 2, 4, 32)
+    header["prompt"] = {"layers": [0, 2], "length": 4}
+    old = dump_tensors(tensors, header)
+    assert PromptShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(old).to_bytes() == shim.to_bytes()
+
+
+def test_a_length_per_layer_round_trips(tiny_folder):
+    shim = make_shim(tiny_folder, layers=(0, 2), length=(1, 3))
+    assert shim.export_state()["prompt.values"].shape == (2 * (1 + 3), 32)
+    loaded = PromptShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(shim.to_bytes())
+    assert loaded.encoder.prompt.lengths == (1, 3)
     assert loaded.to_bytes() == shim.to_bytes()
 
 

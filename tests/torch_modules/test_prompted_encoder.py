@@ -14,6 +14,7 @@ from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt, MLPPrompt
 from spacy_ptv2.torch_modules.prompt_starts import word_key_values
 from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
 
+from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 
 PLAIN = EncoderOptions(layer_mix=False, casing=False, backbone_dropout=False, mixed_precision=False)
@@ -64,7 +65,7 @@ def test_gradient_equals_difference_quotient(tiny):
     loss().backward()
     gradient = encoder.prompt.values.grad
     step = 1e-2
-    for place in [(0, 0, 0, 0), (1, 0, 2, 5), (0, 1, 1, 31), (1, 1, 0, 7)]:
+    for place in [(0, 0), (6 + 2, 5), (3 + 1, 31), (6 + 3, 7)]:  # keys and values of both layers
         with torch.no_grad():
             encoder.prompt.values[place] += step
             above = loss()
@@ -83,17 +84,37 @@ def test_folded_equals_mlp(tiny):
     torch.testing.assert_close(encoder([batch()]), expected, atol=1e-6, rtol=0)
 
 
-def test_prompt_shapes():
-    prompt = FlatPrompt(layers=(1, 4), length=3, width=8)
-    assert prompt.shape == (2, 2, 3, 8)
-    assert {layer: tuple(rows.shape) for layer, rows in prompt().items()} == {1: (2, 3, 8), 4: (2, 3, 8)}
+@pytest.mark.parametrize("lengths", [(3, 3), (3, 1), (0, 2)])
+@pytest.mark.parametrize("mlp_width", [None, 5])
+def test_prompt_shapes(lengths, mlp_width):
+    settings = {"layers": (1, 4), "lengths": lengths, "width": 8}
+    prompt = FlatPrompt(**settings) if mlp_width is None else MLPPrompt(**settings, mlp_width=mlp_width)
+    assert {layer: tuple(p.key_values.shape) for layer, p in prompt().items()} == {
+        1: (2, lengths[0], 8),
+        4: (2, lengths[1], 8),
+    }
+    folded = prompt.fold()
+    assert folded.values.numel() == 2 * sum(lengths) * 8
+    for layer, one in prompt().items():
+        assert torch.equal(folded()[layer].key_values, one.key_values)
+
+
+def test_switched_off_is_the_bare_backbone_to_the_bit(tiny):
+    encoder = build(tiny).eval()
+    one = batch()
+    with encoder.prompt.switched_off():
+        off = encoder([one])
+    embeddings = tiny.model.get_input_embeddings()(one.ids)
+    bare = tiny.model(inputs_embeds=embeddings, attention_mask=one.mask).last_hidden_state.flatten(0, 1)[:6]
+    assert torch.equal(off, bare)
+    assert not torch.allclose(encoder([one]), bare, atol=1e-3)
 
 
 def test_dropout_falls_on_the_prompt_in_training_only():
-    prompt = FlatPrompt(layers=(0,), length=50, width=8, dropout=0.5)
+    prompt = FlatPrompt(layers=(0,), lengths=(50,), width=8, dropout=0.5)
     torch.nn.init.ones_(prompt.values)
-    assert 0.3 < (prompt()[0] == 0).float().mean() < 0.7
-    assert torch.equal(prompt.eval()()[0], torch.ones(2, 50, 8))
+    assert 0.3 < (prompt()[0].key_values == 0).float().mean() < 0.7
+    assert torch.equal(prompt.eval()()[0].key_values, torch.ones(2, 50, 8))
 
 
 def test_normal_start_has_its_deviation(tiny):
@@ -103,15 +124,16 @@ def test_normal_start_has_its_deviation(tiny):
 
 def test_word_start_is_what_the_words_give(tiny):
     """A prompt of a text's own keys and values attends exactly as if the text stood there."""
-    rows = word_key_values(tiny, "paris london", (0,), 4)
+    rows = word_key_values(tiny, "paris london")[0]
     ids = torch.tensor([tiny.tokenizer("paris london", add_special_tokens=False)["input_ids"]])
     hidden = tiny.model.embeddings(input_ids=ids)
     block = tiny.model.encoder.layer[0].attention.self
-    assert torch.allclose(rows[0, 0, :2], block.key(hidden)[0], atol=1e-6)
-    assert torch.allclose(rows[0, 1, :2], block.value(hidden)[0], atol=1e-6)
-    assert torch.equal(rows[..., 2:, :], rows[..., :2, :])  # repeated to the prompt's length
-    encoder = build(tiny, PromptOptions(length=4, start=WordStart("paris london")))
-    assert torch.equal(encoder.prompt.values[0], rows[0])
+    assert torch.allclose(rows[0], block.key(hidden)[0], atol=1e-6)
+    assert torch.allclose(rows[1], block.value(hidden)[0], atol=1e-6)
+    encoder = build(tiny, PromptOptions(length=(4, 1), layers=(0, 2), start=WordStart("paris london")))
+    first, second = encoder.prompt.key_values()
+    assert torch.equal(first, rows.repeat(1, 2, 1))  # repeated to the prompt's length
+    assert torch.equal(second, word_key_values(tiny, "paris london")[2][:, :1])  # and cut to it
 
 
 def test_casing_embedding_starts_without_effect_then_has_one(tiny):
@@ -147,12 +169,91 @@ def test_backbone_dropout_is_on_in_training_only(tiny):
     assert not tiny.model.training
 
 
-def test_attention_weights_are_never_dropped(tmp_path):
+@pytest.mark.parametrize("kind", ["sdpa", "eager"])
+@pytest.mark.parametrize("layers", [None, (1,)])
+def test_attention_weights_are_never_dropped(tmp_path, kind, layers):
     settings = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.9}
     folder = save_tiny_backbone(tmp_path / "bert", "bert", **settings)
     options = EncoderOptions(casing=False, backbone_dropout=True, mixed_precision=False)
-    encoder = build(get_backbone(BackboneSource(str(folder))), PromptOptions(length=4, dropout=0.0), options)
+    backbone = get_backbone(BackboneSource(str(folder), attention=kind))
+    encoder = build(backbone, PromptOptions(length=4, layers=layers, dropout=0.0), options)
     torch.testing.assert_close(encoder.train()([batch()]), encoder.eval()([batch()]))
+
+
+def test_attention_weights_are_dropped_if_asked(tmp_path):
+    settings = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.9}
+    folder = save_tiny_backbone(tmp_path / "bert", "bert", **settings)
+    backbone = get_backbone(BackboneSource(str(folder)))
+    options = EncoderOptions(casing=False, backbone_dropout=True, attention_dropout=True, mixed_precision=False)
+    encoder = build(backbone, PromptOptions(length=4, dropout=0.0), options)
+    one = batch()
+    assert not torch.allclose(encoder.train()([one]), encoder([one]))
+    assert torch.equal(encoder.eval()([one]), encoder([one]))
+
+
+@pytest.fixture(scope="module", params=sorted(ORACLES))
+def family(request, tmp_path_factory):
+    folder = save_tiny_backbone(tmp_path_factory.mktemp("family") / request.param, request.param, deviation=0.15)
+    return get_backbone(BackboneSource(str(folder)))
+
+
+def gradients_of(encoder):
+    encoder.zero_grad()
+    torch.manual_seed(3)  # dropout
+    states = encoder([batch(), batch(3, 4)])
+    (states * torch.linspace(-1, 1, states.numel()).view(states.shape)).sum().backward()
+    return {name: parameter.grad.clone() for name, parameter in encoder.named_parameters()}
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize("backbone_dropout", [False, True])
+def test_checkpointing_gives_the_same_gradients(family, backbone_dropout, mixed_precision):
+    """With its own dropout, hence also with the same random numbers in the second forward pass."""
+    settings = {"layer_mix": True, "mixed_precision": mixed_precision, "backbone_dropout": backbone_dropout}
+    options = [EncoderOptions(gradient_checkpointing=switch, **settings) for switch in (False, True)]
+    expected, got = (gradients_of(build(family, PromptOptions(length=(2, 5, 3)), o).train()) for o in options)
+    for name, gradient in expected.items():
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(got[name], gradient, atol=1e-6 * gradient.abs().max().item(), rtol=0)
+    assert not family.model.training
+
+
+def test_checkpointing_keeps_less(tmp_path):
+    """What autograd keeps of a training step, in numbers."""
+    folder = save_tiny_backbone(tmp_path / "bert", "bert", num_hidden_layers=6)
+    backbone = get_backbone(BackboneSource(str(folder)))
+
+    def kept(switch):
+        options = EncoderOptions(backbone_dropout=False, mixed_precision=False, gradient_checkpointing=switch)
+        encoder = build(backbone, PromptOptions(length=4), options)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+            encoder([batch(4, 30)])
+        return sum(sizes)
+
+    assert kept(True) < kept(False) / 3
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_dropout_of_attention_weights_and_nothing_else_is_off(family, dropped):
+    """In every family: the block's own other dropout stays on where the backbone trains."""
+    options = EncoderOptions(backbone_dropout=True, attention_dropout=dropped, mixed_precision=False)
+    encoder = build(family, options=options).train()
+    rates, training = [], []
+    rule = family.rule
+    for block in family.attention_blocks:
+        block.register_forward_pre_hook(lambda block, _: rates.append(rule.attention_dropout(block)))
+        block.register_forward_pre_hook(lambda block, _: training.append({
+            name: child.training for name, child in block.named_children()
+            if isinstance(child, torch.nn.Dropout) and name != rule.dropout_name
+        }))  # fmt: skip
+    encoder([batch()])
+    assert len(rates) == 3
+    own = family.model.config.to_dict()
+    names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop", "dropout_rate")
+    (rate,) = {own[name] for name in names if name in own}
+    assert rates == [rate if dropped else 0.0] * 3
+    assert all(all(flags.values()) for flags in training)
 
 
 def test_bfloat16_training_stays_close(tiny):
@@ -180,6 +281,7 @@ def test_prompt_changes_what_is_read(tiny):
     [
         (PromptOptions(layers=(0, 3)), PLAIN, "P201"),
         (PromptOptions(length=-1), PLAIN, "P202"),
+        (PromptOptions(length=(4, 4)), PLAIN, "P211"),
         (PromptOptions(start=WordStart(" ")), PLAIN, "P204"),
         (PromptOptions(), EncoderOptions(mixed_precision="yes"), "P208"),
         (PromptOptions(), EncoderOptions(casing="no"), "P209"),

@@ -1,0 +1,171 @@
+"""Attention over [prompt; pieces], the same mathematics for every family.
+
+Two ways lead here. Where a family's attention goes through transformers' attention interface, functions registered
+there put the prompt before the keys and values and leave the rest to the function that was meant. Where it does not,
+the family's rule computes queries, keys and values, and `PromptedAttention` attends.
+Source: https://huggingface.co/docs/transformers/attention_interface (the interface).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import dropout as drop
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask, sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from .injection import Injection, LayerPrompt, active_injection
+from .source import AttentionKind
+
+INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
+LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the number of an attention block's layer, set on the block
+
+
+@dataclass(frozen=True)
+class PromptedAttention:
+    """The attention of one layer, for families that compute their queries, keys and values themselves.
+
+    layer (int): Its number. kind: "sdpa" (torch's fused attention) or "eager" (the scores written out).
+    """
+
+    layer: int
+    kind: AttentionKind
+
+    def __call__(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        bias: torch.Tensor | None,
+        *,
+        scale: float,
+        dropout: float,
+    ) -> torch.Tensor:
+        """Attend over [prompt; pieces].
+
+        query, key, value: Shape: (batch, heads, pieces, head_width). bias (Tensor | None): Added to the scores of the
+        pieces, or bool, true where a piece is seen. Shape: broadcastable to (batch, heads, pieces, pieces).
+        RETURNS: Shape: (batch, pieces, heads * head_width)
+        """
+        injection = active_injection(self.layer)
+        if injection is not None:
+            key, value, bias = prepend(injection, self.layer, key, value, bias)
+        if bias is not None and bias.dtype not in (torch.bool, query.dtype):
+            # Not to -inf on the way: a row that sees nothing would become NaN.
+            bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
+        if self.kind == "sdpa":
+            mixed = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
+        else:
+            scores = query @ key.transpose(2, 3) * scale
+            if bias is not None:
+                scores = scores.masked_fill(~bias, _least(scores)) if bias.dtype == torch.bool else scores + bias
+            shares = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+            mixed = drop(shares, dropout, training=dropout > 0) @ value
+        return mixed.transpose(1, 2).flatten(2)
+
+
+def prepend(
+    injection: Injection, layer: int, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Put a layer's prompt before its keys and values, and let every piece see it.
+
+    key, value: Shape: (batch, heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended
+    to in its last dimension; None where everything is seen. RETURNS: The same three, longer by the prompt.
+    """
+    if injection.recorded is not None:
+        injection.recorded[layer] = (key, value)
+        return key, value, mask
+    prompt = injection.prompts[layer]
+    batch, heads, pieces, width = key.shape
+    by_head = prompt.key_values.to(key.dtype).unflatten(-1, (heads, width))
+    if by_head.dim() == 4:  # one for all rows
+        by_head = by_head.unsqueeze(1).expand(-1, batch, -1, -1, -1)
+    # Joined where the projections left them in memory, position after position: quicker than head after head.
+    keys, values = (
+        torch.cat([rows, states.transpose(1, 2)], dim=1).transpose(1, 2)
+        for rows, states in zip(by_head, (key, value), strict=True)
+    )
+    return keys, values, _widen(mask, prompt, pieces)
+
+
+def _widen(mask: torch.Tensor | None, prompt: LayerPrompt, pieces: int) -> torch.Tensor | None:
+    """Return a mask over [prompt; pieces]. Shape: (..., pieces) -> (..., length + pieces)"""
+    if prompt.seen is None:
+        if mask is None:  # nothing is hidden, and the prompt is not either
+            return None
+        return pad(mask, (prompt.length, 0), value=True if mask.dtype == torch.bool else 0.0)
+    seen = prompt.seen[:, None, None, :]
+    if mask is None:
+        return pad(seen, (0, pieces), value=True)
+    if mask.dtype != torch.bool:
+        seen = torch.zeros(seen.shape, dtype=mask.dtype, device=mask.device).masked_fill(~seen, _least(mask))
+    rows = max(len(mask), len(seen))
+    return torch.cat([seen.expand(rows, *mask.shape[1:-1], -1), mask.expand(rows, *mask.shape[1:])], dim=-1)
+
+
+def _least(like: torch.Tensor) -> float:
+    return torch.finfo(like.dtype).min
+
+
+def _sdpa(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    return sdpa_attention_forward(module, *args, **kwargs)
+
+
+def _eager(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> Any:
+    """Call what the block's own module of transformers attends with where nothing else is asked for."""
+    if mask is not None and mask.dtype == torch.bool:  # it adds the mask to the scores
+        mask = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(~mask, _least(query))
+    attend = sys.modules[type(module).__module__].eager_attention_forward
+    return attend(module, query, key, value, mask, **kwargs)
+
+
+def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
+    def attention(
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> Any:
+        """See `transformers.AttentionInterface`: a function of this signature is what a block calls."""
+        layer: int | None = getattr(module, LAYER_ATTRIBUTE, None)
+        injection = None if layer is None else active_injection(layer)
+        if layer is not None and injection is not None:
+            if attention_mask is None and _is_causal(module, kwargs):  # a mask that is left to the kernel
+                pieces = query.shape[2]
+                attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
+                kwargs["is_causal"] = False
+            before = key.shape[2]
+            key, value, attention_mask = prepend(injection, layer, key, value, attention_mask)
+            if kwargs.get("position_bias") is not None:  # relative positions say nothing about the prompt
+                kwargs["position_bias"] = pad(kwargs["position_bias"], (key.shape[2] - before, 0))
+        return attend(module, query, key, value, attention_mask, **kwargs)
+
+    return attention
+
+
+def _is_causal(module: nn.Module, kwargs: dict[str, Any]) -> bool:
+    asked = kwargs.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if asked is None else asked)
+
+
+ALL_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["sdpa"], _interface_function(_sdpa))
+ALL_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["eager"], _interface_function(_eager))
+# Without its own mask function a new kind of attention would get no mask, and would attend to padding.
+ALL_MASK_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["sdpa"], sdpa_mask)
+ALL_MASK_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["eager"], eager_mask)

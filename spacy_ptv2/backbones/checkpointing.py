@@ -1,0 +1,48 @@
+"""Gradient checkpointing of a backbone's layers: their activations are computed anew in the backward pass.
+
+transformers' own is not used because it (1) is missing in some families, (2) needs the model in train mode, hence
+dropout, and (3) runs the second forward outside any context, without the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+Recompute = Callable[[], AbstractContextManager[None]]
+
+_recompute: ContextVar[Recompute | None] = ContextVar("spacy_ptv2_recompute", default=None)
+
+
+@contextmanager
+def checkpointed(recompute: Recompute) -> Iterator[None]:
+    """Keep only the inputs of each layer for calls made inside this context, in this thread only.
+
+    recompute (Callable): Returns the context in which a layer runs again in the backward pass: its prompt, its mode.
+    """
+    token = _recompute.set(recompute)
+    try:
+        yield
+    finally:
+        _recompute.reset(token)
+
+
+def allow_checkpointing(layer: nn.Module) -> None:
+    """Make a layer heed `checkpointed`."""
+    original = layer.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        recompute = _recompute.get()
+        if recompute is None or not torch.is_grad_enabled():
+            return original(*args, **kwargs)
+        return checkpoint(
+            original, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), recompute()), **kwargs
+        )
+
+    layer.forward = forward

@@ -1,0 +1,56 @@
+"""ALBERT: the layers of a group share their parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import nn
+
+from ..attention import PromptedAttention
+from ..rules import InjectionRule, decoder_refusal, relative_key_refusal, split_heads
+
+
+class AlbertRule(InjectionRule):
+    """transformers calls one module several times; here each layer gets a module of its own, parameters shared."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("albert",)
+    dropout_name: ClassVar[str] = "attention_dropout"
+
+    def prepare(self, model: Any) -> None:
+        """See `InjectionRule.prepare`."""
+        config, encoder = model.config, model.encoder
+        layers_per_group = config.num_hidden_layers / config.num_hidden_groups
+        groups = [encoder.albert_layer_groups[int(i / layers_per_group)] for i in range(config.num_hidden_layers)]
+        encoder.albert_layer_groups = nn.ModuleList(_twin(group, config) for group in groups)
+        config.num_hidden_groups = config.num_hidden_layers
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return [group.albert_layers[0] for group in model.encoder.albert_layer_groups]
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.attention
+        return block
+
+    def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
+        """See `InjectionRule.attend`; transformers < 5."""
+        states, width = call["hidden_states"], block.attention_head_size
+        query, key, value = (split_heads(part(states), width) for part in (block.query, block.key, block.value))
+        dropout = self.attention_dropout(block)
+        mixed = attend(query, key, value, call.get("attention_mask"), scale=width**-0.5, dropout=dropout)
+        return (block.LayerNorm(states + block.output_dropout(block.dense(mixed))),)
+
+    def refusal(self, config: Any) -> str | None:
+        """See `InjectionRule.refusal`."""
+        if config.inner_group_num != 1:
+            return f"inner_group_num is {config.inner_group_num}, only 1 is supported (as in all published ALBERTs)"
+        return relative_key_refusal(config) or decoder_refusal(config)
+
+
+def _twin(module: nn.Module, config: Any) -> nn.Module:
+    """Return a copy of a module that shares its parameters, its buffers and the config."""
+    shared = {id(part): part for part in (*module.parameters(), *module.buffers(), config)}
+    return copy.deepcopy(module, shared)

@@ -1,0 +1,70 @@
+"""Decoders used as readers: each piece sees the prompt, itself and the pieces before it.
+
+Their attention goes through the attention interface of every supported transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from ..rules import InjectionRule
+
+
+class LlamaRule(InjectionRule):
+    """Llama and its likes: rotary positions, fewer heads for keys and values than for queries."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2", "qwen3")
+    dropout_name: ClassVar[str] = "attention_dropout"
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return list(model.layers)
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.self_attn
+        return block
+
+    def key_width(self, config: Any) -> int:
+        """See `InjectionRule.key_width`."""
+        head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(config.num_key_value_heads * head_width)
+
+    def prepare(self, model: Any) -> None:
+        """See `InjectionRule.prepare`: nothing is generated, so no cache is kept."""
+        model.config.use_cache = False
+
+
+class GPT2Rule(InjectionRule):
+    """GPT-2: `model.h[i].attn`."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
+    dropout_name: ClassVar[str] = "attn_dropout"
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return list(model.h)
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.attn
+        return block
+
+    def prepare(self, model: Any) -> None:
+        """See `InjectionRule.prepare`; no cache, and room for a prompt in the causal mask of transformers < 5.
+
+        Its eager attention cuts a triangle as large as the position table, on top of the mask that says the same.
+        """
+        model.config.use_cache = False
+        most = 2 * model.config.max_position_embeddings
+        for layer in model.h:
+            if isinstance(getattr(layer.attn, "bias", None), torch.Tensor):
+                layer.attn.bias = torch.ones(1, 1, 1, 1, dtype=torch.bool).expand(1, 1, most, most)
+
+    def refusal(self, config: Any) -> str | None:
+        """See `InjectionRule.refusal`."""
+        return "it has cross-attention (add_cross_attention)" if config.add_cross_attention else None

@@ -1,0 +1,40 @@
+"""DistilBERT: half of BERT's layers, no token types, position embeddings that cannot be chosen from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from ..attention import PromptedAttention
+from ..rules import InjectionRule, split_heads
+
+
+class DistilBertRule(InjectionRule):
+    """`model.transformer.layer[i].attention`."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("distilbert",)
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return list(model.transformer.layer)
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.attention
+        return block
+
+    def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
+        """See `InjectionRule.attend`; transformers < 5."""
+        states, mask, width = call["query"], call.get("mask"), block.attention_head_size
+        q, k, v = (split_heads(part(states), width) for part in (block.q_lin, block.k_lin, block.v_lin))
+        if mask is not None and mask.dim() == 2:  # eager attention gets the mask of the batch as it is
+            mask = mask.bool()[:, None, None, :]
+        return (block.out_lin(attend(q, k, v, mask, scale=width**-0.5, dropout=self.attention_dropout(block))),)
+
+    def shifted_inputs(self, model: Any, embeddings: torch.Tensor, shift: int) -> dict[str, torch.Tensor]:
+        """See `InjectionRule.shifted_inputs`: what the model will add wrongly is made up for beforehand."""
+        table, length = model.embeddings.position_embeddings.weight, embeddings.shape[1]
+        return {"inputs_embeds": embeddings + table[shift : shift + length] - table[:length]}

@@ -1,0 +1,37 @@
+"""MPNet: a relative position bias, computed once for all layers, beside absolute positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import nn
+
+from ..attention import PromptedAttention
+from ..rules import InjectionRule, split_heads
+
+
+class MPNetRule(InjectionRule):
+    """The bias is added to the scores of the pieces; the prompt has none."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("mpnet",)
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return list(model.encoder.layer)
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.attention.attn
+        return block
+
+    def first_position(self, config: Any) -> int:
+        """See `InjectionRule.first_position`; MPNetEmbeddings takes 1 for the padding index, whatever the config."""
+        return 2
+
+    def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
+        """See `InjectionRule.attend`."""
+        states, mask, width = call["hidden_states"], call.get("attention_mask"), block.attention_head_size
+        query, key, value = (split_heads(part(states), width) for part in (block.q, block.k, block.v))
+        bias = call["position_bias"] if mask is None else call["position_bias"] + mask
+        return (block.o(attend(query, key, value, bias, scale=width**-0.5, dropout=self.attention_dropout(block))),)

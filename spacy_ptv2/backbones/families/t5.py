@@ -1,0 +1,54 @@
+"""The encoders of T5 and mT5: no absolute positions, a relative bias that the first layer computes for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from ..attention import PromptedAttention
+from ..rules import InjectionRule, split_heads
+
+
+class T5Rule(InjectionRule):
+    """Of a whole T5 only the encoder is loaded."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("t5", "mt5")
+    model_class: ClassVar[str] = "AutoModelForTextEncoding"
+
+    def layers(self, model: Any) -> Sequence[Any]:
+        """See `InjectionRule.layers`."""
+        return list(model.encoder.block)
+
+    def attention(self, layer: Any) -> nn.Module:
+        """See `InjectionRule.attention`."""
+        block: nn.Module = layer.layer[0].SelfAttention
+        return block
+
+    def max_positions(self, config: Any) -> int:
+        """See `InjectionRule.max_positions`; what it was pretrained on, for relative positions have no end."""
+        return int(getattr(config, "n_positions", 512))
+
+    def key_width(self, config: Any) -> int:
+        """See `InjectionRule.key_width`."""
+        return int(config.num_heads * config.d_kv)
+
+    def shifted_inputs(self, model: Any, embeddings: torch.Tensor, shift: int) -> dict[str, torch.Tensor]:
+        """See `InjectionRule.shifted_inputs`: distances between pieces stay what they are."""
+        return {"inputs_embeds": embeddings}
+
+    def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
+        """See `InjectionRule.attend`; transformers < 5. The bias goes on to the next layer, without the prompt."""
+        states, width = call["hidden_states"], block.key_value_proj_dim
+        query, key, value = (split_heads(part(states), width) for part in (block.q, block.k, block.v))
+        position_bias, mask = call.get("position_bias"), call.get("mask")
+        if position_bias is None:
+            length = states.shape[1]
+            position_bias = block.compute_bias(length, length, device=query.device)
+            position_bias = position_bias if mask is None else position_bias + mask
+        mixed = attend(query, key, value, position_bias, scale=1.0, dropout=self.attention_dropout(block))
+        # What stands beside the states differs between versions, but for the bias: see what one piece gives.
+        beside = type(block).forward(block, states[:1, :1], query_length=1)[1:]
+        return block.o(mixed), *(x if x is None else position_bias for x in beside)

@@ -1,0 +1,91 @@
+"""Loading a frozen model: safetensors only, no code from the folder, no network, every parameter frozen."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
+from transformers.utils.quantization_config import BitsAndBytesConfig
+
+from ..errors import BackboneError, Errors
+from .backbone import Backbone
+from .families import find_rule
+from .fingerprint import fingerprint_folder
+from .install import open_for_prompts
+from .source import BackboneSource, Quantization
+
+DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
+UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often leave them out
+QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
+
+
+def load_backbone(source: BackboneSource, path: Path) -> Backbone:
+    """Load a frozen model and its tokenizer from a folder.
+
+    RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108
+    (damaged), P111 (a package for quantized weights is missing), P112 (weights are missing).
+    """
+    config = _read_config(path)
+    rule = find_rule(config, path)
+    options: dict[str, Any] = {DTYPE_ARGUMENT: getattr(torch, source.dtype)}
+    if source.attention == "eager":  # otherwise what the version of transformers takes for the best
+        options["attn_implementation"] = "eager"
+    if source.quantization is not None:
+        options["quantization_config"] = _quantization_config(source.quantization)
+    try:
+        model, report = getattr(transformers, rule.model_class).from_pretrained(
+            path,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+    except Exception as error:  # a damaged file fails in many ways, deep inside three libraries
+        raise BackboneError(Errors.P108.format(path=path, error=error)) from error
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS))
+    if missing:
+        raise BackboneError(Errors.P112.format(path=path, missing=", ".join(missing[:5])))
+    model.requires_grad_(False).eval()
+    open_for_prompts(model, rule, source.attention)
+    return Backbone(
+        source=source,
+        path=path,
+        fingerprint=fingerprint_folder(path),
+        model=model,
+        tokenizer=_load_tokenizer(path),
+        rule=rule,
+    )
+
+
+def _quantization_config(quantization: Quantization) -> Any:
+    missing = [name for name in QUANTIZATION_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise BackboneError(Errors.P111.format(got=quantization, missing=" and ".join(missing)))
+    settings: dict[str, dict[str, Any]] = {
+        "int8": {"load_in_8bit": True},
+        "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    }
+    return BitsAndBytesConfig(**settings[quantization])
+
+
+def _read_config(path: Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise BackboneError(Errors.P108.format(path=path, error=error)) from error
+
+
+def _load_tokenizer(path: Path) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True, use_fast=True)
+    except Exception as error:  # as above
+        raise BackboneError(Errors.P113.format(path=path, error=error)) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise BackboneError(Errors.P106.format(path=path))
+    return tokenizer

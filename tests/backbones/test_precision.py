@@ -1,0 +1,55 @@
+"""Backbones in few bits: the prompt stays in float32, gradients reach it, results stay near."""
+
+import pytest
+import torch
+
+from spacy_ptv2.backbones.injection import LayerPrompt, injected
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+
+from ..tiny import build_pipeline, save_tiny_backbone, train
+from .oracles import batch
+
+pytest.importorskip("bitsandbytes")
+
+
+@pytest.fixture(scope="module", params=["bert", "mpnet", "llama"])
+def folder(request, tmp_path_factory):
+    """Wide enough for blocks of 64 weights."""
+    sizes = {"hidden_size": 64, "intermediate_size": 128}
+    path = tmp_path_factory.mktemp("family") / request.param
+    return save_tiny_backbone(path, request.param, deviation=0.1, **sizes)
+
+
+@pytest.mark.parametrize(("quantization", "tolerance"), [("int8", 0.05), ("nf4", 0.3)])
+def test_quantized_backbones(folder, quantization, tolerance):
+    full = get_backbone(BackboneSource(str(folder)))
+    few = get_backbone(BackboneSource(str(folder), quantization=quantization))
+    assert few is not full
+    kinds = {type(module).__module__.split(".")[0] for module in few.model.modules()}
+    assert "bitsandbytes" in kinds and not any(p.requires_grad for p in few.model.parameters())
+    ids, mask = batch()
+    torch.manual_seed(0)
+    prompt = torch.randn(2, 5, full.key_width, requires_grad=True)
+    results = []
+    for backbone in (full, few):
+        with injected({0: LayerPrompt(prompt), 2: LayerPrompt(prompt)}):
+            output = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()].float()
+        (gradient,) = torch.autograd.grad((output * torch.linspace(-1, 1, 64)).sum(), [prompt])
+        results.append((output, gradient))
+    (expected, right), (got, gradient) = results
+    assert 0 < (got - expected).norm() / expected.norm() < tolerance
+    assert gradient.dtype == torch.float32
+    assert torch.cosine_similarity(gradient.flatten(), right.flatten(), dim=0) > 1 - tolerance
+
+
+@pytest.mark.parametrize("settings", [{"quantization": "int8"}, {"quantization": "nf4"}, {"dtype": "bfloat16"}])
+def test_training_over_few_bits(folder, corpus, settings):
+    backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder), **settings}
+    nlp = build_pipeline(folder, corpus, backbone=backbone)
+    losses = train(nlp, corpus, steps=40)
+    assert losses[-1]["token_classifier"] < losses[0]["token_classifier"] * 2 / 3
+    shim = nlp.get_pipe("ptuning_transformer").model.layers[0].shims[0]
+    assert {parameter.dtype for parameter in shim.encoder.parameters()} == {torch.float32}
+    loaded = type(shim)(shim.source, shim.prompt_options, shim.options).from_bytes(shim.to_bytes())
+    assert loaded.backbone is shim.backbone
