@@ -174,6 +174,26 @@ class Errors(_Messages):
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
 
+    # Prompts of other libraries
+    P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."
+    P502 = (
+        "{path} holds weights only as pickle ({found}). spacy_ptv2 reads safetensors only, because unpickling runs "
+        "code. Where you trust the file, convert it once: tensors = torch.load(file, weights_only=True), then "
+        "safetensors.torch.save_file(...) of those that docs/interchange.md names."
+    )
+    P503 = (
+        "The prompt in {path} has {got} numbers per position, expected {expected} for this backbone ({n_layers} layers "
+        "x 2 x {width}). It was trained on another model: name that one with --backbone."
+    )
+    P504 = "{path} uses {feature}, which has no counterpart in spacy_ptv2. Export it without, or train a prompt here."
+    P505 = "The format {format!r} has place for {expected} only, got {got}."
+    P506 = "{path} does not say which model its prompt was trained on. Give it with --backbone, a hub id or a folder."
+    P507 = (
+        "Expected one component with a trained prompt, got {got} of the pipeline's components {names}. Name it with "
+        "--component."
+    )
+    P508 = "Expected a format of {expected}, got {got!r}."
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -187,3 +207,7 @@ class Warnings(_Messages):
         "Remove the block."
     )
     PW03 = "The fast tokenizer settings {got} of tokenizer_config are ignored: offsets always need the fast tokenizer."
+    PW04 = (
+        "Left out, for which the format {format!r} has no place: {lost}. The other library will compute other states "
+        "than this pipeline does."
+    )

@@ -1,0 +1,214 @@
+"""The files of other libraries: one `PromptFormat` each, with what identifies them, how they are read and written.
+
+Only safetensors are read; for pickled weights the message says how to convert them.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..backbones.backbone import Backbone
+from ..errors import Errors, FormatError
+from ..torch_modules.prompt_encoder import PromptEncoder
+from .portable import ForeignPrompt, require_all_layers, rows_of_encoder, to_rows
+
+CONFIG_FILE = "adapter_config.json"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+
+
+class PromptFormat(ABC):
+    """How one library keeps a prompt in a folder.
+
+    name (str): What the command line calls it. weights_file (str): The file that it writes.
+    shifts_positions (bool): Whether the library lets the positions of the pieces start behind the prompt.
+    """
+
+    name: ClassVar[str]
+    weights_file: ClassVar[str]
+    shifts_positions: ClassVar[bool]
+
+    @abstractmethod
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
+        """Return the prompt in a folder's config and tensors, or None if they are not of this format.
+
+        RAISES (FormatError): P504 if they use what has no counterpart here.
+        """
+
+    @abstractmethod
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+        """Return config (None for formats without one) and tensors of a prompt.
+
+        RAISES (FormatError): P505 if the format has no place for such a prompt.
+        """
+
+
+class PeftFormat(PromptFormat):
+    """A saved prefix-tuning adapter of huggingface/peft, or the state dict of its `PrefixEncoder`."""
+
+    name = "peft"
+    weights_file = "adapter_model.safetensors"
+    shifts_positions = True
+
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
+        """See `PromptFormat.read`. PEFT folds its MLP when it saves an adapter; a raw state dict may still have it."""
+        if config.get("peft_type") != "PREFIX_TUNING":
+            return None
+        if config.get("num_transformer_submodules") not in (None, 1):
+            raise FormatError(Errors.P504.format(path=path, feature="prefixes for an encoder and a decoder"))
+        rows = tensors.get("prompt_embeddings")
+        if rows is None:
+            stem = next((name.removesuffix("embedding.weight") for name in tensors if "embedding.weight" in name), "")
+            rows = rows_of_encoder(tensors, f"{stem}embedding.weight", f"{stem}transform")
+        if rows is None:
+            return None
+        return ForeignPrompt(rows, self.shifts_positions, backbone=config.get("base_model_name_or_path"))
+
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+        """See `PromptFormat.write`."""
+        require_all_layers(prompt, backbone.n_layers, self.name)
+        config = {
+            "peft_type": "PREFIX_TUNING",
+            "task_type": "FEATURE_EXTRACTION",
+            "base_model_name_or_path": backbone.source.name,
+            "revision": backbone.source.revision,
+            "inference_mode": True,
+            "num_virtual_tokens": prompt.longest,
+            "token_dim": backbone.key_width,
+            "num_transformer_submodules": 1,
+            "num_attention_heads": backbone.n_key_heads,
+            "num_layers": backbone.n_layers,
+            "encoder_hidden_size": None,
+            "prefix_projection": False,
+        }
+        return config, {"prompt_embeddings": to_rows(prompt, self.name)}
+
+
+class ThudmFormat(PromptFormat):
+    """The `prefix_encoder` in a state dict saved from THUDM/P-tuning-v2; the rest of the dict is passed over."""
+
+    name = "thudm"
+    weights_file = "model.safetensors"
+    shifts_positions = True
+
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
+        """See `PromptFormat.read`."""
+        rows = rows_of_encoder(tensors, "prefix_encoder.embedding.weight", "prefix_encoder.trans")
+        return None if rows is None else ForeignPrompt(rows, self.shifts_positions)
+
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+        """See `PromptFormat.write`."""
+        require_all_layers(prompt, backbone.n_layers, self.name)
+        return None, {"prefix_encoder.embedding.weight": to_rows(prompt, self.name)}
+
+
+class AdaptersFormat(PromptFormat):
+    """A prefix-tuning adapter of adapter-hub/adapters."""
+
+    name = "adapters"
+    weights_file = "adapter.safetensors"
+    shifts_positions = False
+
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
+        """See `PromptFormat.read`."""
+        settings = config.get("config")
+        if not isinstance(settings, dict) or settings.get("architecture") != "prefix_tuning":
+            return None
+        if settings.get("use_gating"):
+            raise FormatError(Errors.P504.format(path=path, feature="gating of the prefix (use_gating)"))
+        if settings.get("non_linearity", "tanh") != "tanh":
+            raise FormatError(Errors.P504.format(path=path, feature=f"the MLP with {settings['non_linearity']}"))
+        stem = f"prefix_tuning.prefix_tunings.{config.get('name')}.self_prefix"
+        flat = tensors.get(f"{stem}.control_trans")
+        if flat is not None:
+            rows: torch.Tensor | None = flat.view(settings["prefix_length"], -1)
+        else:
+            rows = rows_of_encoder(tensors, f"{stem}.wte.weight", f"{stem}.control_trans")
+        if rows is None:
+            return None
+        without = tuple(settings.get("leave_out") or ())
+        return ForeignPrompt(
+            rows, self.shifts_positions, without_layers=without, backbone=config.get("model_name") or None
+        )
+
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+        """See `PromptFormat.write`."""
+        rows = to_rows(prompt, self.name)
+        name = "spacy_ptv2"
+        config = {
+            "config": {
+                "architecture": "prefix_tuning",
+                "flat": True,
+                "prefix_length": prompt.longest,
+                "leave_out": [layer for layer in range(backbone.n_layers) if layer not in prompt.layers],
+                "encoder_prefix": True,
+                "cross_prefix": False,
+                "dropout": 0.0,
+                "use_gating": False,
+            },
+            "hidden_size": backbone.hidden_width,
+            "model_type": backbone.model.config.model_type,
+            "model_name": backbone.source.name,
+            "name": name,
+        }
+        return config, {f"prefix_tuning.prefix_tunings.{name}.self_prefix.control_trans": rows.flatten()}
+
+
+FORMATS: dict[str, PromptFormat] = {form.name: form for form in (PeftFormat(), ThudmFormat(), AdaptersFormat())}
+
+
+def read_foreign(path: Path) -> ForeignPrompt:
+    """Read a prompt from a folder of any known format, or from a safetensors file beside its config.
+
+    RAISES (FormatError): P501 (not a known format), P502 (pickled weights only), P504 (a feature without counterpart).
+    """
+    folder = path if path.is_dir() else path.parent
+    weights = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    weights = [file for file in weights if file.suffix == ".safetensors" and file.is_file()]
+    formats = ", ".join(FORMATS)
+    if not weights:
+        pickled = [file.name for file in sorted(folder.glob("*")) if file.suffix in PICKLED]
+        if pickled:
+            raise FormatError(Errors.P502.format(path=path, found=", ".join(pickled)))
+        raise FormatError(Errors.P501.format(path=path, problem="there are no safetensors", formats=formats))
+    config = _read_json(folder / CONFIG_FILE)
+    for file in weights:
+        try:
+            tensors = load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise FormatError(Errors.P501.format(path=file, problem=str(error), formats=formats)) from error
+        for form in FORMATS.values():
+            foreign = form.read(config, tensors, file)
+            if foreign is not None:
+                return foreign
+    raise FormatError(Errors.P501.format(path=path, problem="no tensors of a prompt in there", formats=formats))
+
+
+def write_foreign(prompt: PromptEncoder, backbone: Backbone, form: PromptFormat, folder: Path) -> None:
+    """Write a prompt into a folder as another library wants it.
+
+    RAISES (FormatError): P505 if that library has no place for such a prompt.
+    """
+    config, tensors = form.write(prompt, backbone)
+    folder.mkdir(parents=True, exist_ok=True)
+    if config is not None:
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+    save_file({name: tensor.cpu() for name, tensor in tensors.items()}, folder / form.weights_file)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        formats = ", ".join(FORMATS)
+        raise FormatError(Errors.P501.format(path=path, problem=f"not JSON ({error})", formats=formats)) from error
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,110 @@
+"""Files that are no prompts, prompts that do not fit, prompts that a format has no place for."""
+
+import json
+
+import pytest
+import spacy
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from spacy_ptv2.cli import app
+from spacy_ptv2.errors import FormatError
+from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
+
+from ..tiny import build_pipeline, save_tiny_backbone
+
+PEFT = {"peft_type": "PREFIX_TUNING", "base_model_name_or_path": None}
+ADAPTERS = {"name": "ner", "config": {"architecture": "prefix_tuning", "prefix_length": 5}}
+ROWS = {"prompt_embeddings": torch.zeros(5, 3 * 2 * 32)}
+
+
+def save(folder, tensors, config=None):
+    folder.mkdir(exist_ok=True)
+    if config is not None:
+        (folder / "adapter_config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    if tensors is not None:
+        save_file(tensors, folder / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "message"),
+    [
+        (None, PEFT, "P501.*peft, thudm, adapters.*no safetensors.*docs/interchange.md"),
+        ({"lora_A.weight": torch.zeros(3)}, {"peft_type": "LORA"}, "P501.*no tensors of a prompt"),
+        ({"other": torch.zeros(3)}, PEFT, "P501.*no tensors of a prompt"),
+        ({"other": torch.zeros(3)}, ADAPTERS, "P501.*no tensors of a prompt"),
+        (ROWS, "{", "P501.*not JSON"),
+        (ROWS, {**PEFT, "num_transformer_submodules": 2}, "P504.*an encoder and a decoder"),
+        (ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "use_gating": True}}, "P504.*use_gating"),
+        (ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "non_linearity": "relu"}}, "P504.*MLP with relu"),
+        (ROWS, PEFT, "P506.*--backbone"),
+    ],
+)
+def test_unreadable(tmp_path, tensors, config, message):
+    with pytest.raises(FormatError, match=message):
+        import_prompt(save(tmp_path / "there", tensors, config))
+
+
+def test_damaged_file(tmp_path):
+    file = save(tmp_path / "there", ROWS, PEFT) / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(FormatError, match="P501.*adapter_model.safetensors"):
+        import_prompt(tmp_path / "there")
+
+
+def test_pickle_is_never_read(tmp_path):
+    folder = save(tmp_path / "there", None, PEFT)
+    torch.save(ROWS, folder / "adapter_model.bin")
+    with pytest.raises(FormatError, match=r"P502.*pickle \(adapter_model.bin\).*weights_only=True"):
+        import_prompt(folder)
+
+
+def test_another_width_or_depth(tmp_path, tiny_folder):
+    folder = save(tmp_path / "there", {"prompt_embeddings": torch.zeros(5, 3 * 2 * 48)}, PEFT)
+    with pytest.raises(FormatError, match=r"P503.*has 288 numbers per position, expected 192 .*\(3 layers x 2 x 32\)"):
+        import_prompt(folder, str(tiny_folder))
+
+
+def test_another_width_on_the_command_line(tmp_path, tiny_folder):
+    folder = save(tmp_path / "there", {"prompt_embeddings": torch.zeros(5, 7)}, PEFT)
+    arguments = ["import", str(folder), str(tmp_path / "out"), "--backbone", str(tiny_folder)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1 and "P503" in result.output and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "format_name", "message"),
+    [
+        ({"length": [4, 4, 2]}, "peft", r"P505.*'peft'.*one length for all layers.*\(4, 4, 2\)"),
+        ({"length": [4, 4, 2]}, "adapters", "P505.*'adapters'.*one length"),
+        ({"length": 4, "layers": [0, 2]}, "peft", r"P505.*each of the 3 layers.*layers \(0, 2\)"),
+        ({"length": 4, "layers": [0, 2]}, "thudm", "P505.*'thudm'.*each of the 3 layers"),
+        ({"length": 4}, "lora", "P508.*peft, thudm, adapters.*'lora'"),
+    ],
+)
+def test_no_place_in_a_format(tiny_folder, corpus, tmp_path, prompt, format_name, message):
+    nlp = build_pipeline(tiny_folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", **prompt})
+    with pytest.raises(FormatError, match=message):
+        export_prompt(nlp, tmp_path, format_name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_which_component(tmp_path):
+    with pytest.raises(FormatError, match="P507.*got none of the pipeline's components sentencizer"):
+        nlp = spacy.blank("en")
+        nlp.add_pipe("sentencizer")
+        export_prompt(nlp, tmp_path, "peft")
+
+
+def test_narrow_keys_go_both_ways(tmp_path, corpus):
+    """A model whose keys are narrower than its states: two heads for keys, four for queries."""
+    folder = save_tiny_backbone(tmp_path / "llama", "llama", max_position_embeddings=256)
+    plain = {"layer_mix": False, "casing": False}
+    nlp = build_pipeline(folder, corpus, **plain, prompt={"@misc": "spacy_ptv2.Prompt.v1", "shift_positions": True})
+    export_prompt(nlp, tmp_path / "foreign", "peft")
+    config = json.loads((tmp_path / "foreign" / "adapter_config.json").read_text())
+    assert (config["token_dim"], config["num_attention_heads"]) == (16, 2)
+    again = import_prompt(tmp_path / "foreign", str(folder))
+    assert (again("john works").tensor == nlp("john works").tensor).all()
