@@ -13,7 +13,11 @@ from typer.testing import CliRunner
 from .conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
-BACKBONE_SETTING = {"ner": "components.transformer.model.backbone.name", "finetune_ner": "paths.backbone"}
+BACKBONE_SETTING = {
+    "ner": "components.transformer.model.backbone.name",
+    "reference_ner": "components.transformer.model.backbone.name",
+    "finetune_ner": "paths.backbone",
+}
 SMALL = {
     "ner": {
         "components.transformer.model.window": 32,
@@ -21,6 +25,13 @@ SMALL = {
         "components.transformer.model.prompt.length": 4,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
+    },
+    "reference_ner": {
+        "components.transformer.model.window": 32,
+        "components.transformer.model.overlap": 8,
+        "components.transformer.model.prompt.length": 4,
+        "initialize.before_init.epochs": 60,
+        "training.batcher.size": 2,
     },
     "finetune_ner": {
         "components.transformer.model.get_spans.window": 16,

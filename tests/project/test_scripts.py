@@ -1,9 +1,13 @@
 """The scripts of the workflows, and project.yml itself."""
 
+import hashlib
+import json
 import re
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
+import numpy as np
 import pytest
 from weasel.schemas import ProjectConfigSchema, validate
 from weasel.util.config import load_project_config
@@ -11,7 +15,7 @@ from weasel.util.config import load_project_config
 from spacy_ptv2.corpora.conll import count_corpus, read_conll
 
 from ..conftest import ROOT, WIKIGOLD
-from ..tiny import TRAIN_CONLL
+from ..tiny import TRAIN_CONLL, build_pipeline
 
 SCRIPTS = ROOT / "project" / "scripts"
 PROJECT = load_project_config(ROOT, interpolate=False)
@@ -99,3 +103,79 @@ def test_malformed_conll_is_refused_with_file_and_line(tmp_path):
     assert result.returncode == 1
     assert "train.txt:2: expected at least two columns" in one_line(result.stdout + result.stderr)
     assert "Traceback" not in result.stderr
+
+
+def load_script(name):
+    spec = spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_fetch_knows_two_names(tmp_path):
+    result = run_script("fetch_backbone.py", "bert-base", tmp_path / "out")
+    assert result.returncode == 1
+    assert "Expected all-mpnet-base-v2 or distilbert-base-cased, got 'bert-base'" in one_line(result.stdout)
+    (tmp_path / "model.safetensors").touch()
+    result = run_script("fetch_backbone.py", "all-mpnet-base-v2", tmp_path)
+    assert result.returncode == 0 and "is there already" in one_line(result.stdout)
+
+
+def test_fetch_stops_at_another_file(capsys):
+    fetch = load_script("fetch_backbone")
+    fetch.verify(b"model", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
+    with pytest.raises(SystemExit):
+        fetch.verify(b"other", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
+    assert "another file was uploaded" in one_line(capsys.readouterr().out)
+
+
+def test_fetch_expands_eight_bits():
+    """A graph of one embedding and one linear layer, as ONNX Runtime's quantisation leaves them."""
+    onnx = pytest.importorskip("onnx")
+    table = np.arange(6, dtype=np.int8).reshape(3, 2)
+    weight = np.arange(-4, 4, dtype=np.int8).reshape(2, 4)
+    arrays = {
+        "table_q": table, "table_s": np.float32(0.5), "table_z": np.int8(1),
+        "weight_q": weight, "weight_s": np.float32(0.25), "weight_z": np.int8(0),
+        "distilbert.lin.bias": np.arange(4, dtype=np.float32), "classifier.bias": np.zeros(2, np.float32),
+    }  # fmt: skip
+    node = onnx.helper.make_node
+    nodes = [
+        node("DequantizeLinear", ["table_q", "table_s", "table_z"], ["table"]),
+        node("DequantizeLinear", ["weight_q", "weight_s", "weight_z"], ["weight"]),
+        node("Gather", ["table", "ids"], ["x"], name="/distilbert/embeddings/word_embeddings/Gather"),
+        node("MatMul", ["x", "weight"], ["y"], name="/distilbert/lin/MatMul"),
+    ]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "tagger",
+        [value("ids", onnx.TensorProto.INT64, [None])],
+        [value("y", onnx.TensorProto.FLOAT, [None, 4])],
+        initializer=[onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
+    )
+    tensors = load_script("fetch_backbone").distilbert_tensors(onnx.helper.make_model(graph).SerializeToString())
+    assert set(tensors) == {"embeddings.word_embeddings.weight", "lin.weight", "lin.bias"}
+    np.testing.assert_allclose(tensors["embeddings.word_embeddings.weight"], (table - 1.0) * 0.5)
+    np.testing.assert_allclose(tensors["lin.weight"], weight.T * 0.25)
+
+
+def test_compare_prints_a_row_per_backbone(tiny_folder, corpus, tmp_path):
+    nlp = build_pipeline(tiny_folder, corpus)
+    for name, score in (("one", 0.5), ("two", 0.25)):
+        run = tmp_path / "training" / name
+        run.mkdir(parents=True)
+        nlp.to_disk(run / "model-best")
+        points = [{"scores": {"ents_f": score}}, {"scores": {"ents_f": score / 2}}]
+        (run / "curve.jsonl").write_text("\n".join(map(json.dumps, points)) + "\n")
+        (tmp_path / f"backbones-{name}.json").write_text(json.dumps({"ents_f": score / 4}))
+    result = run_script("compare_backbones.py", tmp_path / "training", tmp_path, tmp_path / "out.json")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["backbone"], row["dev_f1"], row["test_f1"]) for row in rows] == [
+        ("one", 0.5, 0.125),
+        ("two", 0.25, 0.0625),
+    ]
+    head = 33 * 9  # B- and I- of four labels, and O
+    assert rows[0]["trained"] == 3 * 2 * 4 * 32 + 4 + 9 * 32 + head
+    assert "two" in one_line(result.stdout)
