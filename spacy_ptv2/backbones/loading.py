@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoTokenizer
+from transformers.configuration_utils import PretrainedConfig
 from transformers.utils.quantization_config import BitsAndBytesConfig
 
 from ..errors import BackboneError, Errors

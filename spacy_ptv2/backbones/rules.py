@@ -7,8 +7,7 @@ this folder asks which family a backbone is of.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -17,24 +16,27 @@ from torch import nn
 from .attention import PromptedAttention
 
 
-class InjectionRule(ABC):
+class InjectionRule:
     """How prompts get into the attention of one family of models.
 
     model_types: The `model_type`s of the family's configs. model_class: The class of transformers that loads it.
+    layers_at: Where the list of layers is in a model. attention_at: Where the self-attention is in a layer.
     dropout_name: What an attention block calls its dropout on attention weights (a module or a rate).
     """
 
     model_types: ClassVar[tuple[str, ...]]
+    layers_at: ClassVar[str]
+    attention_at: ClassVar[str]
     model_class: ClassVar[str] = "AutoModel"
     dropout_name: ClassVar[str] = "dropout"
 
-    @abstractmethod
-    def layers(self, model: Any) -> Sequence[Any]:
+    def layers(self, model: nn.Module) -> list[Any]:
         """Return the layers of a model, in order, each a module of its own."""
+        return list(model.get_submodule(self.layers_at).children())
 
-    @abstractmethod
-    def attention(self, layer: Any) -> nn.Module:
+    def attention(self, layer: nn.Module) -> Any:
         """Return the self-attention block of a layer."""
+        return layer.get_submodule(self.attention_at)
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """Compute what a call of the block returns, through `attend`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import nn
@@ -16,6 +16,8 @@ class AlbertRule(InjectionRule):
     """transformers calls one module several times; here each layer gets a module of its own, parameters shared."""
 
     model_types: ClassVar[tuple[str, ...]] = ("albert",)
+    layers_at: ClassVar[str] = "encoder.albert_layer_groups"
+    attention_at: ClassVar[str] = "albert_layers.0.attention"
     dropout_name: ClassVar[str] = "attention_dropout"
 
     def prepare(self, model: Any) -> None:
@@ -25,15 +27,6 @@ class AlbertRule(InjectionRule):
         groups = [encoder.albert_layer_groups[int(i / layers_per_group)] for i in range(config.num_hidden_layers)]
         encoder.albert_layer_groups = nn.ModuleList(_twin(group, config) for group in groups)
         config.num_hidden_groups = config.num_hidden_layers
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return [group.albert_layers[0] for group in model.encoder.albert_layer_groups]
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attention
-        return block
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

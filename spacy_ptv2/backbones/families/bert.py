@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
-
-from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, decoder_refusal, relative_key_refusal, split_heads
@@ -15,15 +13,8 @@ class BertRule(InjectionRule):
     """Families whose positions start at 0."""
 
     model_types: ClassVar[tuple[str, ...]] = ("bert", "electra")
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.encoder.layer)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attention.self
-        return block
+    layers_at: ClassVar[str] = "encoder.layer"
+    attention_at: ClassVar[str] = "attention.self"
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

@@ -5,11 +5,9 @@ Their attention goes through the attention interface of every supported transfor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from ..rules import InjectionRule
 
@@ -18,16 +16,9 @@ class LlamaRule(InjectionRule):
     """Llama and its likes: rotary positions, fewer heads for keys and values than for queries."""
 
     model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2", "qwen3")
+    layers_at: ClassVar[str] = "layers"
+    attention_at: ClassVar[str] = "self_attn"
     dropout_name: ClassVar[str] = "attention_dropout"
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.layers)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.self_attn
-        return block
 
     def key_width(self, config: Any) -> int:
         """See `InjectionRule.key_width`."""
@@ -43,16 +34,9 @@ class GPT2Rule(InjectionRule):
     """GPT-2: `model.h[i].attn`."""
 
     model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
+    layers_at: ClassVar[str] = "h"
+    attention_at: ClassVar[str] = "attn"
     dropout_name: ClassVar[str] = "attn_dropout"
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.h)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attn
-        return block
 
     def prepare(self, model: Any) -> None:
         """See `InjectionRule.prepare`; no cache, and room for a prompt in the causal mask of transformers < 5.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, split_heads
@@ -16,15 +15,8 @@ class DistilBertRule(InjectionRule):
     """`model.transformer.layer[i].attention`."""
 
     model_types: ClassVar[tuple[str, ...]] = ("distilbert",)
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.transformer.layer)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attention
-        return block
+    layers_at: ClassVar[str] = "transformer.layer"
+    attention_at: ClassVar[str] = "attention"
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

@@ -5,10 +5,8 @@ The prompt is not rotated, for it has no position, and every window sees it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
-
-from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule
@@ -18,16 +16,9 @@ class ModernBertRule(InjectionRule):
     """`model.layers[i].attn`."""
 
     model_types: ClassVar[tuple[str, ...]] = ("modernbert",)
+    layers_at: ClassVar[str] = "layers"
+    attention_at: ClassVar[str] = "attn"
     dropout_name: ClassVar[str] = "attention_dropout"
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.layers)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attn
-        return block
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

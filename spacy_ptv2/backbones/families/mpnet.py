@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
-
-from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, split_heads
@@ -15,15 +13,8 @@ class MPNetRule(InjectionRule):
     """The bias is added to the scores of the pieces; the prompt has none."""
 
     model_types: ClassVar[tuple[str, ...]] = ("mpnet",)
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.encoder.layer)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.attention.attn
-        return block
+    layers_at: ClassVar[str] = "encoder.layer"
+    attention_at: ClassVar[str] = "attention.attn"
 
     def first_position(self, config: Any) -> int:
         """See `InjectionRule.first_position`; MPNetEmbeddings takes 1 for the padding index, whatever the config."""

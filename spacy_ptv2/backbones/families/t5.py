@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, split_heads
@@ -16,16 +15,9 @@ class T5Rule(InjectionRule):
     """Of a whole T5 only the encoder is loaded."""
 
     model_types: ClassVar[tuple[str, ...]] = ("t5", "mt5")
+    layers_at: ClassVar[str] = "encoder.block"
+    attention_at: ClassVar[str] = "layer.0.SelfAttention"
     model_class: ClassVar[str] = "AutoModelForTextEncoding"
-
-    def layers(self, model: Any) -> Sequence[Any]:
-        """See `InjectionRule.layers`."""
-        return list(model.encoder.block)
-
-    def attention(self, layer: Any) -> nn.Module:
-        """See `InjectionRule.attention`."""
-        block: nn.Module = layer.layer[0].SelfAttention
-        return block
 
     def max_positions(self, config: Any) -> int:
         """See `InjectionRule.max_positions`; what it was pretrained on, for relative positions have no end."""
