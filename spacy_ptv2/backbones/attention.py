@@ -30,13 +30,15 @@ LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the number of an attention block's layer
 
 @dataclass(frozen=True)
 class PromptedAttention:
-    """The attention of one layer, for families that compute their queries, keys and values themselves.
+    """The attention of one layer in one call, for families that compute their queries, keys and values themselves.
 
     layer (int): Its number. kind: "sdpa" (torch's fused attention) or "eager" (the scores written out).
+    injection (Injection): What stands before its keys and values.
     """
 
     layer: int
     kind: AttentionKind
+    injection: Injection
 
     def __call__(
         self,
@@ -54,9 +56,7 @@ class PromptedAttention:
         pieces, or bool, true where a piece is seen. Shape: broadcastable to (batch, heads, pieces, pieces).
         RETURNS: Shape: (batch, pieces, heads * head_width)
         """
-        injection = active_injection(self.layer)
-        if injection is not None:
-            key, value, bias = prepend(injection, self.layer, key, value, bias)
+        key, value, bias = prepend(self.injection, self.layer, key, value, bias)
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
             # Not to -inf on the way: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)

@@ -25,7 +25,7 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         block = rule.attention(layer)
         setattr(block, LAYER_ATTRIBUTE, number)
         if not uses_attention_interface(block):
-            _replace_forward(block, rule, PromptedAttention(number, kind))
+            _replace_forward(block, rule, number, kind)
         allow_checkpointing(layer)
 
 
@@ -34,14 +34,16 @@ def uses_attention_interface(block: nn.Module) -> bool:
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
 
 
-def _replace_forward(block: nn.Module, rule: InjectionRule, attend: PromptedAttention) -> None:
+def _replace_forward(block: nn.Module, rule: InjectionRule, layer: int, kind: AttentionKind) -> None:
     original = block.forward
     signature = inspect.signature(original)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        if active_injection(attend.layer) is None:
+        injection = active_injection(layer)
+        if injection is None:
             return original(*args, **kwargs)
         named = signature.bind(*args, **kwargs).arguments  # those beyond the signature under "kwargs"
+        attend = PromptedAttention(layer, kind, injection)
         return rule.attend(block, attend, {**named, **named.get("kwargs", {})})
 
     block.forward = forward
