@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
-from ..torch_modules.prompted_encoder import PieceBatch
+from ..torch_modules.joint_pass import PieceBatch, Reading, WindowBatches
 from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs
 from .windows import cut_windows
 
@@ -52,11 +53,11 @@ class EncodedDocs:
 
 
 @dataclass(frozen=True)
-class WindowBatches:
-    """Padded batches of windows. order (Ints1d): `states[order]` brings the states back into the order asked for."""
+class WantedStates:
+    """The states that one encoder is to return, in this order. window, column (Ints1d): Shape of both: (n_wanted,)"""
 
-    batches: list[PieceBatch]
-    order: Ints1d
+    window: Ints1d
+    column: Ints1d
 
 
 def encode_docs(
@@ -94,36 +95,64 @@ def encode_docs(
     return EncodedDocs(ids, casing, windows_per_doc, token_window, token_column, pieces_per_token, tokens_per_doc)
 
 
-def batch_windows(encoded: EncodedDocs, window: Ints1d, column: Ints1d, *, budget: int, pad_id: int) -> WindowBatches:
-    """Pad the windows into batches and look up the states that are wanted.
+def batch_windows(encoded: EncodedDocs, wanted: Sequence[WantedStates], *, budget: int, pad_id: int) -> WindowBatches:
+    """Pad the windows into batches and look up what each encoder reads of them.
 
-    window, column (Ints1d): Where the wanted states stand. Shape: (n_wanted,)
-    budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own.
+    wanted (Sequence[WantedStates]): One for each encoder; it reads the windows that it wants a state of.
+    budget (int): Most padded pieces in a batch, a window counting once for each of its readers; a single longer window
+    makes a batch of its own.
     """
-    groups = group_by_length([len(ids) for ids in encoded.ids], budget)
-    batch_of = np.zeros(len(encoded.ids), dtype=np.int64)
-    offset_of = np.zeros(len(encoded.ids), dtype=np.int64)
+    lengths = np.array([len(ids) for ids in encoded.ids], dtype=np.int64)
+    is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
+    for reader, states in enumerate(wanted):
+        is_read[reader, states.window] = True
+    groups = group_by_length(lengths.tolist(), budget, is_read.sum(axis=0).tolist())
+    batch_of = np.zeros(len(lengths), dtype=np.int64)
     for number, group in enumerate(groups):
         batch_of[group] = number
-        offset_of[group] = np.arange(len(group)) * len(encoded.ids[group[-1]])
-    wanted_batch = batch_of[window]
-    by_batch = np.argsort(wanted_batch, kind="stable")
-    wanted = (offset_of[window] + column)[by_batch]
-    bounds = np.searchsorted(wanted_batch[by_batch], np.arange(len(groups) + 1))
-    order = np.empty_like(by_batch)
-    order[by_batch] = np.arange(len(by_batch))
-    batches = [_pad_batch(encoded, group, wanted[bounds[i] : bounds[i + 1]], pad_id) for i, group in enumerate(groups)]
-    return WindowBatches(batches, order)
+    by_reader = [_readings(groups, batch_of, lengths, *pair) for pair in zip(is_read, wanted, strict=True)]
+    readings_of = list(zip(*(readings for readings, _ in by_reader), strict=True))
+    batches = [_pad_batch(encoded, *pair, pad_id) for pair in zip(groups, readings_of, strict=True)]
+    return WindowBatches(batches, [order for _, order in by_reader])
 
 
-def group_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group indices so that the longest times the number of a group stays within the budget; short ones first."""
+def _readings(
+    groups: Sequence[list[int]], batch_of: Ints1d, lengths: Ints1d, is_read: NDArray[np.bool_], wanted: WantedStates
+) -> tuple[list[Reading], torch.Tensor]:
+    """Return what one encoder reads of each batch, and the order of its states."""
+    first_piece = np.zeros(len(batch_of), dtype=np.int64)  # of each window, in its batch as this encoder reads it
+    rows = [np.flatnonzero(is_read[group]) for group in groups]
+    for group, own in zip(groups, rows, strict=True):
+        first_piece[np.asarray(group)[own]] = np.arange(len(own)) * lengths[group[-1]]
+    batch = batch_of[wanted.window]
+    by_batch = np.argsort(batch, kind="stable")
+    places = (first_piece[wanted.window] + wanted.column)[by_batch]
+    bounds = np.searchsorted(batch[by_batch], np.arange(len(groups) + 1))
+    order = np.argsort(by_batch)
+    readings = [
+        Reading(torch.from_numpy(own), torch.from_numpy(places[bounds[i] : bounds[i + 1]]))
+        for i, own in enumerate(rows)
+    ]
+    return readings, torch.from_numpy(order)
+
+
+def group_by_length(lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None) -> list[list[int]]:
+    """Group indices so that the longest times the number of rows of a group stays within the budget; short ones first.
+
+    n_readers (Sequence[int] | None): How many rows each makes, 0 to leave it out; None for one.
+    """
     groups: list[list[int]] = []
+    n_rows = 0
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if groups and lengths[index] * (len(groups[-1]) + 1) <= budget:
+        rows = 1 if n_readers is None else n_readers[index]
+        if rows == 0:
+            continue
+        if groups and lengths[index] * (n_rows + rows) <= budget:
             groups[-1].append(index)
+            n_rows += rows
         else:
             groups.append([index])
+            n_rows = rows
     return groups
 
 
@@ -165,7 +194,7 @@ def _locate(
     return window, column, counts
 
 
-def _pad_batch(encoded: EncodedDocs, group: list[int], wanted: Ints1d, pad_id: int) -> PieceBatch:
+def _pad_batch(encoded: EncodedDocs, group: list[int], readings: Sequence[Reading], pad_id: int) -> PieceBatch:
     longest = len(encoded.ids[group[-1]])
     ids = np.full((len(group), longest), pad_id, dtype=np.int64)
     casing = np.zeros((len(group), longest), dtype=np.int64)
@@ -175,4 +204,4 @@ def _pad_batch(encoded: EncodedDocs, group: list[int], wanted: Ints1d, pad_id: i
         ids[row, :length] = encoded.ids[window]
         casing[row, :length] = encoded.casing[window]
         mask[row, :length] = 1
-    return PieceBatch(*(torch.from_numpy(array) for array in (ids, mask, casing, wanted)))
+    return PieceBatch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(casing), readings)

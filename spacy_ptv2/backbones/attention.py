@@ -2,14 +2,15 @@
 
 Two ways lead here. Where a family's attention goes through transformers' attention interface, functions registered
 there put the prompt before the keys and values and leave the rest to the function that was meant. Where it does not,
-the family's rule computes queries, keys and values, and `PromptedAttention` attends.
+the family's rule computes queries, keys and values, and `PromptedAttention` attends. Rows with different prompts attend
+group by group, each exactly as it would alone.
 Source: https://huggingface.co/docs/transformers/attention_interface (the interface).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .injection import Injection, LayerPrompt, active_injection
+from .injection import Injection, attention_injection
 from .source import AttentionKind
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
@@ -56,7 +57,23 @@ class PromptedAttention:
         pieces, or bool, true where a piece is seen. Shape: broadcastable to (batch, heads, pieces, pieces).
         RETURNS: Shape: (batch, pieces, heads * head_width)
         """
-        key, value, bias = prepend(self.injection, self.layer, key, value, bias)
+        self.injection.note(self.layer, key, value)
+        return _join(
+            [
+                self._attend(query[rows], *prepend(prompt, key[rows], value[rows], _rows(bias, rows)), scale, dropout)
+                for rows, prompt in self.injection.prompts_at(self.layer)
+            ]
+        )
+
+    def _attend(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        bias: torch.Tensor | None,
+        scale: float,
+        dropout: float,
+    ) -> torch.Tensor:
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
             # Not to -inf on the way: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
@@ -72,42 +89,35 @@ class PromptedAttention:
 
 
 def prepend(
-    injection: Injection, layer: int, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    prompt: torch.Tensor | None, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put a layer's prompt before its keys and values, and let every piece see it.
 
-    key, value: Shape: (batch, heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended
-    to in its last dimension; None where everything is seen. RETURNS: The same three, longer by the prompt.
+    prompt (Tensor | None): Its keys and values. Shape: (2, length, heads * head_width). key, value: Shape: (batch,
+    heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last dimension;
+    None where everything is seen. RETURNS: The last three, longer by the prompt.
     """
-    if injection.recorded is not None:
-        injection.recorded[layer] = (key, value)
+    if prompt is None:
         return key, value, mask
-    prompt = injection.prompts[layer]
-    batch, heads, pieces, width = key.shape
-    by_head = prompt.key_values.to(key.dtype).unflatten(-1, (heads, width))
-    if by_head.dim() == 4:  # one for all rows
-        by_head = by_head.unsqueeze(1).expand(-1, batch, -1, -1, -1)
+    batch, heads, _, width = key.shape
+    by_head = prompt.to(key.dtype).unflatten(-1, (heads, width)).unsqueeze(1).expand(-1, batch, -1, -1, -1)
     # Joined where the projections left them in memory, position after position: quicker than head after head.
     keys, values = (
         torch.cat([rows, states.transpose(1, 2)], dim=1).transpose(1, 2)
         for rows, states in zip(by_head, (key, value), strict=True)
     )
-    return keys, values, _widen(mask, prompt, pieces)
+    if mask is not None:
+        mask = pad(mask, (prompt.shape[1], 0), value=True if mask.dtype == torch.bool else 0.0)
+    return keys, values, mask
 
 
-def _widen(mask: torch.Tensor | None, prompt: LayerPrompt, pieces: int) -> torch.Tensor | None:
-    """Return a mask over [prompt; pieces]. Shape: (..., pieces) -> (..., length + pieces)"""
-    if prompt.seen is None:
-        if mask is None:  # nothing is hidden, and the prompt is not either
-            return None
-        return pad(mask, (prompt.length, 0), value=True if mask.dtype == torch.bool else 0.0)
-    seen = prompt.seen[:, None, None, :]
-    if mask is None:
-        return pad(seen, (0, pieces), value=True)
-    if mask.dtype != torch.bool:
-        seen = torch.zeros(seen.shape, dtype=mask.dtype, device=mask.device).masked_fill(~seen, _least(mask))
-    rows = max(len(mask), len(seen))
-    return torch.cat([seen.expand(rows, *mask.shape[1:-1], -1), mask.expand(rows, *mask.shape[1:])], dim=-1)
+def _rows(mask: torch.Tensor | None, rows: slice) -> torch.Tensor | None:
+    """Return the rows of a mask or bias, all of it where it is the same for all of them."""
+    return mask if mask is None or len(mask) == 1 else mask[rows]
+
+
+def _join(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _least(like: torch.Tensor) -> float:
@@ -144,17 +154,22 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         """See `transformers.AttentionInterface`: a function of this signature is what a block calls."""
         layer: int | None = getattr(module, LAYER_ATTRIBUTE, None)
-        injection = None if layer is None else active_injection(layer)
-        if layer is not None and injection is not None:
-            if attention_mask is None and _is_causal(module, kwargs):  # a mask that is left to the kernel
-                pieces = query.shape[2]
-                attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
-                kwargs["is_causal"] = False
-            before = key.shape[2]
-            key, value, attention_mask = prepend(injection, layer, key, value, attention_mask)
-            if kwargs.get("position_bias") is not None:  # relative positions say nothing about the prompt
-                kwargs["position_bias"] = pad(kwargs["position_bias"], (key.shape[2] - before, 0))
-        return attend(module, query, key, value, attention_mask, **kwargs)
+        injection = None if layer is None else attention_injection(layer)
+        if layer is None or injection is None:
+            return attend(module, query, key, value, attention_mask, **kwargs)
+        injection.note(layer, key, value)
+        if attention_mask is None and _is_causal(module, kwargs):  # a mask that is left to the kernel
+            pieces = query.shape[2]
+            attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
+            kwargs["is_causal"] = False
+        position_bias = kwargs.pop("position_bias", None)
+        mixed = []
+        for rows, prompt in injection.prompts_at(layer):
+            keys, values, mask = prepend(prompt, key[rows], value[rows], _rows(attention_mask, rows))
+            if position_bias is not None:  # relative positions say nothing about the prompt
+                kwargs["position_bias"] = pad(position_bias[rows], (keys.shape[2] - key.shape[2], 0))
+            mixed.append(attend(module, query[rows], keys, values, mask, **kwargs)[0])
+        return _join(mixed), None
 
     return attention
 

@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 Recompute = Callable[[], AbstractContextManager[None]]
@@ -33,16 +32,9 @@ def checkpointed(recompute: Recompute) -> Iterator[None]:
         _recompute.reset(token)
 
 
-def allow_checkpointing(layer: nn.Module) -> None:
-    """Make a layer heed `checkpointed`."""
-    original = layer.forward
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        recompute = _recompute.get()
-        if recompute is None or not torch.is_grad_enabled():
-            return original(*args, **kwargs)
-        return checkpoint(
-            original, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), recompute()), **kwargs
-        )
-
-    layer.forward = forward
+def call_layer(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a layer's own forward, heeding `checkpointed`."""
+    recompute = _recompute.get()
+    if recompute is None or not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), recompute()), **kwargs)

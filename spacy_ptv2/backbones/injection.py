@@ -1,8 +1,8 @@
-"""Which prompt the attention of each layer takes up right now.
+"""What happens inside a backbone right now: which prompt each row attends to, and what joins it on the way.
 
-In: `injected(prompts)` around a call of a backbone. Out: for the attention code of each layer, the prompt that stands
-before its keys and values in this very thread. It travels in a context variable, so threads and pipelines that share a
-model never see each other's. No `past_key_values` takes part, so positions stay as they are.
+In: `injected(...)` around a call of a backbone. Out: for the code in attention and around layers, what concerns it in
+this very thread. It travels in a context variable, so threads and pipelines that share a model never see each other's.
+No `past_key_values` takes part, so positions stay as they are.
 Source: Liu et al. 2021, section 3.2, https://arxiv.org/abs/2110.07602.
 """
 
@@ -14,54 +14,86 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn.functional import pad
 
+from .staging import Stage
 
-@dataclass(frozen=True)
-class LayerPrompt:
-    """What stands before the keys and values of one layer.
-
-    key_values (Tensor): Keys, then values. Shape: (2, length, key_width), the same for all rows of a batch, or
-    (2, rows, length, key_width). seen (Tensor | None): Which positions each row sees, Shape: (rows, length), bool;
-    None for all. A position is switched off by not being seen: a key of zeros would still take its share of attention.
-    """
-
-    key_values: torch.Tensor
-    seen: torch.Tensor | None = None
-
-    @property
-    def length(self) -> int:
-        """Number of positions."""
-        return self.key_values.shape[-2]
-
-
-LayerPrompts = Mapping[int, LayerPrompt]
+LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
-class Injection:
-    """What happens to the calls inside a context: the prompts, and the layers whose keys and values are noted down."""
+class RowGroup:
+    """Consecutive rows of a batch that share a prompt.
+
+    prompts (LayerPrompts): What stands before the keys and values of each layer. rows (int | None): Their number, None
+    for all. added (Mapping[int, Tensor]): What is added to the states that enter a layer. Shape of each: (rows, pieces,
+    hidden_width)
+    """
 
     prompts: LayerPrompts = field(default_factory=dict)
+    rows: int | None = None
+    added: Mapping[int, torch.Tensor] = field(default_factory=dict)
+
+    def at(self, layer: int) -> torch.Tensor | None:
+        """Return the prompt of a layer, None if there is none."""
+        prompt = self.prompts.get(layer)
+        return None if prompt is None or prompt.shape[1] == 0 else prompt
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What happens to the calls inside a context.
+
+    groups (Sequence[RowGroup]): Of all rows, in order. stage (Stage | None): Which layers run. recorded: Where the keys
+    and values of each layer are noted down, None for nowhere.
+    """
+
+    groups: Sequence[RowGroup] = ()
+    stage: Stage | None = None
     recorded: KeyValues | None = None
 
-    def concerns(self, layer: int) -> bool:
+    def concerns_attention(self, layer: int) -> bool:
         """Return whether the attention of a layer has anything to do differently."""
-        return self.recorded is not None or (layer in self.prompts and self.prompts[layer].length > 0)
+        return self.recorded is not None or any(group.at(layer) is not None for group in self.groups)
+
+    def prompts_at(self, layer: int) -> list[tuple[slice, torch.Tensor | None]]:
+        """Return rows and their prompt in a layer, from the first row to the last."""
+        if not self.groups:
+            return [(slice(None), None)]
+        found: list[tuple[slice, torch.Tensor | None]] = []
+        start = 0
+        for group in self.groups:
+            end = None if group.rows is None else start + group.rows
+            if end != start:
+                found.append((slice(start, end), group.at(layer)))
+            start = end or 0
+        return found
+
+    def note(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Keep the keys and values of a layer where that is wanted."""
+        if self.recorded is not None:
+            self.recorded[layer] = (key, value)
+
+    def entering(self, layer: int, states: torch.Tensor) -> torch.Tensor:
+        """Return the states that enter a layer with what is added to them. Shape: (rows, pieces, hidden_width)"""
+        if not any(layer in group.added for group in self.groups):
+            return states
+        parts = states.split([len(states) if group.rows is None else group.rows for group in self.groups])
+        joined = [
+            part + group.added[layer].to(part.dtype) if layer in group.added else part
+            for part, group in zip(parts, self.groups, strict=True)
+        ]
+        return torch.cat(joined)
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)
 
 
 @contextmanager
-def injected(prompts: LayerPrompts) -> Iterator[None]:
-    """Put prompts into every call of a backbone made inside this context, in this thread only."""
-    token = _active.set(Injection(prompts))
-    try:
+def injected(*groups: RowGroup, stage: Stage | None = None) -> Iterator[None]:
+    """Put the prompts of row groups into every call of a backbone made inside this context, in this thread only."""
+    with _activated(Injection(groups, stage)):
         yield
-    finally:
-        _active.reset(token)
 
 
 @contextmanager
@@ -72,34 +104,25 @@ def recorded_key_values() -> Iterator[KeyValues]:
     head_width).
     """
     recorded: KeyValues = {}
-    token = _active.set(Injection(recorded=recorded))
-    try:
+    with _activated(Injection(recorded=recorded)):
         yield recorded
+
+
+def active_injection() -> Injection | None:
+    """Return what is injected in this thread, or None: then a model is to be left alone."""
+    return _active.get()
+
+
+def attention_injection(layer: int) -> Injection | None:
+    """Return what is injected if it concerns the attention of a layer, or None: then it is to be left alone."""
+    injection = _active.get()
+    return injection if injection is not None and injection.concerns_attention(layer) else None
+
+
+@contextmanager
+def _activated(injection: Injection) -> Iterator[None]:
+    token = _active.set(injection)
+    try:
+        yield
     finally:
         _active.reset(token)
-
-
-def active_injection(layer: int) -> Injection | None:
-    """Return the injection that concerns a layer in this thread, or None: then attention is to be left alone."""
-    injection = _active.get()
-    return injection if injection is not None and injection.concerns(layer) else None
-
-
-def stack_rows(rows: Sequence[LayerPrompts]) -> dict[int, LayerPrompt]:
-    """Return one set of prompts in which row i of a batch has the prompts of `rows[i]`.
-
-    rows (Sequence[LayerPrompts]): Prompts the same for all rows, of any layers and lengths. Where one is shorter than
-    others or absent, what pads it is not seen.
-    """
-    stacked: dict[int, LayerPrompt] = {}
-    for layer in sorted({layer for prompts in rows for layer in prompts}):
-        present = [prompts[layer] for prompts in rows if layer in prompts]
-        length = max(prompt.length for prompt in present)
-        absent = present[0].key_values[:, :0]
-        key_values = [prompts[layer].key_values if layer in prompts else absent for prompts in rows]
-        lengths = torch.tensor([values.shape[1] for values in key_values], device=absent.device)
-        stacked[layer] = LayerPrompt(
-            torch.stack([pad(values, (0, 0, 0, length - values.shape[1])) for values in key_values], dim=1),
-            torch.arange(length, device=absent.device) < lengths[:, None],
-        )
-    return stacked

@@ -6,17 +6,18 @@ import inspect
 import sys
 from typing import Any
 
+import torch
 from torch import nn
 
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
-from .checkpointing import allow_checkpointing
-from .injection import active_injection
+from .checkpointing import call_layer
+from .injection import active_injection, attention_injection
 from .rules import InjectionRule
 from .source import AttentionKind
 
 
 def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> None:
-    """Let the attention of every layer take up a prompt, and every layer be checkpointed."""
+    """Let the attention of every layer take up a prompt, and every layer run in stages and be checkpointed."""
     rule.prepare(model)
     layers = list(rule.layers(model))
     if uses_attention_interface(rule.attention(layers[0])):
@@ -26,7 +27,7 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         setattr(block, LAYER_ATTRIBUTE, number)
         if not uses_attention_interface(block):
             _replace_forward(block, rule, number, kind)
-        allow_checkpointing(layer)
+        _open_layer(layer, number)
 
 
 def uses_attention_interface(block: nn.Module) -> bool:
@@ -34,12 +35,30 @@ def uses_attention_interface(block: nn.Module) -> bool:
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
 
 
+def _open_layer(layer: nn.Module, number: int) -> None:
+    original = layer.forward
+
+    def forward(states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        injection = active_injection()
+        if injection is None:
+            return call_layer(original, states, *args, **kwargs)
+        stage = injection.stage
+        if stage is not None and stage.passes_over(number):
+            return stage.answer(number)
+        output = call_layer(original, injection.entering(number, states), *args, **kwargs)
+        if stage is not None:
+            stage.note(output)
+        return output
+
+    layer.forward = forward
+
+
 def _replace_forward(block: nn.Module, rule: InjectionRule, layer: int, kind: AttentionKind) -> None:
     original = block.forward
     signature = inspect.signature(original)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        injection = active_injection(layer)
+        injection = attention_injection(layer)
         if injection is None:
             return original(*args, **kwargs)
         named = signature.bind(*args, **kwargs).arguments  # those beyond the signature under "kwargs"

@@ -8,8 +8,7 @@ from typing import Any, cast
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..alignment.encoding import WindowBatches
-from .arrays import to_ints
+from ..torch_modules.joint_pass import WindowBatches
 from .prompt_shim import PromptShim
 
 
@@ -32,18 +31,15 @@ def forward(
 ) -> tuple[Floats2d, Callable[[Floats2d], WindowBatches]]:
     """See `EncodePieces`."""
     shim = get_shim(model)
-    order = to_ints(model.ops, X.order)
     if not is_train:
-        return shim.predict(X.batches)[order], lambda dY: X
-    states, backprop_states = shim.begin_update(X.batches)
+        return shim.predict(X), lambda dY: X
+    states, backprop_states = shim.begin_update(X)
 
     def backprop(dY: Floats2d) -> WindowBatches:
-        d_states = model.ops.alloc2f(*states.shape)
-        d_states[order] = dY
-        backprop_states(d_states)
+        backprop_states(dY)
         return X
 
-    return states[order], backprop
+    return states, backprop
 
 
 def init(model: Model[WindowBatches, Floats2d], X: WindowBatches | None = None, Y: Floats2d | None = None) -> None:

@@ -9,7 +9,7 @@ need.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, cast
@@ -27,8 +27,11 @@ from ..errors import Errors, FormatError, PTuningError
 from ..options import EncoderOptions, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.build import build_prompted_encoder
+from ..torch_modules.joint_pass import WindowBatches
 from ..torch_modules.prompt_encoder import FlatPrompt
-from ..torch_modules.prompted_encoder import PieceBatch, PromptedEncoder
+from ..torch_modules.prompted_encoder import PromptedEncoder
+from .handover import Handover
+from .joint_step import JointStep, predict_jointly
 
 
 class PromptShim(Shim):
@@ -42,6 +45,7 @@ class PromptShim(Shim):
         self.source = source
         self.prompt_options = prompt
         self.options = options
+        self.handover = Handover()
 
     @property
     def is_initialized(self) -> bool:
@@ -68,22 +72,15 @@ class PromptShim(Shim):
         if self._model is None:
             self._build(get_backbone(self.source))
 
-    def predict(self, batches: Sequence[PieceBatch]) -> Floats2d:
-        """Return the wanted states of all batches, in float32. Shape: (n_wanted, hidden_width)"""
-        self.encoder.eval()
-        with torch.inference_mode():
-            return cast(Floats2d, torch2xp(self.encoder(batches)))
+    def predict(self, windows: WindowBatches) -> Floats2d:
+        """Return the wanted states of all windows, in float32. Shape: (n_wanted, hidden_width)"""
+        (states,) = predict_jointly([self.encoder], windows)
+        return states
 
-    def begin_update(self, batches: Sequence[PieceBatch]) -> tuple[Floats2d, Callable[[Floats2d], list[Any]]]:
+    def begin_update(self, windows: WindowBatches) -> tuple[Floats2d, Callable[[Floats2d], None]]:
         """Return the wanted states and a callback that adds to the gradients of the trainable tensors."""
-        self.encoder.train()
-        states = self.encoder(batches)
-
-        def backprop(d_states: Floats2d) -> list[Any]:
-            states.backward(gradient=xp2torch(d_states, device=states.device))
-            return []
-
-        return cast(Floats2d, torch2xp(states.detach())), backprop
+        step = JointStep([self.encoder], windows)
+        return step.states[0], lambda d_states: step.backprop(0, d_states)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Let the optimizer step each trainable tensor, under the key (shim id, name)."""
@@ -137,6 +134,7 @@ class PromptShim(Shim):
         return {
             "backbone": {**asdict(self.source), "path": None, "fingerprint": self.backbone.fingerprint},
             "prompt": {"layers": list(encoder.prompt.layers), "lengths": list(encoder.prompt.lengths)},
+            "casing_layer": encoder.casing_layer,
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
 
@@ -164,6 +162,8 @@ class PromptShim(Shim):
             self._build(get_backbone(self.source, fingerprint))
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
         self.set_prompt(FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=dropout))
+        if self.encoder.casing is not None:
+            self.encoder.place_casing(header.get("casing_layer"), N_CASING_CLASSES)
         if "lengths" not in saved and "prompt.values" in state:  # format 1: (n_layers, 2, length, width)
             state = {**state, "prompt.values": state["prompt.values"].flatten(0, -2)}
         try:

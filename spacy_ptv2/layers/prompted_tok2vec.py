@@ -1,7 +1,8 @@
 """The document layer of our own components: Docs in, one vector per token out.
 
 Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
-only the pieces that tokens stand on leave the backbone.
+only the pieces that tokens stand on leave the backbone. States that were computed together with those of other prompts
+(`joint_reading.py`) are taken over.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
+from ..alignment.encoding import WantedStates
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
+from .handover import PieceStates
 from .prompt_shim import PromptShim
 from .window_encoding import WindowEncoding
 
+LAYER_NAME = "prompted_tok2vec"
 InT = list[Doc]
 OutT = list[Floats2d]
 
@@ -30,7 +34,7 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
     X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO)
     """
     return Model(
-        "prompted_tok2vec",
+        LAYER_NAME,
         forward,
         init=init,
         layers=[EncodePieces(shim), pooling],
@@ -42,22 +46,30 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
     """See `PromptedTok2Vec`."""
     encode, pooling = model.layers
-    windows: WindowEncoding = model.attrs["windows"]
-    encoded = windows.encode(X, get_shim(encode))
-    if not encoded.ids:
+    found = get_shim(encode).handover.take(X, is_train=is_train) or _compute(model, X, is_train)
+    if not len(found.pieces_per_token):
         return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X
-    batches = windows.batch(encoded, encoded.token_window, encoded.token_column, get_shim(encode))
-    states, backprop_encode = encode(batches, is_train)
-    lengths = to_ints(model.ops, encoded.pieces_per_token)
-    vectors, backprop_pooling = pooling(Ragged(states, lengths), is_train)
-    bounds = np.cumsum(encoded.tokens_per_doc)[:-1]
+    vectors, backprop_pooling = pooling(Ragged(found.states, to_ints(model.ops, found.pieces_per_token)), is_train)
+    bounds = np.cumsum([len(doc) for doc in X])[:-1]
 
     def backprop(dY: OutT) -> InT:
         d_states = backprop_pooling(model.ops.xp.concatenate(dY))
-        backprop_encode(d_states.dataXd)
+        if found.backprop is not None:
+            found.backprop(d_states.dataXd)
         return X
 
     return cast(OutT, model.ops.xp.split(vectors, bounds)), backprop
+
+
+def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:
+    encode = model.layers[0]
+    windows: WindowEncoding = model.attrs["windows"]
+    encoded = windows.encode(X, [get_shim(encode)])
+    if not encoded.ids:
+        return PieceStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
+    wanted = WantedStates(encoded.token_window, encoded.token_column)
+    states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode)), is_train)
+    return PieceStates(states, encoded.pieces_per_token, backprop)
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:

@@ -17,8 +17,7 @@ from thinc.api import Model, chain, torch2xp, xp2torch
 from thinc.types import Floats3d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
-from ..alignment.encoding import EncodedDocs
-from ..alignment.pieces import Ints1d
+from ..alignment.encoding import EncodedDocs, WantedStates
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
@@ -53,13 +52,13 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     """See `PromptedTransformer`."""
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
-    encoded = windows.encode(X, get_shim(encode))
+    encoded = windows.encode(X, [get_shim(encode)])
     if not encoded.ids:
         return FullTransformerBatch.empty(len(X)), lambda dY: X
-    window, column = _every_piece(encoded)
-    rows, backprop_encode = encode(windows.batch(encoded, window, column, get_shim(encode)), is_train)
+    every = _every_piece(encoded)
+    rows, backprop_encode = encode(windows.batch(encoded, [every], get_shim(encode)), is_train)
     n_windows, n_columns, width = len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO")
-    places = to_ints(model.ops, window * n_columns + column)
+    places = to_ints(model.ops, every.window * n_columns + every.column)
     states = model.ops.alloc2f(n_windows * n_columns, width)
     states[places] = rows
     output = _full_batch(X, encoded, model.ops.reshape3f(states, n_windows, n_columns, width), get_shim(encode))
@@ -90,12 +89,12 @@ def replace_listener_cfg(tok2vec_model_cfg: dict[str, Any], listener_model_cfg: 
     return {**pooling, "@architectures": REPLACED_ARCHITECTURE, "transformer": dict(tok2vec_model_cfg)}
 
 
-def _every_piece(encoded: EncodedDocs) -> tuple[Ints1d, Ints1d]:
-    """Return window and column of every piece of every window, special ones included."""
+def _every_piece(encoded: EncodedDocs) -> WantedStates:
+    """Ask for every piece of every window, special ones included."""
     lengths = np.array([len(ids) for ids in encoded.ids])
     window = np.repeat(np.arange(len(lengths)), lengths)
     column = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return window, column
+    return WantedStates(window, column)
 
 
 def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptShim) -> OutT:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc
 
-from ..alignment.encoding import EncodedDocs, SpanGetter, WindowBatches, batch_windows, encode_docs, resolve_limits
-from ..alignment.pieces import Ints1d
+from ..alignment.encoding import EncodedDocs, SpanGetter, WantedStates, batch_windows, encode_docs, resolve_limits
 from ..options import WindowOptions
+from ..torch_modules.joint_pass import WindowBatches
 from .prompt_shim import PromptShim
 
 
@@ -20,12 +20,12 @@ class WindowEncoding:
     options: WindowOptions
     get_spans: SpanGetter | None = None
 
-    def encode(self, docs: Sequence[Doc], shim: PromptShim) -> EncodedDocs:
-        """Tokenise, cut and align Docs for the backbone of a shim.
+    def encode(self, docs: Sequence[Doc], shims: Sequence[PromptShim]) -> EncodedDocs:
+        """Tokenise, cut and align Docs for shims of one backbone.
 
         RAISES (PTuningError): P203 or P206 if the window does not fit the backbone.
         """
-        backbone, encoder = shim.backbone, shim.encoder
+        backbone, encoder = shims[0].backbone, shims[0].encoder
         prefix, suffix = backbone.special_pieces
         limits = resolve_limits(
             self.options.window,
@@ -34,10 +34,9 @@ class WindowEncoding:
             n_special=len(prefix) + len(suffix),
             shift=encoder.prompt.longest if encoder.shift_positions else 0,
         )
-        with_casing = encoder.casing is not None
+        with_casing = any(shim.encoder.casing is not None for shim in shims)
         return encode_docs(docs, backbone, limits, with_casing=with_casing, get_spans=self.get_spans)
 
-    def batch(self, encoded: EncodedDocs, window: Ints1d, column: Ints1d, shim: PromptShim) -> WindowBatches:
-        """Pad the windows into batches within the budget, asking for the states at (window, column)."""
-        budget, pad_id = self.options.batch_pieces, shim.backbone.pad_id
-        return batch_windows(encoded, window, column, budget=budget, pad_id=pad_id)
+    def batch(self, encoded: EncodedDocs, wanted: Sequence[WantedStates], shim: PromptShim) -> WindowBatches:
+        """Pad the windows into batches within the budget, for one or several encoders."""
+        return batch_windows(encoded, wanted, budget=self.options.batch_pieces, pad_id=shim.backbone.pad_id)

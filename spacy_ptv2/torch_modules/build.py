@@ -12,7 +12,7 @@ from ..options import EncoderOptions, PromptOptions, Switch
 from .layer_mix import LayerMix
 from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
-from .prompted_encoder import CasingEmbedding, PromptedEncoder
+from .prompted_encoder import PromptedEncoder
 
 
 def build_prompted_encoder(
@@ -23,17 +23,21 @@ def build_prompted_encoder(
     RAISES (PTuningError): P201, P202, P204, P208, P209, P211 for options that do not fit.
     """
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
-    return PromptedEncoder(
+    built = build_prompt(backbone, prompt).to(backbone.device)
+    first = min(built.layers, default=0)
+    encoder = PromptedEncoder(
         backbone=backbone,
-        prompt=build_prompt(backbone, prompt).to(backbone.device),
+        prompt=built,
         layer_mix=LayerMix(backbone.n_layers + 1).to(backbone.device) if options.layer_mix else None,
-        casing=CasingEmbedding(n_casing_classes, backbone.embedding_width).to(backbone.device) if use_casing else None,
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,
         shift_positions=prompt.shift_positions,
         autocast=resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208),
         checkpointing=options.gradient_checkpointing,
     )
+    if use_casing:  # not before the prompt, so that the layers below stay those of the bare backbone
+        encoder.place_casing(first or None, n_casing_classes)
+    return encoder
 
 
 def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:

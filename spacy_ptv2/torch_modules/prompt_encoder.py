@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..backbones.injection import LayerPrompt
+from ..backbones.injection import LayerPrompts
 from ..errors import Errors, PTuningError
 
 
@@ -64,12 +64,12 @@ class PromptEncoder(nn.Module, ABC):
             flat.to(rows.device).values.copy_(rows)
         return flat.train(self.training)
 
-    def forward(self) -> dict[int, LayerPrompt]:
+    def forward(self) -> LayerPrompts:
         """Return {layer: its prompt}, under dropout in training; nothing while switched off."""
         if not self._switched_on:
             return {}
         by_layer = self._by_layer(self.dropout(self.rows()))
-        return {layer: LayerPrompt(rows) for layer, rows in zip(self.layers, by_layer, strict=True)}
+        return dict(zip(self.layers, by_layer, strict=True))
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:

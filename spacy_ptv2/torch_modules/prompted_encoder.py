@@ -6,43 +6,20 @@ parameters of this module are exactly what trains and exactly what is saved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from ..backbones.backbone import Backbone
-from ..backbones.checkpointing import checkpointed
-from ..backbones.injection import LayerPrompts, injected
-from .attention_kernels import training_attention
+from .joint_pass import PieceBatch, read_batches
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
 
 
-@dataclass
-class PieceBatch:
-    """Padded windows for one forward pass.
-
-    ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
-    casing (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
-    wanted (Tensor): Indices into windows x pieces, flattened, of the states to return. Shape: (n_wanted,)
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    casing: torch.Tensor
-    wanted: torch.Tensor
-
-    def to(self, device: torch.device) -> PieceBatch:
-        """Return the batch on a device."""
-        return PieceBatch(*(x.to(device) for x in (self.ids, self.mask, self.casing, self.wanted)))
-
-
 class CasingEmbedding(nn.Embedding):
-    """One vector per class of word shape, added to the piece embeddings; starts at zero, without effect."""
+    """One vector per class of word shape, added to the pieces; starts at zero, without effect."""
 
     def reset_parameters(self) -> None:
         """Start at zero."""
@@ -52,7 +29,8 @@ class CasingEmbedding(nn.Embedding):
 class PromptedEncoder(nn.Module):
     """The frozen backbone and the trained modules around it.
 
-    prompt (PromptEncoder): Keys and values. layer_mix, casing: Trained beside it, or None.
+    prompt (PromptEncoder): Keys and values. layer_mix: Trained beside it, or None. casing, casing_layer: See
+    `place_casing`; None without.
     backbone_dropout (bool): Run the backbone's own dropout on hidden states in training; attention_dropout (bool): also
     that on attention weights. shift_positions (bool): Positions of the pieces start behind the prompt.
     autocast (bool): Train in bfloat16. checkpointing (bool): Keep no activations inside the layers.
@@ -64,7 +42,6 @@ class PromptedEncoder(nn.Module):
         backbone: Backbone,
         prompt: PromptEncoder,
         layer_mix: LayerMix | None,
-        casing: CasingEmbedding | None,
         backbone_dropout: bool,
         attention_dropout: bool,
         shift_positions: bool,
@@ -75,7 +52,8 @@ class PromptedEncoder(nn.Module):
         self.backbone = backbone
         self.prompt = prompt
         self.layer_mix = layer_mix
-        self.casing = casing
+        self.casing: CasingEmbedding | None = None
+        self.casing_layer: int | None = None
         self.backbone_dropout = backbone_dropout
         self.attention_dropout = attention_dropout
         self.shift_positions = shift_positions
@@ -87,47 +65,66 @@ class PromptedEncoder(nn.Module):
         """Names of what is trained beside the prompt."""
         return [name for name, _ in self.named_children() if name != "prompt"]
 
+    def place_casing(self, layer: int | None, n_classes: int) -> None:
+        """Add a casing embedding, or move it, at its start.
+
+        layer (int | None): The layer whose input it joins, None for the piece embeddings. n_classes (int): Word shapes.
+        """
+        backbone = self.backbone
+        width = backbone.embedding_width if layer is None else backbone.hidden_width
+        self.casing = CasingEmbedding(n_classes, width).to(backbone.device)
+        self.casing_layer = layer
+
+    @property
+    def first_layer(self) -> int:
+        """The first layer whose input or attention is not that of the bare backbone; n_layers if there is none."""
+        if self.casing is not None and self.casing_layer is None:
+            return 0
+        layers = [layer for layer, length in zip(self.prompt.layers, self.prompt.lengths, strict=True) if length]
+        if self.casing is not None and self.casing_layer is not None:
+            layers.append(self.casing_layer)
+        return min(layers, default=self.backbone.n_layers)
+
+    def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
+        """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
+        shift = self.prompt.longest if self.shift_positions else None
+        mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
+        return id(self.backbone), shift, mode if training else None
+
     def forward(self, batches: Sequence[PieceBatch]) -> torch.Tensor:
         """Return the wanted states of all batches, one after the other. Shape: (sum of n_wanted, hidden_width)"""
-        device = self.backbone.device
-        use_autocast = self.autocast and self.training
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_autocast):
-            prompts = self.prompt()
-        step = partial(self._step, prompts, device, training=self.training, bfloat16=use_autocast)
-        recompute = checkpointed(step) if self.checkpointing else nullcontext()
-        with step(), recompute:
-            return torch.cat([self._wanted_states(batch.to(device), use_autocast) for batch in batches])
+        (states,) = read_batches([self], batches)
+        return states
 
-    def _wanted_states(self, batch: PieceBatch, use_autocast: bool) -> torch.Tensor:
-        model = self.backbone.model
-        embeddings = model.get_input_embeddings()(batch.ids)
-        if self.casing is not None:
-            casing = self.casing(batch.casing) * batch.mask.unsqueeze(-1)
-            embeddings = embeddings + casing.to(embeddings.dtype)
-        inputs = {"inputs_embeds": embeddings}
-        if self.shift_positions:
-            inputs = self.backbone.rule.shifted_inputs(model, embeddings, self.prompt.longest)
-        with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=use_autocast):
-            output = model(**inputs, attention_mask=batch.mask, output_hidden_states=self.layer_mix is not None)
-        states = (output.last_hidden_state,) if self.layer_mix is None else output.hidden_states
-        rows: list[torch.Tensor] = [state.flatten(0, 1).index_select(0, batch.wanted) for state in states]
-        return rows[0].float() if self.layer_mix is None else self.layer_mix(rows)
+    def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
+        """Return what the casing adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""
+        if self.casing is None:
+            return {}
+        casing: torch.Tensor = self.casing(batch.casing[rows])
+        return {self.casing_layer: casing * batch.mask[rows].unsqueeze(-1)}
+
+    def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
+        """Return the vectors of wanted pieces from the states of all layers, the last layer's behind them once more.
+
+        states: Shape of each: (rows, pieces, hidden_width). RETURNS: Shape: (n_wanted, hidden_width), in float32
+        """
+        if self.layer_mix is None:
+            return states[-1].flatten(0, 1).index_select(0, wanted).float()
+        mixed: torch.Tensor = self.layer_mix([state.flatten(0, 1).index_select(0, wanted) for state in states[:-1]])
+        return mixed
 
     @contextmanager
-    def _step(self, prompts: LayerPrompts, device: torch.device, *, training: bool, bfloat16: bool) -> Iterator[None]:
-        """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
-        with self._backbone_mode(training), training_attention(device, bfloat16=bfloat16), injected(prompts):
-            yield
-
-    @contextmanager
-    def _backbone_mode(self, training: bool) -> Iterator[None]:
+    def backbone_mode(self) -> Iterator[None]:
         """Switch the backbone's dropout on for a training step; leave it in eval mode.
 
         Not inside attention, unless asked: dropping attention weights costs a random number per query, key and head,
         which is most of what attention costs on short rows.
         """
+        if not (self.training and self.backbone_dropout):
+            yield
+            return
         model = self.backbone.model
-        model.train(training and self.backbone_dropout)
+        model.train()
         if not self.attention_dropout:
             for block in self.backbone.attention_blocks:
                 self.backbone.rule.keep_attention_weights(block)

@@ -20,7 +20,14 @@ from spacy_ptv2.alignment.casing import (
     UPPER,
     casing_class,
 )
-from spacy_ptv2.alignment.encoding import WindowLimits, batch_windows, encode_docs, group_by_length, resolve_limits
+from spacy_ptv2.alignment.encoding import (
+    WantedStates,
+    WindowLimits,
+    batch_windows,
+    encode_docs,
+    group_by_length,
+    resolve_limits,
+)
 from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
 from spacy_ptv2.alignment.windows import cut_windows
 from spacy_ptv2.backbones.registry import get_backbone
@@ -157,18 +164,30 @@ def test_batches_stay_in_budget_and_lose_nothing():
     assert sorted(index for group in groups for index in group) == list(range(7))
     assert all(len(g) == 1 or max(lengths[i] for i in g) * len(g) <= 24 for g in groups)
     assert group_by_length([], 24) == []
+    assert group_by_length([4, 4, 5, 4], 16, [2, 2, 1, 0]) == [[0, 1], [2]]
 
 
 def test_batches_return_the_wanted_pieces_in_order(tiny):
+    """For two readers: one of every Doc, one of the last two alone."""
     docs = [NLP.make_doc(text) for text in ("peter in london", "", "the office of paris and john works", "mary")]
     encoded = encode_docs(docs, tiny, WindowLimits(16, 4), with_casing=True)
-    batches = batch_windows(encoded, encoded.token_window, encoded.token_column, budget=16, pad_id=0)
-    assert len(batches.batches) > 1
-    flat = np.concatenate([b.ids.numpy().reshape(-1)[b.wanted.numpy()] for b in batches.batches])[batches.order]
-    expected = [encoded.ids[w][c] for w, c in zip(encoded.token_window, encoded.token_column, strict=True)]
-    assert flat.tolist() == expected
-    for batch in batches.batches:
+    late = encoded.token_window >= encoded.windows_per_doc[0]
+    wanted = [
+        WantedStates(encoded.token_window, encoded.token_column),
+        WantedStates(encoded.token_window[late], encoded.token_column[late]),
+    ]
+    windows = batch_windows(encoded, wanted, budget=16, pad_id=0)
+    assert len(windows.batches) > 1
+    for reader, (own, order) in enumerate(zip(wanted, windows.orders, strict=True)):
+        readings = [(batch, batch.readings[reader]) for batch in windows.batches]
+        flat = np.concatenate([b.ids[r.rows].reshape(-1)[r.wanted].numpy() for b, r in readings])[order]
+        expected = [encoded.ids[w][c] for w, c in zip(own.window, own.column, strict=True)]
+        assert flat.tolist() == expected
+    assert [sum(len(b.readings[reader].rows) for b in windows.batches) for reader in (0, 1)] == [3, 2]
+    for batch in windows.batches:
         assert ((batch.ids != 0) == batch.mask.bool()).all()
+        rows = sum(len(reading.rows) for reading in batch.readings)
+        assert rows * batch.ids.shape[1] <= 16 or len(batch.ids) == 1
 
 
 @pytest.mark.parametrize(

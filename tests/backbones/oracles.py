@@ -10,7 +10,7 @@ import math
 import torch
 import transformers
 
-from spacy_ptv2.backbones.injection import LayerPrompt, injected
+from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.loading import load_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -283,10 +283,6 @@ def make_prompts(backbone, layers=(0, 1, 2), seed=2):
     return {i: torch.randn(2, LENGTHS[i], backbone.key_width, requires_grad=True) for i in layers}
 
 
-def prompts_of(tensors):
-    return {layer: LayerPrompt(tensor) for layer, tensor in tensors.items()}
-
-
 def states(model, embeddings, mask):
     return model(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state
 
@@ -301,7 +297,7 @@ def distance_to_oracle(folder, kind, layers):
     real = mask.bool()
     embeddings = backbone.model.get_input_embeddings()(ids)
     tensors = make_prompts(backbone, layers)
-    with injected(prompts_of(tensors)):
+    with injected(RowGroup(tensors)):
         got = states(backbone.model, embeddings, mask)[real]
     oracle, rule = load_bare(folder)
     rule.prepare(oracle)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from spacy_ptv2.backbones.families import RULES, supported_families
-from spacy_ptv2.backbones.injection import LayerPrompt, injected, recorded_key_values, stack_rows
+from spacy_ptv2.backbones.injection import RowGroup, injected, recorded_key_values
 
 from ..tiny import save_tiny_backbone
-from .oracles import LENGTHS, ORACLES, batch, distance_to_oracle, load, load_bare, make_prompts, prompts_of, states
+from .oracles import LENGTHS, ORACLES, batch, distance_to_oracle, load, load_bare, make_prompts, states
 
 KINDS = ["sdpa", "eager"]
 
@@ -58,7 +58,7 @@ def test_without_prompt_equals_bare_model_exactly(folder, kind):
     for given in (mask, torch.ones_like(mask)):
         expected = bare(input_ids=ids, attention_mask=given).last_hidden_state
         assert torch.equal(backbone.model(input_ids=ids, attention_mask=given).last_hidden_state, expected)
-        with injected({i: LayerPrompt(torch.zeros(2, 0, backbone.key_width)) for i in LENGTHS}):
+        with injected(RowGroup({i: torch.zeros(2, 0, backbone.key_width) for i in LENGTHS})):
             assert torch.equal(backbone.model(input_ids=ids, attention_mask=given).last_hidden_state, expected)
 
 
@@ -68,7 +68,7 @@ def test_unpadded_equals_alone(folder, kind):
     backbone = load(folder, kind)
     ids, mask = batch()
     embeddings = backbone.model.get_input_embeddings()(ids)
-    with torch.no_grad(), injected(prompts_of(make_prompts(backbone))):
+    with torch.no_grad(), injected(RowGroup(make_prompts(backbone))):
         together = states(backbone.model, embeddings, mask)
         for row, length in enumerate(mask.sum(1).tolist()):
             alone = states(backbone.model, embeddings[row : row + 1, :length], mask[row : row + 1, :length])
@@ -80,16 +80,16 @@ def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
     backbone = load(folder, kind)
     ids, mask = batch()
     rows = [
-        prompts_of(make_prompts(backbone, (0, 1, 2), seed=3)),
+        make_prompts(backbone, (0, 1, 2), seed=3),
         {},  # switched off
-        {2: prompts_of(make_prompts(backbone, (0,), seed=4))[0]},
+        {2: make_prompts(backbone, (0,), seed=4)[0]},
     ]
     for given in (mask, torch.ones_like(mask)):
-        with torch.no_grad(), injected(stack_rows(rows)):
+        with torch.no_grad(), injected(*(RowGroup(prompts, 1) for prompts in rows)):
             together = backbone.model(input_ids=ids, attention_mask=given).last_hidden_state
         for row, prompts in enumerate(rows):
             real, one = given[row].bool(), slice(row, row + 1)
-            with torch.no_grad(), injected(prompts):
+            with torch.no_grad(), injected(RowGroup(prompts)):
                 alone = backbone.model(input_ids=ids[one], attention_mask=given[one]).last_hidden_state
             torch.testing.assert_close(together[row][real], alone[0][real], atol=1e-5, rtol=0)
 
@@ -97,7 +97,7 @@ def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
 def test_hidden_states_of_every_layer(folder):
     backbone = load(folder)
     ids, mask = batch()
-    with torch.no_grad(), injected(prompts_of(make_prompts(backbone))):
+    with torch.no_grad(), injected(RowGroup(make_prompts(backbone))):
         output = backbone.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     assert getattr(output, "past_key_values", None) is None  # nothing is kept for generation
     assert len(output.hidden_states) == backbone.n_layers + 1
@@ -111,8 +111,8 @@ def test_prompt_and_text_may_be_longer_than_the_position_table(folder):
         backbone = load(folder, kind)
         ids, mask = batch()
         torch.manual_seed(2)
-        prompts = {1: LayerPrompt(torch.randn(2, 60, backbone.key_width))}
-        with torch.no_grad(), injected(prompts):
+        prompts = {1: torch.randn(2, 60, backbone.key_width)}
+        with torch.no_grad(), injected(RowGroup(prompts)):
             outputs.append(backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()])
     torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
 
@@ -139,7 +139,7 @@ def test_autocast_stays_close(folder, kind, dtype):
     tensors = make_prompts(backbone)
 
     def run(enabled):
-        with torch.autocast("cpu", dtype=dtype, enabled=enabled), injected(prompts_of(tensors)):
+        with torch.autocast("cpu", dtype=dtype, enabled=enabled), injected(RowGroup(tensors)):
             output = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return output[mask.bool()].float()
 
@@ -156,8 +156,7 @@ def test_autocast_with_rows_that_have_no_prompt(folder, kind):
     backbone = load(folder, kind)
     ids, _ = batch()
     mask = torch.tensor([[1] * 9, [1, 1] + [0] * 7, [1] + [0] * 8])
-    rows = stack_rows([prompts_of(make_prompts(backbone)), {}, {}])
-    with torch.no_grad(), injected(rows):
+    with torch.no_grad(), injected(RowGroup(make_prompts(backbone), 1), RowGroup(rows=2)):
         expected = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             got = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
@@ -169,7 +168,7 @@ def test_half_precision_weights_stay_close(folder, kind):
     half, full = load(folder, kind, dtype="bfloat16"), load(folder, kind)
     ids, mask = batch()
     tensors = make_prompts(full)
-    with injected(prompts_of(tensors)):
+    with injected(RowGroup(tensors)):
         got, expected = (b.model(input_ids=ids, attention_mask=mask).last_hidden_state for b in (half, full))
     assert got.dtype == torch.bfloat16
     real = mask.bool()
@@ -199,7 +198,7 @@ def test_compiled_backbones_take_prompts(tmp_path, family):
     compiled = torch.compile(backbone.model, dynamic=True)
     ids, mask = batch()
     for prompts in (make_prompts(backbone, (0,), seed=5), make_prompts(backbone, (0,), seed=6), {}):
-        with torch.no_grad(), injected(prompts_of(prompts)):
+        with torch.no_grad(), injected(RowGroup(prompts)):
             got = compiled(input_ids=ids, attention_mask=mask).last_hidden_state
             expected = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
@@ -209,10 +208,10 @@ def test_prompt_is_local_to_its_thread_and_context(tiny):
     ids, mask = batch()
 
     def run(seed):
-        prompts = {0: LayerPrompt(torch.full((2, 5, 32), float(seed)))}
+        prompts = {0: torch.full((2, 5, 32), float(seed))}
         outputs = []
         for _ in range(20):
-            with torch.no_grad(), injected(prompts):
+            with torch.no_grad(), injected(RowGroup(prompts)):
                 outputs.append(tiny.model(input_ids=ids, attention_mask=mask).last_hidden_state)
         assert all(torch.equal(outputs[0], output) for output in outputs)
         return outputs[0]

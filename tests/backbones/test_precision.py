@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spacy_ptv2.backbones.injection import LayerPrompt, injected
+from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -33,7 +33,7 @@ def test_quantized_backbones(folder, quantization, tolerance):
     prompt = torch.randn(2, 5, full.key_width, requires_grad=True)
     results = []
     for backbone in (full, few):
-        with injected({0: LayerPrompt(prompt), 2: LayerPrompt(prompt)}):
+        with injected(RowGroup({0: prompt, 2: prompt})):
             output = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()].float()
         (gradient,) = torch.autograd.grad((output * torch.linspace(-1, 1, 64)).sum(), [prompt])
         results.append((output, gradient))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
-from spacy_ptv2.backbones.injection import LayerPrompt, injected
+from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource, find_backbone
 from spacy_ptv2.errors import BackboneError
@@ -157,7 +157,7 @@ def test_another_package_adds_a_family(tmp_path, monkeypatch, copied):
     backbone = get_backbone(BackboneSource(str(copied)))
     assert type(backbone.rule).__name__ == "ErnieRule"
     ids = torch.arange(5, 12)[None]
-    with injected({1: LayerPrompt(torch.randn(2, 3, 32))}):
+    with injected(RowGroup({1: torch.randn(2, 3, 32)})):
         prompted = backbone.model(input_ids=ids).last_hidden_state
     assert not torch.allclose(prompted, backbone.model(input_ids=ids).last_hidden_state)
 

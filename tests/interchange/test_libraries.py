@@ -16,7 +16,7 @@ from spacy_ptv2.cli import app
 from spacy_ptv2.errors import FormatError
 from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
 from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
+from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading
 
 from ..tiny import build_pipeline, save_tiny_backbone, train
 
@@ -66,7 +66,7 @@ def states_here(nlp, ids, mask):
     wanted = mask.flatten().nonzero().squeeze(1)
     encoder = shim_of(nlp).encoder.eval()
     with torch.no_grad():
-        return encoder([PieceBatch(ids, mask, torch.zeros_like(ids), wanted)])
+        return encoder([PieceBatch(ids, mask, torch.zeros_like(ids), [Reading(torch.arange(len(ids)), wanted)])])
 
 
 def states_there(model, ids, mask):

@@ -14,7 +14,7 @@ from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.prompt_shim import PromptShim
 from spacy_ptv2.options import EncoderOptions, PromptOptions
 from spacy_ptv2.serialization import HEADER_KEY, dump_tensors, load_tensors
-from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
+from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading, WindowBatches
 
 from ..tiny import save_tiny_backbone
 
@@ -30,7 +30,9 @@ def make_shim(folder, **prompt):
 
 def one_batch():
     ids = torch.arange(5, 17).view(2, 6)
-    return [PieceBatch(ids, torch.ones_like(ids), torch.ones_like(ids), torch.arange(12))]
+    wanted = torch.arange(12)
+    batch = PieceBatch(ids, torch.ones_like(ids), torch.ones_like(ids), [Reading(torch.arange(len(ids)), wanted)])
+    return WindowBatches([batch], [wanted])
 
 
 def train_step(shim, optimizer):
@@ -54,7 +56,7 @@ def test_header_names_backbone_and_shapes(tiny_folder):
     data = make_shim(tiny_folder, layers=(0, 2)).to_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header["format_version"] == 2
+    assert header["format_version"] == 3
     assert header["backbone"]["name"] == str(tiny_folder)
     assert len(header["backbone"]["fingerprint"]) == 64
     assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4]}

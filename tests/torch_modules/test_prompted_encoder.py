@@ -9,10 +9,10 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.options import EncoderOptions, NormalStart, PromptOptions, WordStart
 from spacy_ptv2.torch_modules.build import build_prompted_encoder
+from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading
 from spacy_ptv2.torch_modules.layer_mix import LayerMix
 from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt, MLPPrompt
 from spacy_ptv2.torch_modules.prompt_starts import word_key_values
-from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
 
 from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
@@ -30,7 +30,10 @@ def batch(n_rows=2, n_columns=7):
     torch.manual_seed(1)
     shape = (n_rows, n_columns)
     return PieceBatch(
-        torch.randint(5, 40, shape), torch.ones(shape, dtype=torch.long), torch.randint(1, 9, shape), torch.arange(6)
+        torch.randint(5, 40, shape),
+        torch.ones(shape, dtype=torch.long),
+        torch.randint(1, 9, shape),
+        [Reading(torch.arange(n_rows), torch.arange(6))],
     )
 
 
@@ -89,14 +92,14 @@ def test_folded_equals_mlp(tiny):
 def test_prompt_shapes(lengths, mlp_width):
     settings = {"layers": (1, 4), "lengths": lengths, "width": 8}
     prompt = FlatPrompt(**settings) if mlp_width is None else MLPPrompt(**settings, mlp_width=mlp_width)
-    assert {layer: tuple(p.key_values.shape) for layer, p in prompt().items()} == {
+    assert {layer: tuple(p.shape) for layer, p in prompt().items()} == {
         1: (2, lengths[0], 8),
         4: (2, lengths[1], 8),
     }
     folded = prompt.fold()
     assert folded.values.numel() == 2 * sum(lengths) * 8
     for layer, one in prompt().items():
-        assert torch.equal(folded()[layer].key_values, one.key_values)
+        assert torch.equal(folded()[layer], one)
 
 
 def test_switched_off_is_the_bare_backbone_to_the_bit(tiny):
@@ -113,8 +116,8 @@ def test_switched_off_is_the_bare_backbone_to_the_bit(tiny):
 def test_dropout_falls_on_the_prompt_in_training_only():
     prompt = FlatPrompt(layers=(0,), lengths=(50,), width=8, dropout=0.5)
     torch.nn.init.ones_(prompt.values)
-    assert 0.3 < (prompt()[0].key_values == 0).float().mean() < 0.7
-    assert torch.equal(prompt.eval()()[0].key_values, torch.ones(2, 50, 8))
+    assert 0.3 < (prompt()[0] == 0).float().mean() < 0.7
+    assert torch.equal(prompt.eval()()[0], torch.ones(2, 50, 8))
 
 
 def test_normal_start_has_its_deviation(tiny):
@@ -271,7 +274,7 @@ def test_bfloat16_training_stays_close(tiny):
 
 def test_prompt_changes_what_is_read(tiny):
     encoder = build(tiny).eval()
-    with injected({}):
+    with injected():
         bare = tiny.model(input_ids=batch().ids).last_hidden_state.flatten(0, 1)[:6]
     assert not torch.allclose(encoder([batch()]), bare, atol=1e-3)
 

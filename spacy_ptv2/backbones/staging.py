@@ -1,0 +1,53 @@
+"""A backbone in two stages: the layers that all prompts have in common once, the rest for every row of every prompt.
+
+In the first stage the layers from `first` on are passed over. In the second the layers below it are not computed but
+answer with what they gave in the first, each row with that of the row it continues. The model itself runs both times
+from end to end, so masks, positions and whatever else a family hands to its layers are made for the rows at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Stage:
+    """One of the two stages.
+
+    first (int): The first layer that differs between prompts, at least 1. outputs (list[Any]): What each layer below it
+    returned. rows (Tensor | None): The row of the first stage that each row continues. Shape: (rows,). None: the first.
+    """
+
+    first: int
+    outputs: list[Any] = field(default_factory=list)
+    rows: torch.Tensor | None = None
+
+    def continued(self, rows: torch.Tensor) -> Stage:
+        """Return the second stage of this first one."""
+        return Stage(self.first, self.outputs, rows)
+
+    def passes_over(self, layer: int) -> bool:
+        """Return whether a layer is not to be computed."""
+        return layer >= self.first if self.rows is None else layer < self.first
+
+    def answer(self, layer: int) -> Any:
+        """Return the output of a layer that is passed over."""
+        return self.outputs[-1] if self.rows is None else self._spread(self.outputs[layer])
+
+    def note(self, output: Any) -> None:
+        """Keep the output of a layer that was computed in the first stage."""
+        if self.rows is None:
+            self.outputs.append(output)
+
+    def _spread(self, output: Any) -> Any:
+        """Return a layer's output for the rows of the second stage: its states, and all beside them that has rows."""
+        if isinstance(output, torch.Tensor):
+            return output.index_select(0, self.rows)  # type: ignore[arg-type]  # only called in the second stage
+        n_rows = len(output[0])
+        return type(output)(
+            self._spread(part) if isinstance(part, torch.Tensor) and part.shape[:1] == (n_rows,) else part
+            for part in output
+        )

@@ -1,0 +1,129 @@
+"""Several prompt-tuned document layers in one pass of their backbone, over the same Docs or each over its own.
+
+In: requests, a layer (`PromptedTok2Vec`) and its Docs each. Every Doc is tokenised and aligned once, layers that can
+run together do, and what comes out waits in each layer's `Handover` until it is called with these Docs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Model, get_array_module
+
+from ..alignment.encoding import WantedStates
+from ..torch_modules.joint_pass import WindowBatches
+from .encode_pieces import get_shim
+from .handover import PieceStates
+from .joint_step import JointStep, predict_jointly
+from .prompt_shim import PromptShim
+from .prompted_tok2vec import LAYER_NAME
+from .window_encoding import WindowEncoding
+
+
+@dataclass(frozen=True)
+class Request:
+    """A layer (`PromptedTok2Vec`) and the Docs that it will be called with."""
+
+    layer: Model[Any, Any]
+    docs: Sequence[Doc]
+
+    @property
+    def shim(self) -> PromptShim:
+        """Where the prompt is."""
+        return get_shim(self.layer.layers[0])
+
+    @property
+    def windows(self) -> WindowEncoding:
+        """How the layer cuts documents."""
+        windows: WindowEncoding = self.layer.attrs["windows"]
+        return windows
+
+    def pass_settings(self, *, is_train: bool) -> Hashable:
+        """What must be equal for layers that run in one pass."""
+        return self.shim.encoder.pass_settings(training=is_train), self.windows
+
+
+def joint_layers(models: Iterable[Model[Any, Any] | None]) -> list[Model[Any, Any]]:
+    """Return the layers in some models that can run together with others, those without a loaded prompt left out."""
+    nodes = [node for model in models if model is not None for node in model.walk()]
+    found = {id(node): node for node in nodes if node.name == LAYER_NAME and get_shim(node.layers[0]).is_initialized}
+    return list(found.values())
+
+
+def read_ahead(requests: Sequence[Request]) -> None:
+    """Compute what layers will predict; each then takes its part. One that has none to run with is left out."""
+    for group in _joinable(requests, is_train=False):
+        batch = _JointBatch(group)
+        if not batch.encoded.ids:
+            continue
+        encoders = [request.shim.encoder for request in group]
+        for request, rows, states in zip(group, batch.rows, predict_jointly(encoders, batch.windows()), strict=True):
+            bounds = np.cumsum([len(own) for own in rows])[:-1]
+            parts = get_array_module(states).split(states, bounds)
+            lengths = [batch.lengths[place] for place in batch.places(request)]
+            by_doc = [PieceStates(*pair) for pair in zip(parts, lengths, strict=True)]
+            request.shim.handover.give(request.docs, by_doc)
+
+
+def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
+    """Run the forward pass of a training step for layers that will be called with these Docs next.
+
+    RETURNS (list[JointStep]): The steps. Each runs its backward pass when the last of its layers hands in its gradient,
+    or with `finish()`.
+    """
+    steps = []
+    for group in _joinable(requests, is_train=True):
+        batch = _JointBatch(group)
+        if not batch.encoded.ids:
+            continue
+        step = JointStep([request.shim.encoder for request in group], batch.windows())
+        for number, (request, states) in enumerate(zip(group, step.states, strict=True)):
+            lengths = np.concatenate([batch.lengths[place] for place in batch.places(request)])
+            own = PieceStates(states, lengths, partial(step.backprop, number))
+            request.shim.handover.give_step(request.docs, own)
+        steps.append(step)
+    return steps
+
+
+def _joinable(requests: Sequence[Request], *, is_train: bool) -> list[list[Request]]:
+    groups: dict[Hashable, list[Request]] = defaultdict(list)
+    for request in requests:
+        if request.docs:
+            groups[request.pass_settings(is_train=is_train)].append(request)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+class _JointBatch:
+    """The Docs of some requests, each encoded once.
+
+    encoded (EncodedDocs): All of them. lengths (list[Ints1d]): Pieces per token of each Doc.
+    rows (list[list[Ints1d]]): For each request and each of its Docs, the rows of `encoded` that hold its pieces.
+    """
+
+    def __init__(self, group: Sequence[Request]) -> None:
+        self._group = group
+        docs = {id(doc): doc for request in group for doc in request.docs}
+        self._place = {key: place for place, key in enumerate(docs)}
+        self.encoded = group[0].windows.encode(list(docs.values()), [request.shim for request in group])
+        tokens = np.cumsum([0, *self.encoded.tokens_per_doc])
+        pieces = np.cumsum([0, *self.encoded.pieces_per_token])[tokens]
+        self.lengths = np.split(self.encoded.pieces_per_token, tokens[1:-1])
+        of_doc = [np.arange(start, end) for start, end in pairwise(pieces)]
+        self.rows = [[of_doc[place] for place in self.places(request)] for request in group]
+
+    def places(self, request: Request) -> list[int]:
+        """Return which of the encoded Docs are those of a request."""
+        return [self._place[id(doc)] for doc in request.docs]
+
+    def windows(self) -> WindowBatches:
+        """Return the batches of windows, with the states that each layer of the group wants of them."""
+        rows = [np.concatenate(own) for own in self.rows]
+        wanted = [WantedStates(self.encoded.token_window[own], self.encoded.token_column[own]) for own in rows]
+        return self._group[0].windows.batch(self.encoded, wanted, self._group[0].shim)

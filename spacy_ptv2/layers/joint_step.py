@@ -1,0 +1,48 @@
+"""One pass of a backbone for the prompts of one or several layers, from torch's tensors to Thinc's arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from thinc.api import torch2xp, xp2torch
+from thinc.types import Floats2d
+
+from ..torch_modules.joint_pass import WindowBatches, read_jointly
+from ..torch_modules.prompted_encoder import PromptedEncoder
+
+
+def predict_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> list[Floats2d]:
+    """Return the states that each encoder wants. Shape of each: (n_wanted, hidden_width)"""
+    for encoder in encoders:
+        encoder.eval()
+    with torch.inference_mode():
+        return [cast(Floats2d, torch2xp(states)) for states in read_jointly(encoders, windows)]
+
+
+class JointStep:
+    """The forward pass of a training step, and its one backward pass.
+
+    states (list[Floats2d]): What each encoder wants. Shape of each: (n_wanted, hidden_width)
+    """
+
+    def __init__(self, encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> None:
+        for encoder in encoders:
+            encoder.train()
+        self._outputs = read_jointly(encoders, windows)
+        self._gradients: dict[int, torch.Tensor] = {}
+        self.states = [cast(Floats2d, torch2xp(states.detach())) for states in self._outputs]
+
+    def backprop(self, number: int, d_states: Floats2d) -> None:
+        """Take the gradient of one encoder's states; with that of the last one the backward pass runs."""
+        self._gradients[number] = xp2torch(d_states, device=self._outputs[number].device)
+        if len(self._gradients) == len(self._outputs):
+            self.finish()
+
+    def finish(self) -> None:
+        """Run the backward pass with the gradients that have come, if that was not done yet."""
+        delivered, self._gradients = self._gradients, {}
+        outputs, self._outputs = self._outputs, []
+        if delivered:
+            torch.autograd.backward([outputs[number] for number in delivered], list(delivered.values()))

@@ -1,0 +1,146 @@
+"""Several prompts over one backbone in one pass, one prompt included.
+
+In: encoders of one backbone and batches of windows, each with the rows that every encoder reads. Out: for each encoder
+the states that it wants. The layers below the first one that any encoder changes run once per window, the others once
+per window and encoder, as one batch with a prompt per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..backbones.checkpointing import checkpointed
+from ..backbones.injection import LayerPrompts, RowGroup, injected
+from ..backbones.staging import Stage
+from .attention_kernels import training_attention
+
+if TYPE_CHECKING:
+    from .prompted_encoder import PromptedEncoder
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one encoder reads of a batch.
+
+    rows (Tensor): The windows. Shape: (n_rows,). wanted (Tensor): Indices into rows x pieces, flattened, of the states
+    to return. Shape: (n_wanted,)
+    """
+
+    rows: torch.Tensor
+    wanted: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PieceBatch:
+    """Padded windows for one forward pass.
+
+    ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
+    casing (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
+    readings (Sequence[Reading]): One for each encoder.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    casing: torch.Tensor
+    readings: Sequence[Reading]
+
+    def to(self, device: torch.device) -> PieceBatch:
+        """Return the batch on a device."""
+        readings = [Reading(reading.rows.to(device), reading.wanted.to(device)) for reading in self.readings]
+        return PieceBatch(self.ids.to(device), self.mask.to(device), self.casing.to(device), readings)
+
+
+@dataclass(frozen=True)
+class WindowBatches:
+    """All windows of some documents, in batches.
+
+    orders (Sequence[Tensor]): For each encoder, `states[order]` brings the states of all batches into the order asked
+    for. Shape of each: (sum of its n_wanted,)
+    """
+
+    batches: Sequence[PieceBatch]
+    orders: Sequence[torch.Tensor]
+
+
+def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> list[torch.Tensor]:
+    """Return the states that each encoder wants, in its order. The encoders are of one `pass_settings`.
+
+    RETURNS (list[Tensor]): Shape of each: (sum of its n_wanted, hidden_width), in float32
+    """
+    by_encoder = read_batches(encoders, windows.batches)
+    return [
+        states.index_select(0, order.to(states.device))
+        for states, order in zip(by_encoder, windows.orders, strict=True)
+    ]
+
+
+def read_batches(encoders: Sequence[PromptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
+    """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
+    leader = encoders[0]
+    device = leader.backbone.device
+    bfloat16 = leader.autocast and leader.training
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        prompts = [encoder.prompt() for encoder in encoders]
+    by_batch = [_read_batch(encoders, prompts, batch.to(device), bfloat16) for batch in batches]
+    return [torch.cat(states) for states in zip(*by_batch, strict=True)]
+
+
+def _read_batch(
+    encoders: Sequence[PromptedEncoder], prompts: Sequence[LayerPrompts], batch: PieceBatch, bfloat16: bool
+) -> list[torch.Tensor]:
+    leader = encoders[0]
+    embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
+    added = [encoder.added(batch, reading.rows) for encoder, reading in zip(encoders, batch.readings, strict=True)]
+    rows = torch.cat([reading.rows for reading in batch.readings])
+    first = min(encoder.first_layer for encoder in encoders)
+    stage = None
+    if first > 0 and len(rows) > len(batch.ids):
+        stage = Stage(first)
+        with torch.no_grad(), _inside(leader, (), stage, bfloat16):
+            _run(leader, embeddings, batch.mask, bfloat16, mixes=False)
+        stage = stage.continued(rows)
+    sizes = [len(reading.rows) for reading in batch.readings]
+    embedded = [
+        part + own[None].to(part.dtype) if None in own else part
+        for part, own in zip(embeddings[rows].split(sizes), added, strict=True)
+    ]
+    groups = [
+        RowGroup(prompt, size, {layer: states for layer, states in own.items() if layer is not None})
+        for prompt, size, own in zip(prompts, sizes, added, strict=True)
+    ]
+    inside = partial(_inside, leader, groups, stage, bfloat16)
+    with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
+        mixes = any(encoder.layer_mix is not None for encoder in encoders)
+        states = _run(leader, torch.cat(embedded), batch.mask[rows], bfloat16, mixes=mixes)
+    by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
+    return [
+        encoder.read(own, reading.wanted)
+        for encoder, own, reading in zip(encoders, by_encoder, batch.readings, strict=True)
+    ]
+
+
+def _run(
+    leader: PromptedEncoder, embeddings: torch.Tensor, mask: torch.Tensor, bfloat16: bool, *, mixes: bool
+) -> Sequence[torch.Tensor]:
+    """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
+    model: Any = leader.backbone.model
+    inputs = {"inputs_embeds": embeddings}
+    if leader.shift_positions:
+        inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
+    with torch.autocast(embeddings.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        output = model(**inputs, attention_mask=mask, output_hidden_states=mixes)
+    return (*(output.hidden_states or ()), output.last_hidden_state)
+
+
+@contextmanager
+def _inside(leader: PromptedEncoder, groups: Sequence[RowGroup], stage: Stage | None, bfloat16: bool) -> Iterator[None]:
+    """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
+    kernels = training_attention(leader.backbone.device, bfloat16=bfloat16)
+    with leader.backbone_mode(), kernels, injected(*groups, stage=stage):
+        yield

@@ -1,0 +1,130 @@
+"""Several prompts over one backbone in one pass, in every family."""
+
+import pytest
+import torch
+
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.torch_modules.build import build_prompted_encoder
+from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading, read_batches
+
+from ..backbones.oracles import ORACLES
+from ..tiny import save_tiny_backbone
+
+EVAL = EncoderOptions(casing=True, backbone_dropout=False, mixed_precision=False)
+
+
+@pytest.fixture(scope="module", params=sorted(ORACLES))
+def family(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint") / request.param
+    return get_backbone(BackboneSource(str(save_tiny_backbone(folder, request.param, deviation=0.15))))
+
+
+def build(backbone, options=EVAL, **prompt):
+    encoder = build_prompted_encoder(backbone, PromptOptions(dropout=0.0, **prompt), options, n_casing_classes=9)
+    if encoder.casing is not None:
+        torch.nn.init.normal_(encoder.casing.weight)
+    if encoder.layer_mix is not None:
+        torch.nn.init.normal_(encoder.layer_mix.weights)
+    return encoder.eval()
+
+
+def make_encoders(backbone, lowest):
+    """Three that differ in layers, lengths and what they train beside the prompt, none below the layer `lowest`."""
+    torch.manual_seed(3)
+    plain = EncoderOptions(layer_mix=False, casing=False, backbone_dropout=False, mixed_precision=False)
+    return [
+        build(backbone, length=3, layers=tuple(range(lowest, 3))),
+        build(backbone, plain, length=5, layers=(2,)),
+        build(backbone, length=(0, 2), layers=(lowest, 2)),
+    ]
+
+
+def make_batch(rows, n_columns=7):
+    """Four windows of different lengths; the first two states of each row are wanted."""
+    torch.manual_seed(1)
+    mask = (torch.arange(n_columns) < torch.tensor([7, 3, 5, 6])[:, None]).long()
+    ids = torch.randint(5, 40, mask.shape) * mask
+    wanted = [(torch.arange(len(own)) * n_columns)[:, None] + torch.arange(2) for own in rows]
+    readings = [
+        Reading(torch.tensor(own, dtype=torch.long), each.flatten()) for own, each in zip(rows, wanted, strict=True)
+    ]
+    return PieceBatch(ids, mask, torch.randint(1, 9, mask.shape) * mask, readings)
+
+
+def alone(encoder, batch, number):
+    return encoder([PieceBatch(batch.ids, batch.mask, batch.casing, [batch.readings[number]])])
+
+
+@pytest.mark.parametrize("rows", [[[0, 1, 2, 3]] * 3, [[3], [0, 1], [1, 2]], [[], [2, 3], [1]]])
+@pytest.mark.parametrize("lowest", [0, 1, 2])
+def test_together_equals_alone(family, lowest, rows):
+    encoders, batch = make_encoders(family, lowest), make_batch(rows)
+    with torch.no_grad():
+        together = read_batches(encoders, [batch, batch])
+        for number, encoder in enumerate(encoders):
+            expected = alone(encoder, batch, number) if rows[number] else torch.zeros(0, family.hidden_width)
+            torch.testing.assert_close(together[number], torch.cat([expected, expected]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_gradients_together_equal_alone(family, lowest, checkpointing):
+    encoders, batch = make_encoders(family, lowest), make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])
+    gradients = []
+    for switch in (False, checkpointing):
+        for encoder in encoders:
+            encoder.zero_grad()
+            encoder.checkpointing = switch
+        states = (
+            [alone(encoder, batch, number) for number, encoder in enumerate(encoders)]
+            if not gradients
+            else read_batches(encoders, [batch])
+        )
+        torch.manual_seed(5)
+        torch.autograd.backward(states, [torch.randn_like(own) for own in states])
+        gradients.append([{n: p.grad.clone() for n, p in e.named_parameters() if p.grad is not None} for e in encoders])
+    for expected, got in zip(*gradients, strict=True):
+        assert expected.keys() == got.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(got[name], gradient, atol=1e-5 * gradient.abs().max().item(), rtol=0)
+
+
+def rows_computed(family, encoders, batch):
+    """Return how many rows the attention of each layer last saw."""
+    rows = {}
+    hooks = [
+        block.register_forward_pre_hook(
+            lambda _, args, kwargs, n=number: rows.update({n: len([*args, *kwargs.values()][0])}), with_kwargs=True
+        )
+        for number, block in enumerate(family.attention_blocks)
+    ]
+    with torch.no_grad():
+        read_batches(encoders, [batch])
+    for hook in hooks:
+        hook.remove()
+    return [rows[number] for number in range(3)]
+
+
+def test_common_layers_run_once_per_window(family):
+    """Rows that each layer computes, for two encoders with a prompt in the last layer and for two with all."""
+    batch = make_batch([[0, 1, 2, 3], [0, 1, 2, 3]])
+    for layers, expected in (((2,), [4, 4, 8]), ((0, 1, 2), [8, 8, 8])):
+        encoders = [build(family, length=2, layers=layers) for _ in range(2)]
+        assert rows_computed(family, encoders, batch) == expected
+
+
+def test_a_training_step_keeps_nothing_of_the_common_layers(family):
+    encoders = [build(family, EncoderOptions(mixed_precision=False), length=2, layers=(2,)).train() for _ in range(2)]
+    calls = []
+    hook = family.attention_blocks[0].register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    read_batches(encoders, [make_batch([[0, 1, 2, 3]] * 2)])
+    hook.remove()
+    assert calls == [False]
+    assert not family.model.training
+
+
+def test_casing_joins_where_the_prompt_does(family):
+    assert [build(family, length=2, layers=layers).casing_layer for layers in (None, (1, 2), (2,))] == [None, 1, 2]
+    assert [build(family, length=2, layers=layers).first_layer for layers in (None, (1, 2), (2,))] == [0, 1, 2]
