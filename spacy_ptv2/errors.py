@@ -194,6 +194,12 @@ class Errors(_Messages):
     )
     P508 = "Expected a format of {expected}, got {got!r}."
 
+    # Several prompts over one backbone
+    P701 = (
+        "The component {name!r} belongs to another pipeline, whose prompts it would run. Add it to this one with "
+        "nlp.add_pipe('shared_backbone', first=True), or with `factory` in its config; not with `source`."
+    )
+
 
 class Warnings(_Messages):
     """Messages of warnings."""

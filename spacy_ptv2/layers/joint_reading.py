@@ -69,7 +69,7 @@ def read_ahead(requests: Sequence[Request]) -> None:
             parts = get_array_module(states).split(states, bounds)
             lengths = [batch.lengths[place] for place in batch.places(request)]
             by_doc = [PieceStates(*pair) for pair in zip(parts, lengths, strict=True)]
-            request.shim.handover.give(request.docs, by_doc)
+            request.shim.predicted.give(request.docs, by_doc)
 
 
 def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
@@ -87,7 +87,7 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
         for number, (request, states) in enumerate(zip(group, step.states, strict=True)):
             lengths = np.concatenate([batch.lengths[place] for place in batch.places(request)])
             own = PieceStates(states, lengths, partial(step.backprop, number))
-            request.shim.handover.give_step(request.docs, own)
+            request.shim.begun.give(request.docs, [(place, own) for place in range(len(request.docs))])
         steps.append(step)
     return steps
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from spacy.pipeline.tok2vec import Tok2VecListener
+from spacy.pipeline.tok2vec import forward as listen
+from spacy.tokens import Doc
+from thinc.types import Floats2d
+
+from .handover import Handover
 
 
 class PTuningListener(Tok2VecListener):
@@ -20,3 +26,13 @@ class PTuningListener(Tok2VecListener):
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream_name=upstream, width=cast(int, None))
+        self._func = forward
+        self.vectors: Handover[Floats2d] = Handover()
+
+
+def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
+    """Return the vectors that the upstream component left here, where it did; else as spaCy's listener does."""
+    vectors = None if is_train else model.vectors.take(X)
+    if vectors is not None:
+        return vectors, lambda dY: X
+    return listen(model, X, is_train)  # type: ignore[no-any-return]

@@ -30,7 +30,7 @@ from ..torch_modules.build import build_prompted_encoder
 from ..torch_modules.joint_pass import WindowBatches
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
-from .handover import Handover
+from .handover import Handover, PieceStates
 from .joint_step import JointStep, predict_jointly
 
 
@@ -45,7 +45,8 @@ class PromptShim(Shim):
         self.source = source
         self.prompt_options = prompt
         self.options = options
-        self.handover = Handover()
+        self.predicted: Handover[PieceStates] = Handover()  # what was computed together with other prompts
+        self.begun: Handover[tuple[int, PieceStates]] = Handover()  # in training: a Doc's place, the whole batch
 
     @property
     def is_initialized(self) -> bool:

@@ -46,7 +46,7 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
     """See `PromptedTok2Vec`."""
     encode, pooling = model.layers
-    found = get_shim(encode).handover.take(X, is_train=is_train) or _compute(model, X, is_train)
+    found = _take_over(model, X, is_train) or _compute(model, X, is_train)
     if not len(found.pieces_per_token):
         return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X
     vectors, backprop_pooling = pooling(Ragged(found.states, to_ints(model.ops, found.pieces_per_token)), is_train)
@@ -59,6 +59,19 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         return X
 
     return cast(OutT, model.ops.xp.split(vectors, bounds)), backprop
+
+
+def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates | None:
+    shim = get_shim(model.layers[0])
+    if is_train:
+        begun = shim.begun.take(X) or []
+        in_order = [place for place, _ in begun] == list(range(len(X)))
+        return begun[0][1] if begun and in_order else None
+    parts = shim.predicted.take(X)
+    if not parts:
+        return None
+    lengths = np.concatenate([part.pieces_per_token for part in parts])
+    return PieceStates(model.ops.xp.concatenate([part.states for part in parts]), lengths)
 
 
 def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:

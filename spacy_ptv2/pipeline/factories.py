@@ -10,6 +10,7 @@ from thinc.types import Floats2d
 
 from ..types import Tok2VecModel
 from .ptuning_transformer import PTuningTransformer
+from .shared_backbone import SharedBackbone
 from .tag_schemes import Scheme
 from .token_classifier import TokenClassifier
 
@@ -38,6 +39,12 @@ DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
 def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> PTuningTransformer:
     """Build the component that runs a prompt-tuned backbone for its listeners."""
     return PTuningTransformer(nlp.vocab, model, name)
+
+
+@Language.factory("shared_backbone")
+def make_shared_backbone(nlp: Language, name: str) -> SharedBackbone:
+    """Build the component that runs the prompts of all later ones in one pass."""
+    return SharedBackbone(nlp, name)
 
 
 @Language.factory(

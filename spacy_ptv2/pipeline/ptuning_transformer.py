@@ -12,12 +12,12 @@ from spacy.pipeline.tok2vec import Tok2Vec
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
+from thinc.types import Floats2d
 
+from ..layers.listener import PTuningListener
 from ..types import Tok2VecModel
+from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from .safetensors_pipe import SafetensorsPipe
-
-# Tokens whose vectors one pass of `pipe` holds. At a width of 768 floats this is 100 MB.
-MAX_BUFFERED_TOKENS = 32_768
 
 
 class PTuningTransformer(SafetensorsPipe, Tok2Vec):
@@ -35,6 +35,14 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
             self.set_annotations(docs, self.predict(docs))
             yield from docs
 
+    def set_annotations(self, docs: Iterable[Doc], tokvecs: list[Floats2d]) -> None:
+        """Leave the vectors on the Docs and with the listeners, for whom another such component may stand between."""
+        docs = list(docs)
+        super().set_annotations(docs, tokvecs)
+        for listener in self.listeners:
+            if isinstance(listener, PTuningListener):
+                listener.vectors.give(docs, tokvecs)
+
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
         """Load the backbone and start the prompt. Neither looks at the data."""
         self.model.initialize()
@@ -49,17 +57,3 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
     def _pass_on_width(self, listener) -> None:  # type: ignore[no-untyped-def]
         if self.model.has_dim("nO") and listener.has_dim("nO") is None:
             listener.set_dim("nO", self.model.get_dim("nO"))
-
-
-def batch_by_tokens(stream: Iterable[Doc], max_docs: int, max_tokens: int) -> Iterator[list[Doc]]:
-    """Group a stream into lists of at most `max_docs` Docs and `max_tokens` tokens; a longer Doc stands alone."""
-    batch: list[Doc] = []
-    n_tokens = 0
-    for doc in stream:
-        if batch and (len(batch) >= max_docs or n_tokens + len(doc) > max_tokens):
-            yield batch
-            batch, n_tokens = [], 0
-        batch.append(doc)
-        n_tokens += len(doc)
-    if batch:
-        yield batch

@@ -12,7 +12,7 @@ from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.pipeline.ptuning_transformer import batch_by_tokens
+from spacy_ptv2.pipeline.batching import batch_by_tokens
 
 from ..tiny import build_pipeline, ner_model, save_tiny_backbone, train
 
