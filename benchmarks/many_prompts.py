@@ -1,0 +1,84 @@
+"""Several tasks over one backbone in one pipeline: against one task, and against a pass of its own for each.
+
+python -m benchmarks.many_prompts [--backbone NAME_OR_FOLDER] [--tasks 8] [--docs 400] [--repeats 5]
+
+Sentences of Wikigold, whole `nlp.pipe` including tokenisation, heads, decoding and annotation; the pipelines alternate
+within one run. Checks first that the token vectors of every task are those of the task alone, to 1e-5.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import typer
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+
+from .pipelines import blank, read_docs, top_third
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int = 5) -> None:
+    """Print one row per placement of the prompts."""
+    n_layers = get_backbone(BackboneSource(backbone)).n_layers
+    names = [f"task_{number}" for number in range(tasks)]
+    print(
+        f"{'prompts in':>12} {f'{tasks} tasks / 1 task':>24} {f'{tasks} tasks / {tasks} passes':>24} {'difference':>11}"
+    )
+    for where, layers in (("top third", list(top_third(n_layers))), ("all layers", None)):
+        shared = blank(names, backbone, layers, shared=True)
+        separate = [blank([name], backbone, layers, shared=False) for name in names]
+        texts = [doc.text for doc in read_docs(shared, docs)]
+        difference = max(compare(shared, nlp, name, texts) for nlp, name in zip(separate, names, strict=True))
+        to_one, to_all = [], []
+        for _ in range(repeats + 1):
+            together = seconds(lambda: annotate(shared, texts))
+            each = [seconds(lambda nlp=nlp: annotate(nlp, texts)) for nlp in separate]  # type: ignore[misc]
+            to_one.append(together / median(each))
+            to_all.append(together / sum(each))
+        print(f"{where:>12} {spread(to_one[1:]):>24} {spread(to_all[1:]):>24} {difference:>11.1e}", flush=True)
+
+
+def compare(shared: Language, alone: Language, name: str, texts: list[str]) -> float:
+    """Return the largest difference between a task's logits in the two pipelines; stop if an entity differs."""
+    logits: list[list[np.ndarray]] = []
+    spans = []
+    for nlp in (shared, alone):
+        model = nlp.get_pipe(name).model  # type: ignore[attr-defined]
+        docs: list[Doc] = [nlp.make_doc(text) for text in texts]
+        if nlp is shared:
+            nlp.get_pipe("shared_backbone")._read_ahead(docs)  # type: ignore[attr-defined]
+        logits.append(model.predict(docs))
+        spans.append([[(s.start, s.end, s.label_) for s in doc.spans[name]] for doc in nlp.pipe(texts)])
+    if spans[0] != spans[1]:
+        raise SystemExit(f"{name}: the entities differ")
+    return max(float(np.abs(a - b).max()) for a, b in zip(*logits, strict=True))
+
+
+def annotate(nlp: Language, texts: list[str]) -> None:
+    """Run a pipeline over texts."""
+    for _ in nlp.pipe(texts, batch_size=256):
+        pass
+
+
+def seconds(run: Callable[[], None]) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def spread(ratios: list[float]) -> str:
+    """Return median and range."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,67 @@
+"""What benchmarks run on: pipelines over a backbone with seeded, untrained prompts, and Wikigold as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import fix_random_seed
+
+from spacy_ptv2.corpora.conll import read_conll, to_docs
+
+WIKIGOLD = Path(__file__).parents[1] / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
+LABELS = ["LOC", "MISC", "ORG", "PER"]
+
+
+def read_docs(nlp: Language, n_docs: int) -> list[Doc]:
+    """Return the first sentences of Wikigold without annotations, tokenised as there."""
+    docs = to_docs(read_conll(WIKIGOLD), nlp.vocab)
+    return [Doc(nlp.vocab, words=[t.text for t in doc]) for doc, _ in zip(docs, range(n_docs), strict=False)]
+
+
+def tok2vec_block(backbone: str, layers: Sequence[int] | None, length: int = 64) -> dict[str, Any]:
+    """Return the config of a prompt-tuned tok2vec with default settings. backbone (str): A hub id or a folder."""
+    return {
+        "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
+        "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": backbone},
+        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": length, "layers": None if layers is None else [*layers]},
+    }
+
+
+def add_entity_task(
+    nlp: Language, name: str, backbone: str, layers: Sequence[int] | None, length: int = 64, seed: int = 0
+) -> None:
+    """Add a `token_classifier` with a prompt of its own and random weights that find an entity now and then."""
+    tok2vec = tok2vec_block(backbone, layers, length)
+    model = {"@architectures": "spacy_ptv2.TokenClassifier.v1", "tok2vec": tok2vec}
+    pipe = nlp.add_pipe("token_classifier", name=name, config={"spans_key": name, "model": model})
+    fix_random_seed(seed)
+    blank_doc = Doc(nlp.vocab, words=["a"])
+    pipe.initialize(lambda: [Example(blank_doc, blank_doc)], nlp=nlp, labels=LABELS)  # type: ignore[attr-defined]
+    output = pipe.model.get_ref("output_layer")  # type: ignore[attr-defined]
+    weights = np.random.RandomState(seed).normal(scale=0.03, size=output.get_param("W").shape)
+    output.set_param("W", output.ops.asarray2f(weights))
+    bias = output.get_param("b")
+    bias[0] = 2.0  # "O"
+    output.set_param("b", bias)
+
+
+def top_third(n_layers: int) -> range:
+    """Return the deepest third of a backbone's layers."""
+    return range(n_layers - n_layers // 3, n_layers)
+
+
+def blank(names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, shared: bool) -> Language:
+    """Return a pipeline with an entity task of each name; equal names give equal tasks."""
+    nlp = spacy.blank("en")
+    if shared:
+        nlp.add_pipe("shared_backbone")
+    for name in names:
+        add_entity_task(nlp, name, backbone, layers, seed=int(name.rpartition("_")[2]))
+    return nlp
