@@ -9,7 +9,6 @@ within one run. Checks first that the token vectors of every task are those of t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
@@ -39,8 +38,8 @@ def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int =
         difference = max(compare(shared, nlp, name, texts) for nlp, name in zip(separate, names, strict=True))
         to_one, to_all = [], []
         for _ in range(repeats + 1):
-            together = seconds(lambda: annotate(shared, texts))
-            each = [seconds(lambda nlp=nlp: annotate(nlp, texts)) for nlp in separate]  # type: ignore[misc]
+            together = seconds(shared, texts)
+            each = [seconds(nlp, texts) for nlp in separate]
             to_one.append(together / median(each))
             to_all.append(together / sum(each))
         print(f"{where:>12} {spread(to_one[1:]):>24} {spread(to_all[1:]):>24} {difference:>11.1e}", flush=True)
@@ -62,16 +61,11 @@ def compare(shared: Language, alone: Language, name: str, texts: list[str]) -> f
     return max(float(np.abs(a - b).max()) for a, b in zip(*logits, strict=True))
 
 
-def annotate(nlp: Language, texts: list[str]) -> None:
-    """Run a pipeline over texts."""
+def seconds(nlp: Language, texts: list[str]) -> float:
+    """Return how long a pipeline takes to annotate texts."""
+    start = time.perf_counter()
     for _ in nlp.pipe(texts, batch_size=256):
         pass
-
-
-def seconds(run: Callable[[], None]) -> float:
-    """Return how long a call takes."""
-    start = time.perf_counter()
-    run()
     return time.perf_counter() - start
 
 

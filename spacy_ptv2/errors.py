@@ -199,6 +199,15 @@ class Errors(_Messages):
         "The component {name!r} belongs to another pipeline, whose prompts it would run. Add it to this one with "
         "nlp.add_pipe('shared_backbone', first=True), or with `factory` in its config; not with `source`."
     )
+    P721 = (
+        'Expected trials as a JSON object, the name of each and what it changes, as {{"short": '
+        '{{"components.transformer.model.prompt.length": 16}}}}, got {got!r}.'
+    )
+    P722 = "The trial {name!r} cannot run beside others in one pass over the data: {problem}."
+    P723 = (
+        "Trials do not support [training] annotating_components, got {got}. Train such a config by itself, with "
+        "`spacy train`."
+    )
 
 
 class Warnings(_Messages):

@@ -7,9 +7,11 @@ from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
 from .interchange import export_cli, import_cli
+from .trials import trials_cli
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
 app.command("convert")(convert_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
+app.command("trials", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(trials_cli)
 spacy_app.add_typer(app)

@@ -29,10 +29,15 @@ from .window_encoding import WindowEncoding
 
 @dataclass(frozen=True)
 class Request:
-    """A layer (`PromptedTok2Vec`) and the Docs that it will be called with."""
+    """A layer (`PromptedTok2Vec`) and Docs to read for it.
+
+    layer (Model), docs (Sequence[Doc]), copies (Sequence[Doc] | None): What it will be called with, copies of the Docs
+    if they are not the Docs themselves.
+    """
 
     layer: Model[Any, Any]
     docs: Sequence[Doc]
+    copies: Sequence[Doc] | None = None
 
     @property
     def shim(self) -> PromptShim:
@@ -69,7 +74,7 @@ def read_ahead(requests: Sequence[Request]) -> None:
             parts = get_array_module(states).split(states, bounds)
             lengths = [batch.lengths[place] for place in batch.places(request)]
             by_doc = [PieceStates(*pair) for pair in zip(parts, lengths, strict=True)]
-            request.shim.predicted.give(request.docs, by_doc)
+            request.shim.predicted.give(request.copies or request.docs, by_doc)
 
 
 def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:

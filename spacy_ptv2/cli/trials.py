@@ -1,0 +1,57 @@
+"""``spacy ptv2 trials``: several variants of one config in one pass over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import srsly
+import typer
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
+from spacy.util import load_config
+from wasabi import msg
+
+from ..errors import Errors, PTuningError
+
+if TYPE_CHECKING:
+    from ..training.trials import Trial
+
+WIDTHS = (20, 6, 8, 10, 8)
+
+
+def trials_cli(
+    ctx: typer.Context,
+    config_path: Annotated[Path, typer.Argument(help="A training config.", exists=True)],
+    trials_path: Annotated[Path, typer.Argument(help="JSON: for each trial's name the settings it changes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Gets a folder for each trial, and trials.json.")],
+    code: Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")] = None,
+    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, -1 for the CPU.")] = -1,
+) -> None:
+    """Train several variants of a config in one pass over the data. Settings can be overridden as in `spacy train`."""
+    from ..training.trials import train_trials
+
+    overrides = parse_config_overrides(ctx.args)
+    import_code(code)
+    setup_gpu(use_gpu)
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=overrides, interpolate=False)
+    msg.row(("TRIAL", "#", "LOSS", "SCORE", "SECONDS"), widths=WIDTHS)
+    try:
+        trials = train_trials(config, _read(trials_path), output, use_gpu=use_gpu, report=_print_row)
+    except PTuningError as error:
+        msg.fail("Cannot train these trials", str(error), exits=1)
+    msg.good(f"Best: {trials[0].name}, {trials[0].best[0]:.4f}. All: {output / 'trials.json'}")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return srsly.read_json(path)
+    except (OSError, ValueError) as error:
+        raise PTuningError(Errors.P721.format(got=f"{path}: {error}")) from error
+
+
+def _print_row(trial: Trial, info: Mapping[str, Any]) -> None:
+    loss = sum(info["losses"].values())
+    row = (trial.name[: WIDTHS[0]], info["step"], f"{loss:.2f}", f"{info['score']:.4f}", info["seconds"])
+    msg.row(row, widths=WIDTHS)
