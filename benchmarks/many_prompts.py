@@ -19,9 +19,7 @@ from spacy.tokens import Doc
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
-from .pipelines import blank, read_docs, top_third
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+from .pipelines import MINILM, blank, read_docs, spread, top_third
 
 
 def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int = 5) -> None:
@@ -67,11 +65,6 @@ def seconds(nlp: Language, texts: list[str]) -> float:
     for _ in nlp.pipe(texts, batch_size=256):
         pass
     return time.perf_counter() - start
-
-
-def spread(ratios: list[float]) -> str:
-    """Return median and range."""
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from spacy.util import fix_random_seed
 from spacy_ptv2.corpora.conll import read_conll, to_docs
 
 WIKIGOLD = Path(__file__).parents[1] / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 LABELS = ["LOC", "MISC", "ORG", "PER"]
 
 
@@ -65,3 +67,8 @@ def blank(names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, 
     for name in names:
         add_entity_task(nlp, name, backbone, layers, seed=int(name.rpartition("_")[2]))
     return nlp
+
+
+def spread(ratios: list[float]) -> str:
+    """Return median and range."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

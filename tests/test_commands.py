@@ -15,6 +15,7 @@ from .conftest import ROOT
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
 BACKBONE_SETTING = {
     "ner": "components.transformer.model.backbone.name",
+    "multitask": "paths.backbone",
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
 }
@@ -23,6 +24,15 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
+        "initialize.before_init.epochs": 30,
+        "training.batcher.size": 6,
+    },
+    "multitask": {
+        **{
+            f"components.{name}.model.tok2vec.{key}": value
+            for name in ("token_classifier", "tagger")
+            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4}.items()
+        },
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
     },
@@ -102,8 +112,12 @@ def test_debug_config(config_path, settings):
     assert "Config validation" in spacy_command("debug", "config", config_path, *settings)
 
 
-def test_debug_data(config_path, tiny_folder, wikigold):
-    settings = overrides(config_path.stem, tiny_folder, wikigold)
+def test_debug_data(config_path, tiny_folder, wikigold, tmp_path):
+    docs = list(DocBin().from_disk(wikigold).get_docs(spacy.blank("en").vocab))
+    for token in (token for doc in docs for token in doc):
+        token.tag_ = "NUM" if token.is_digit else "WORD"  # for the config that asks for tags
+    DocBin(docs=docs).to_disk(tmp_path / "tagged.spacy")
+    settings = overrides(config_path.stem, tiny_folder, tmp_path / "tagged.spacy")
     assert "1696 training docs" in spacy_command("debug", "data", config_path, *settings, "--verbose", "--no-format")
 
 
@@ -165,6 +179,28 @@ def test_assemble_from_a_trained_pipeline(tiny_folder, corpus, tmp_path):
     text = "John works in New York ."
     trained, assembled = (spacy.load(path)(text) for path in (source, tmp_path / "model"))
     assert [ent.text for ent in assembled.ents] == [ent.text for ent in trained.ents] != []
+
+
+def test_assemble_two_trained_pipelines(tiny_folder, corpus, tmp_path):
+    """As docs/many_prompts.md tells: each component brings its own prompt, and one pass serves both."""
+    settings = overrides("ner", tiny_folder, corpus)
+    block = {"replace_listeners": ["model.tok2vec"], "component": "token_classifier"}
+    components = {"shared_backbone": {"factory": "shared_backbone"}}
+    for name, seed in (("first", 0), ("second", 1)):
+        folder = tmp_path / name
+        arguments = [*settings, "--system.seed", seed, "--components.token_classifier.spans_key", name]
+        spacy_command("train", ROOT / "configs" / "ner.cfg", "--output", folder, *arguments)
+        components[name] = {"source": str(folder / "model-best"), **block}
+    config = {"nlp": {"lang": "en", "pipeline": list(components)}, "components": components}
+    spacy.util.Config(config).to_disk(tmp_path / "assemble.cfg")
+    spacy_command("assemble", tmp_path / "assemble.cfg", tmp_path / "model")
+    combined = spacy.load(tmp_path / "model")
+    for text in ("John works in New York .", "Peter Hansen", "Acme opens Danish office"):
+        doc = combined(text)
+        for name in ("first", "second"):
+            alone = spacy.load(tmp_path / name / "model-best")(text)
+            assert [(s.text, s.label_) for s in doc.spans[name]] == [(s.text, s.label_) for s in alone.spans[name]]
+            assert doc.spans[name].attrs["scores"] == pytest.approx(alone.spans[name].attrs["scores"], abs=1e-5)
 
 
 def test_find_function():

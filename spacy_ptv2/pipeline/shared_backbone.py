@@ -66,7 +66,9 @@ class SharedBackbone(Pipe):
         docs = [example.predicted for example in examples]
         frozen = set(self._pipeline(docs).config["training"]["frozen_components"])
         self._steps = begin_update_ahead([Request(layer, docs) for layer in self._layers(frozen)])
-        return {} if losses is None else losses
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)  # spaCy's table has a column for each component that trains
+        return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Run the backward pass for components that computed by themselves after all, as on filtered examples."""

@@ -205,6 +205,7 @@ def test_trains_to_the_same_losses(pair):
                 pipe.finish_update(optimizer) if getattr(pipe, "is_trainable", False) else None
         losses.append(history)
     for got, expected in zip(*losses, strict=True):
+        assert got.pop("shared_backbone") == 0.0
         assert got == pytest.approx(expected, rel=1e-2)
     for name in ("token_classifier", "tagger", "second"):
         assert losses[0][-1][name] < losses[0][0][name] / 2
