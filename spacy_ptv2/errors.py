@@ -106,6 +106,15 @@ class Errors(_Messages):
         "Cannot read the tokenizer in {path}: {error}. Expected a tokenizer.json, or files that transformers turns "
         "into one: a SentencePiece model needs `pip install sentencepiece protobuf` for that."
     )
+    P114 = (
+        "Expected verify to be one of {expected}, got {got!r}: whether a trained pipeline refuses another backbone, "
+        "warns, or does not compare."
+    )
+    P115 = (
+        "Cannot find revision {revision!r} of the backbone {name!r} on this machine. Looked at: {tried}. Not taken, "
+        "for they may be another revision: {skipped}. Fetch that revision into the hub cache, set `allow_download` to "
+        "true, give its folder as `path`, or set `revision` to null."
+    )
 
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
@@ -151,7 +160,6 @@ class Errors(_Messages):
         "with."
     )
     P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
-
     # Components and training
     P401 = (
         "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call add_label before "
@@ -194,6 +202,12 @@ class Errors(_Messages):
     )
     P508 = "Expected a format of {expected}, got {got!r}."
 
+    # Packages, and what is read from them
+    P640 = (
+        "The header of {path} is not what spacy_ptv2 writes: {field} is {got!r}, expected {expected}. The file was "
+        "changed or damaged; copy it again."
+    )
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -210,4 +224,8 @@ class Warnings(_Messages):
     PW04 = (
         "Left out, for which the format {format!r} has no place: {lost}. The other library will compute other states "
         "than this pipeline does."
+    )
+    PW05 = (
+        "The prompt was trained on a backbone with the fingerprint {expected} ({name!r}), and runs now on one with "
+        '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
     )

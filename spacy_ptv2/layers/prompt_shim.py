@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 import torch
@@ -21,14 +21,15 @@ from thinc.types import Floats2d, FloatsXd
 
 from ..alignment.casing import N_CASING_CLASSES
 from ..backbones.backbone import Backbone
-from ..backbones.registry import get_backbone
-from ..backbones.source import BackboneSource
+from ..backbones.registry import get_backbone, on_device
+from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError
-from ..options import EncoderOptions, PromptOptions
+from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.build import build_prompted_encoder
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PieceBatch, PromptedEncoder
+from .prompt_header import check_prompt, read_header
 
 
 class PromptShim(Shim):
@@ -42,6 +43,7 @@ class PromptShim(Shim):
         self.source = source
         self.prompt_options = prompt
         self.options = options
+        self._recorded: Recorded | None = None
 
     @property
     def is_initialized(self) -> bool:
@@ -63,10 +65,18 @@ class PromptShim(Shim):
         """The shared, frozen backbone."""
         return self.encoder.backbone
 
+    @property
+    def recorded(self) -> Recorded:
+        """What is saved about the backbone: what is known here, completed by what a loaded file said about the same."""
+        here, saved = self.backbone.recorded, self._recorded
+        if saved is None or saved.fingerprint != here.fingerprint:
+            return here
+        return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
+
     def initialize(self) -> None:
         """Load the backbone and start the trainable tensors. Does nothing if that is done already."""
         if self._model is None:
-            self._build(get_backbone(self.source))
+            self._build(get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
 
     def predict(self, batches: Sequence[PieceBatch]) -> Floats2d:
         """Return the wanted states of all batches, in float32. Shape: (n_wanted, hidden_width)"""
@@ -112,11 +122,11 @@ class PromptShim(Shim):
             self._set_parameters(backup)
 
     def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the trainable tensors and the shared backbone to "cpu" or "gpu"."""
+        """Move the trainable tensors to "cpu" or "gpu", onto the backbone that is there; that of others stays."""
         device = torch.device("cpu" if device_type == "cpu" else f"cuda:{device_id}")
         if self._model is not None:
             self.encoder.to(device)
-            self.backbone.to(device)
+            self.encoder.backbone = on_device(self.backbone, device)
 
     def to_bytes(self) -> bytes:
         """Return the trainable tensors as safetensors, the prompt folded to flat keys and values."""
@@ -133,9 +143,10 @@ class PromptShim(Shim):
 
     def header(self) -> dict[str, Any]:
         """Return what identifies and shapes the saved prompt, as JSON values."""
-        encoder = self.encoder
+        encoder, recorded = self.encoder, self.recorded
+        revision = recorded.revision or self.source.revision
         return {
-            "backbone": {**asdict(self.source), "path": None, "fingerprint": self.backbone.fingerprint},
+            "backbone": {**asdict(self.source), "path": None, **asdict(recorded), "revision": revision},
             "prompt": {"layers": list(encoder.prompt.layers), "lengths": list(encoder.prompt.lengths)},
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
@@ -154,18 +165,15 @@ class PromptShim(Shim):
         RAISES (FormatError): P304, P305 if the header or the tensors do not fit the config.
         """
         where = "the saved prompt"
-        try:
-            fingerprint, saved = header["backbone"]["fingerprint"], header["prompt"]
-            layers = tuple(saved["layers"])
-            lengths = tuple(saved["lengths"]) if "lengths" in saved else (saved["length"],) * len(layers)
-        except (KeyError, TypeError) as error:
-            raise FormatError(Errors.P304.format(path=where, field=str(error))) from error
-        if self._model is None or self.backbone.fingerprint != fingerprint:
-            self._build(get_backbone(self.source, fingerprint))
+        recorded, layout = read_header(header, where)
+        if self._model is None or self.backbone.fingerprint != recorded.fingerprint:
+            # Neither random numbers nor the states of words are needed for what is replaced in a moment.
+            nothing = replace(self.prompt_options, length=0, layers=(), start=NormalStart(), mlp_width=None)
+            self._build(get_backbone(self.source, recorded, device=get_torch_default_device()), nothing)
+        self._recorded = recorded
+        state = check_prompt(state, layout, self.backbone, where)
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
-        self.set_prompt(FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=dropout))
-        if "lengths" not in saved and "prompt.values" in state:  # format 1: (n_layers, 2, length, width)
-            state = {**state, "prompt.values": state["prompt.values"].flatten(0, -2)}
+        self.set_prompt(FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout))
         try:
             self.encoder.load_state_dict(state, strict=True)
         except RuntimeError as error:
@@ -180,13 +188,11 @@ class PromptShim(Shim):
         """Copy the trainable tensors under a new id; the backbone stays the same object."""
         copied = PromptShim(self.source, self.prompt_options, self.options)
         copied._model = copy.deepcopy(self._model, memo)
+        copied._recorded = self._recorded
         return copied
 
-    def _build(self, backbone: Backbone) -> None:
-        backbone.to(get_torch_default_device())
-        self._model = build_prompted_encoder(
-            backbone, self.prompt_options, self.options, n_casing_classes=N_CASING_CLASSES
-        )
+    def _build(self, backbone: Backbone, prompt: PromptOptions) -> None:
+        self._model = build_prompted_encoder(backbone, prompt, self.options, n_casing_classes=N_CASING_CLASSES)
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.encoder.named_parameters()]
