@@ -115,6 +115,7 @@ class Errors(_Messages):
         "for they may be another revision: {skipped}. Fetch that revision into the hub cache, set `allow_download` to "
         "true, give its folder as `path`, or set `revision` to null."
     )
+    P116 = "{path}: {name} holds numbers that are too large for float16. Bundle this backbone without --fp16."
 
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
@@ -203,6 +204,31 @@ class Errors(_Messages):
     P508 = "Expected a format of {expected}, got {got!r}."
 
     # Packages, and what is read from them
+    P601 = "Cannot read the manifest {path}: {error}. The package is damaged or incomplete: install it again."
+    P602 = "{path} {problem}. The package {package} is damaged: install it again."
+    P603 = (
+        "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a version of spacy-ptv2 that fits "
+        "the package."
+    )
+    P604 = "{path} lists {name!r}, which leads out of the package. Do not use this package."
+    P605 = (
+        "spaCy has no example sentences for the language {lang!r}, and a package carries a sample of predictions. Give "
+        "a file with texts, one a line, as --texts."
+    )
+    P606 = "Cannot take sample texts from {path}: {problem}. Expected a UTF-8 file with one text a line."
+    P607 = "{path} is not a sample that `spacy ptv2 package` wrote: {problem}. Install the package again."
+    P608 = (
+        "setuptools could not build the wheel of {package}: {error}. If it is old or missing, `pip install -U "
+        "setuptools wheel` helps."
+    )
+    P609 = "Expected {expected} as {what}, got {got!r}."
+    P610 = "{path} is a link. A package holds files only: put what it points at in its place."
+    P611 = (
+        "No component of {path} has a trained prompt (components: {names}). Package such a pipeline with `spacy "
+        "package`."
+    )
+    P612 = "--fp16 is about the bundled backbone: give --bundle too, or leave it out."
+    P613 = "There is neither a folder nor an installed package {pipeline!r}. Give the one or the other."
     P640 = (
         "The header of {path} is not what spacy_ptv2 writes: {field} is {got!r}, expected {expected}. The file was "
         "changed or damaged; copy it again."

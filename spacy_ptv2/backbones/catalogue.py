@@ -20,7 +20,7 @@ from .hash_cache import hash_file
 from .source import Candidate
 
 ENTRY_POINT_GROUP = "spacy_ptv2_backbones"
-DESCRIPTION_FILE = "backbone.json"  # beside the model's files: `revision` and `converted`
+DESCRIPTION_FILE = "backbone.json"  # beside the model's files: `name`, `revision`, `fingerprint`, `converted`
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,23 @@ KNOWN_PACKAGES = {
 }
 
 
-def locate_in_packages(name: str) -> Iterator[Candidate]:
-    """Yield the folders of the model `name` (a hub id) in installed packages, the known package first."""
+def locate_in_packages(name: str, fingerprint: str | None = None) -> Iterator[Candidate]:
+    """Yield the folders of the model `name` (a hub id) in installed packages, the known package first.
+
+    fingerprint (str | None): If it is known, packages that announce it under another name follow.
+    """
     known = KNOWN_PACKAGES.get(name)
     if known is not None and (path := known.locate()) is not None:
         origin = f"the package {known.requirement}"
         yield Candidate(path, origin, requirement=known.requirement, weights_sha256=known.weights_sha256)
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        path = _folder_of(entry)
-        about = _read_description(path)
-        requirement = f"{entry.dist.name}=={entry.dist.version}" if entry.dist is not None else None
-        revision = about.get("revision")
-        yield Candidate(
-            path,
-            f"the package {requirement or entry.value}",
-            revision=revision if isinstance(revision, str) else None,
-            requirement=requirement,
-            converted=bool(about.get("converted")),
+    entries = entry_points(group=ENTRY_POINT_GROUP)
+    yield from (_candidate(entry, _folder_of(entry)) for entry in entries if entry.name == name)
+    if fingerprint is not None:
+        others = ((entry, _data_folder(entry)) for entry in entries if entry.name != name)
+        yield from (
+            _candidate(entry, path)
+            for entry, path in others
+            if path is not None and _read_description(path).get("fingerprint") == fingerprint
         )
 
 
@@ -102,11 +102,31 @@ def install_hint(name: str, requirement: str | None = None) -> str:
     return f"The pipeline was trained on that of a package: `pip install {requirement}`. " if requirement else ""
 
 
+def _candidate(entry: EntryPoint, path: Path) -> Candidate:
+    about = _read_description(path)
+    requirement = f"{entry.dist.name}=={entry.dist.version}" if entry.dist is not None else None
+    revision = about.get("revision")
+    return Candidate(
+        path,
+        f"the package {requirement or entry.value}",
+        revision=revision if isinstance(revision, str) else None,
+        requirement=requirement,
+        converted=bool(about.get("converted")),
+    )
+
+
 def _folder_of(entry: EntryPoint) -> Path:
-    if not entry.attr and entry.dist is not None:
-        return Path(str(entry.dist.locate_file(entry.module.replace(".", "/"))))
+    folder = _data_folder(entry)
+    if folder is not None:
+        return folder
     found = entry.load()
     return Path(found() if callable(found) else found)
+
+
+def _data_folder(entry: EntryPoint) -> Path | None:
+    if entry.attr or entry.dist is None:
+        return None
+    return Path(str(entry.dist.locate_file(entry.module.replace(".", "/"))))
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class Search:
         if self.source.override:
             yield Candidate(Path(self.source.override).expanduser(), "the override")
             return
-        yield from filter(self._is_acceptable, locate_in_packages(self.source.name))
+        fingerprint = self.recorded.fingerprint if self.recorded is not None else None
+        yield from filter(self._is_acceptable, locate_in_packages(self.source.name, fingerprint))
         self.tried.append("installed packages")
         folder = Path(self.source.name).expanduser()
         if folder.is_dir() and self._is_acceptable(candidate := Candidate(folder, f"the folder {folder}")):

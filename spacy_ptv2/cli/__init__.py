@@ -7,9 +7,14 @@ from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
 from .interchange import export_cli, import_cli
+from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
 app.command("convert")(convert_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
+app.command("package")(package_cli)
+app.command("package-backbone")(package_backbone_cli)
+app.command("verify")(verify_cli)
+app.command("info")(info_cli)
 spacy_app.add_typer(app)

@@ -43,7 +43,7 @@ class PromptShim(Shim):
         self.source = source
         self.prompt_options = prompt
         self.options = options
-        self._recorded: Recorded | None = None
+        self.loaded_record: Recorded | None = None  # what the file said that the prompt was read from
 
     @property
     def is_initialized(self) -> bool:
@@ -68,7 +68,7 @@ class PromptShim(Shim):
     @property
     def recorded(self) -> Recorded:
         """What is saved about the backbone: what is known here, completed by what a loaded file said about the same."""
-        here, saved = self.backbone.recorded, self._recorded
+        here, saved = self.backbone.recorded, self.loaded_record
         if saved is None or saved.fingerprint != here.fingerprint:
             return here
         return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
@@ -170,7 +170,7 @@ class PromptShim(Shim):
             # Neither random numbers nor the states of words are needed for what is replaced in a moment.
             nothing = replace(self.prompt_options, length=0, layers=(), start=NormalStart(), mlp_width=None)
             self._build(get_backbone(self.source, recorded, device=get_torch_default_device()), nothing)
-        self._recorded = recorded
+        self.loaded_record = recorded
         state = check_prompt(state, layout, self.backbone, where)
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
         self.set_prompt(FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout))
@@ -188,7 +188,7 @@ class PromptShim(Shim):
         """Copy the trainable tensors under a new id; the backbone stays the same object."""
         copied = PromptShim(self.source, self.prompt_options, self.options)
         copied._model = copy.deepcopy(self._model, memo)
-        copied._recorded = self._recorded
+        copied.loaded_record = self.loaded_record
         return copied
 
     def _build(self, backbone: Backbone, prompt: PromptOptions) -> None:

