@@ -233,6 +233,11 @@ class Errors(_Messages):
         "The header of {path} is not what spacy_ptv2 writes: {field} is {got!r}, expected {expected}. The file was "
         "changed or damaged; copy it again."
     )
+    P641 = "The settings in {path} are damaged: {field} is {got!r}, expected {expected}. Copy the pipeline again."
+    P642 = (
+        "A component expects vectors of width {got} from {name!r}, which gives {width}. They were not trained "
+        "together: take both from one pipeline, and copy it again if it was one."
+    )
 
 
 class Warnings(_Messages):

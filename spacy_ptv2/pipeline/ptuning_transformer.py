@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from ..errors import Errors, FormatError
 from ..packaging.requirements import record_requirements
 from ..types import Tok2VecModel
 from .safetensors_pipe import SafetensorsPipe
@@ -49,8 +50,13 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         self._pass_on_width(listener)
 
     def _pass_on_width(self, listener) -> None:  # type: ignore[no-untyped-def]
-        if self.model.has_dim("nO") and listener.has_dim("nO") is None:
-            listener.set_dim("nO", self.model.get_dim("nO"))
+        if not self.model.has_dim("nO"):
+            return
+        width = self.model.get_dim("nO")
+        if listener.has_dim("nO") is None:
+            listener.set_dim("nO", width)
+        elif listener.get_dim("nO") != width:
+            raise FormatError(Errors.P642.format(name=self.name, width=width, got=listener.get_dim("nO")))
 
 
 def batch_by_tokens(stream: Iterable[Doc], max_docs: int, max_tokens: int) -> Iterator[list[Doc]]:
