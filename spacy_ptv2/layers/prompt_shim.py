@@ -174,8 +174,9 @@ class PromptShim(Shim):
         state = check_prompt(state, layout, self.backbone, where)
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
         self.set_prompt(FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout))
-        try:
-            self.encoder.load_state_dict(state, strict=True)
+        device = self.backbone.device
+        try:  # the tensors themselves become the parameters: no second copy of them is made
+            self.encoder.load_state_dict({n: t.to(device) for n, t in state.items()}, strict=True, assign=True)
         except RuntimeError as error:
             details = " ".join(str(error).split())
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
