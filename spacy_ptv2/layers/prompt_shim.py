@@ -173,9 +173,10 @@ class PromptShim(Shim):
         self.loaded_record = recorded
         state = check_prompt(state, layout, self.backbone, where)
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
-        self.set_prompt(FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout))
+        with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
+            self.encoder.prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout)
         device = self.backbone.device
-        try:  # the tensors themselves become the parameters: no second copy of them is made
+        try:
             self.encoder.load_state_dict({n: t.to(device) for n, t in state.items()}, strict=True, assign=True)
         except RuntimeError as error:
             details = " ".join(str(error).split())
