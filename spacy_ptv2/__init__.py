@@ -20,7 +20,8 @@ torch nor transformers.
 
 from importlib.metadata import version
 
-from .backbones.source import BackboneSource, find_backbone
+from .backbones.finding import find_backbone
+from .backbones.source import BackboneSource
 from .errors import BackboneError, CorpusError, FormatError, PTuningError
 from .options import EncoderOptions, NormalStart, PromptOptions, WindowOptions, WordStart
 

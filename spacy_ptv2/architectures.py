@@ -12,7 +12,7 @@ from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
 from .alignment.encoding import SpanGetter
-from .backbones.source import AttentionKind, BackboneSource, Precision, Quantization
+from .backbones.source import AttentionKind, BackboneSource, Precision, Quantization, Verification
 from .errors import Errors, PTuningError, Warnings
 from .layers.listener import PTuningListener
 from .layers.prompt_shim import PromptShim
@@ -30,9 +30,10 @@ def build_backbone_v1(
     dtype: Precision = "float32",
     attention: AttentionKind = "sdpa",
     quantization: Quantization | None = None,
+    verify: Verification = "strict",
 ) -> BackboneSource:
     """Say which frozen model to use, and how; see `BackboneSource`. Nothing is loaded yet."""
-    return BackboneSource(name, revision, path, allow_download, dtype, attention, quantization)
+    return BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
 
 
 def build_prompt_v1(
@@ -116,6 +117,7 @@ def build_ptuning_transformer_v1(
     dtype: Precision = "float32",
     attention: AttentionKind = "sdpa",
     quantization: Quantization | None = None,
+    verify: Verification = "strict",
     prompt: PromptOptions | None = None,
     layer_mix: bool = True,
     casing: Switch = "auto",
@@ -137,7 +139,7 @@ def build_ptuning_transformer_v1(
     from .layers.prompted_transformer import PromptedTransformer
 
     _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
-    source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization)
+    source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
     options = EncoderOptions(
         layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing
     )

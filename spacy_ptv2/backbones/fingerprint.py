@@ -7,8 +7,9 @@ folder is called and wherever it came from.
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
+
+from .hash_cache import hash_file
 
 IDENTITY_PATTERNS = (
     "config.json",
@@ -24,30 +25,17 @@ IDENTITY_PATTERNS = (
 )
 
 
-def fingerprint_folder(path: Path) -> str:
-    """Return the hexadecimal sha256 over the names and contents of the files that identify a backbone."""
+def fingerprint_folder(path: Path, *, cached: bool = True) -> str:
+    """Return the hexadecimal sha256 over the names and contents of the files that identify a backbone.
+
+    cached (bool): Whether hashes of unchanged large files may come from the user's cache directory.
+    """
     total = hashlib.sha256()
     for file in identity_files(path):
-        total.update(f"{file.name}:{hash_file(file)}\n".encode())
+        total.update(f"{file.name}:{hash_file(file, cached=cached)}\n".encode())
     return total.hexdigest()
 
 
 def identity_files(path: Path) -> list[Path]:
     """Return the files that the fingerprint covers, sorted by name."""
     return sorted({file for pattern in IDENTITY_PATTERNS for file in path.glob(pattern) if file.is_file()})
-
-
-def hash_file(file: Path) -> str:
-    """Return the hexadecimal sha256 of a file; an unchanged file is read once per process."""
-    stat = file.stat()
-    return _hash_file(file, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _hash_file(file: Path, size: int, mtime_ns: int) -> str:
-    """Hash one file; size and time are part of the cache key, so that a changed file is read again."""
-    with file.open("rb") as stream:
-        digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-        return digest.hexdigest()

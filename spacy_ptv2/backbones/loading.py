@@ -17,19 +17,20 @@ from .backbone import Backbone
 from .families import find_rule
 from .fingerprint import fingerprint_folder
 from .install import open_for_prompts
-from .source import BackboneSource, Quantization
+from .source import BackboneSource, Candidate, Quantization
 
 DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
 UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often leave them out
 QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
 
 
-def load_backbone(source: BackboneSource, path: Path) -> Backbone:
-    """Load a frozen model and its tokenizer from a folder.
+def load_backbone(source: BackboneSource, found: Candidate, device: torch.device) -> Backbone:
+    """Load a frozen model and its tokenizer from a folder, onto a device.
 
     RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108
     (damaged), P111 (a package for quantized weights is missing), P112 (weights are missing).
     """
+    path = found.path
     config = _read_config(path)
     rule = find_rule(config, path)
     options: dict[str, Any] = {DTYPE_ARGUMENT: getattr(torch, source.dtype)}
@@ -53,10 +54,12 @@ def load_backbone(source: BackboneSource, path: Path) -> Backbone:
     if missing:
         raise BackboneError(Errors.P112.format(path=path, missing=", ".join(missing[:5])))
     model.requires_grad_(False).eval()
+    if model.device != device:  # quantized weights are there already, and may not be moved
+        model.to(device)
     open_for_prompts(model, rule, source.attention)
     return Backbone(
         source=source,
-        path=path,
+        found=found,
         fingerprint=fingerprint_folder(path),
         model=model,
         tokenizer=_load_tokenizer(path),

@@ -1,7 +1,7 @@
-"""The process-wide registry: each backbone exists once per precision and attention, however many pipelines use it.
+"""The process-wide registry: each backbone exists once per precision, attention and device, whoever uses it.
 
-Entries are held weakly, so the last pipeline that goes frees the weights; a lock keeps two threads from loading the
-same one twice.
+Entries are held weakly, so the last pipeline that goes frees the weights. A trained pipeline whose backbone is alive
+takes it without touching the disk.
 """
 
 from __future__ import annotations
@@ -9,43 +9,77 @@ from __future__ import annotations
 import copyreg
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
-from ..errors import BackboneError, Errors
+import torch
+
+from ..errors import BackboneError
 from .backbone import Backbone
+from .finding import check_folder, locate_backbone
 from .fingerprint import fingerprint_folder
 from .loading import load_backbone
-from .source import OVERRIDE_VARIABLE, BackboneSource, find_backbone
+from .source import BackboneSource, Candidate, Recorded
+
+CPU = torch.device("cpu")
 
 _shared: weakref.WeakValueDictionary[tuple[Any, ...], Backbone] = weakref.WeakValueDictionary()
+# One for all: while transformers loads a model, it changes torch's default precision and starts for the whole process.
 _lock = threading.Lock()
 
 
-def get_backbone(source: BackboneSource, fingerprint: str | None = None) -> Backbone:
+def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, device: torch.device = CPU) -> Backbone:
     """Return the one shared backbone for a source, loading it if this process has not got it yet.
 
-    fingerprint (str | None): The identity that it must have, or None to take what is there.
-    RAISES (BackboneError): P101-P109; P105 if the fingerprint is another one.
+    recorded (Recorded | None): What a trained pipeline knows of it, or None to take what is there.
+    device (torch.device): Where its weights shall be.
+    RAISES (BackboneError): P101-P115; P105 if the fingerprint is another one.
     """
-    path = find_backbone(source)
-    found = fingerprint_folder(path)
-    if fingerprint is not None and found != fingerprint:
-        message = Errors.P105.format(
-            expected=fingerprint, got=found, name=source.name, path=path, variable=OVERRIDE_VARIABLE
-        )
-        raise BackboneError(message)
-    key = (found, source.dtype, source.attention, source.quantization)
+    if recorded is not None and source.override is None and source.verify == "strict":
+        alive = _shared.get(_key(recorded.fingerprint, source, device))
+        if alive is not None:
+            return alive
+    return _share(source, locate_backbone(source, recorded), device)
+
+
+def on_device(backbone: Backbone, device: torch.device) -> Backbone:
+    """Return the same backbone with its weights on a device, loading it there if nobody has; the given one stays."""
+    alive = _shared.get(_key(backbone.fingerprint, backbone.source, device))
+    return alive or _share(backbone.source, backbone.found, device)
+
+
+def _share(source: BackboneSource, found: Candidate, device: torch.device) -> Backbone:
+    key = _key(fingerprint_folder(found.path), source, device)
     with _lock:
         backbone = _shared.get(key)
         if backbone is None:
-            backbone = load_backbone(source, path)
+            backbone = load_backbone(source, found, device)
             _shared[key] = backbone
     return backbone
 
 
+def _key(fingerprint: str, source: BackboneSource, device: torch.device) -> tuple[Any, ...]:
+    return fingerprint, source.dtype, str(device), source.attention, source.quantization
+
+
+def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: torch.device) -> Backbone:
+    """Return the backbone of another process: the one alive here, or that of the same folder, or any like it."""
+    alive = _shared.get(_key(recorded.fingerprint, source, device))
+    if alive is not None:
+        return alive
+    try:
+        is_there = fingerprint_folder(check_folder(path)) == recorded.fingerprint
+    except BackboneError:
+        is_there = False
+    if is_there:
+        found = Candidate(path, str(path), revision=recorded.revision, requirement=recorded.requirement)
+        return _share(source, found, device)
+    return get_backbone(source, recorded, device=device)
+
+
 def _pickle_reference(backbone: Backbone) -> tuple[Any, ...]:
-    """Pickle which backbone it is, not its weights: unpickling finds or loads the same one and verifies it."""
-    return get_backbone, (backbone.source, backbone.fingerprint)
+    """Pickle which backbone it is and where it was, not its weights."""
+    return _restore, (backbone.source, backbone.recorded, backbone.path, backbone.device)
 
 
 copyreg.pickle(Backbone, _pickle_reference)

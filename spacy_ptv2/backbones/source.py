@@ -1,8 +1,7 @@
-"""Where the files of a backbone are on this machine.
+"""What a config says about a backbone, what a trained pipeline remembers of it, what a place on this machine offers.
 
-In: a `BackboneSource` from the config. Out: a folder with config.json, safetensors weights and a fast tokenizer.
-Order: explicit override (`path`, then the environment variable), installed package, local folder, local hub cache, and
-the hub itself only where `allow_download` is set.
+`BackboneSource` comes from the config, `Recorded` from the header of a saved prompt; a `Candidate` is a folder that may
+be the wanted model, with what is known about where it came from. `finding.py` goes from the first two to the third.
 """
 
 from __future__ import annotations
@@ -10,17 +9,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import BackboneError, Errors
-from .catalogue import install_hint, locate_in_packages
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
-HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
 Precision = Literal["float32", "bfloat16", "float16"]
 AttentionKind = Literal["sdpa", "eager"]
 Quantization = Literal["int8", "nf4"]
-PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5")
+Verification = Literal["strict", "warn", "off"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,9 @@ class BackboneSource:
     dtype (str): The precision of its weights in memory: "float32", "bfloat16" or "float16".
     attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
     quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
+    verify (str): What happens if a trained pipeline meets other files than it was trained on: "strict" refuses them,
+    "warn" warns and goes on, "off" does not compare.
+    RAISES (BackboneError): P114 if `verify` is none of these.
     """
 
     name: str
@@ -43,63 +43,44 @@ class BackboneSource:
     dtype: Precision = "float32"
     attention: AttentionKind = "sdpa"
     quantization: Quantization | None = None
+    verify: Verification = "strict"
+
+    def __post_init__(self) -> None:
+        expected = get_args(Verification)
+        if self.verify not in expected:
+            raise BackboneError(Errors.P114.format(got=self.verify, expected=", ".join(map(repr, expected))))
+
+    @property
+    def override(self) -> str | None:
+        """The folder that the user insists on, by `path` or by the environment variable."""
+        return self.path or os.environ.get(OVERRIDE_VARIABLE) or None
 
 
-def find_backbone(source: BackboneSource) -> Path:
-    """Return the folder that holds the files of a backbone.
+@dataclass(frozen=True)
+class Recorded:
+    """What a trained pipeline recorded about its backbone.
 
-    RAISES (BackboneError): P101 with every place looked at and the remedies; P102, P103 or P109 if what is there is
-    unusable.
+    fingerprint (str): Of its files. revision (str | None): The hub revision that they came from. requirement (str |
+    None): The package that they came from, as pip names it.
     """
-    override = source.path or os.environ.get(OVERRIDE_VARIABLE)
-    if override:
-        return check_folder(Path(override).expanduser())
-    packaged = locate_in_packages(source.name)
-    if packaged is not None:
-        return check_folder(packaged)
-    folder = Path(source.name).expanduser()
-    if folder.is_dir():
-        return check_folder(folder)
-    cached = _from_hub(source, local_only=True)
-    if cached is None and source.allow_download:
-        cached = _from_hub(source, local_only=False)
-    if cached is not None:
-        return check_folder(cached)
-    tried = ["installed packages", f"the folder {folder}", "the local hub cache"]
-    if source.allow_download:
-        tried.append("the hub (download failed)")
-    message = Errors.P101.format(
-        name=source.name, tried=", ".join(tried), remedy=install_hint(source.name), variable=OVERRIDE_VARIABLE
-    )
-    raise BackboneError(message)
+
+    fingerprint: str
+    revision: str | None = None
+    requirement: str | None = None
 
 
-def check_folder(path: Path) -> Path:
-    """Return the absolute path of a model folder, refusing one that lacks files or has pickled weights only.
+@dataclass(frozen=True)
+class Candidate:
+    """A folder that may hold the wanted backbone.
 
-    RAISES (BackboneError): P102, P103.
+    origin (str): Where it was found, for people. revision (str | None): Its hub revision, if it is known.
+    requirement (str | None): What pip installs to have it elsewhere. weights_sha256 (str | None): The hash that its
+    weights must have. converted (bool): Its weights were made from the original ones, as for a smaller bundle.
     """
-    missing = []
-    if not (path / "config.json").is_file():
-        missing.append("config.json")
-    if not any(path.glob("*.safetensors")):
-        pickled = [name for name in PICKLED_WEIGHTS if (path / name).is_file()]
-        if pickled:
-            raise BackboneError(Errors.P103.format(path=path, found=", ".join(pickled)))
-        missing.append("*.safetensors")
-    if missing:
-        raise BackboneError(Errors.P102.format(path=path, missing=" and ".join(missing)))
-    return path.resolve()
 
-
-def _from_hub(source: BackboneSource, *, local_only: bool) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = snapshot_download(
-            source.name, revision=source.revision, allow_patterns=HUB_PATTERNS, local_files_only=local_only
-        )
-    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
-        return None
-    return Path(folder)
+    path: Path
+    origin: str
+    revision: str | None = None
+    requirement: str | None = None
+    weights_sha256: str | None = None
+    converted: bool = False

@@ -7,6 +7,7 @@ from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
 from .interchange import export_cli, import_cli
+from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 from .trials import trials_cli
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
@@ -14,4 +15,8 @@ app.command("convert")(convert_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(trials_cli)
+app.command("package")(package_cli)
+app.command("package-backbone")(package_backbone_cli)
+app.command("verify")(verify_cli)
+app.command("info")(info_cli)
 spacy_app.add_typer(app)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+import numpy as np
 import torch
 from thinc.api import Model
 from thinc.types import FloatsXd
@@ -17,6 +18,9 @@ from ..errors import Errors, FormatError
 from ..parts import part_of
 from ..serialization import dump_tensors, load_tensors
 from .prompt_shim import PromptShim
+
+AXES = {("linear", "W"): ("nO", "nI"), ("linear", "b"): ("nO",)}  # of Thinc's layer, which is the head
+PROMPTED = ("encode_pieces", "prompted_tok2vec", "prompted_transformer")  # their nO is the backbone's width
 
 
 def model_to_bytes(model: Model[Any, Any]) -> bytes:
@@ -40,29 +44,43 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str) -> None:
     """Restore what `model_to_bytes` gave into a model of the same structure.
 
     where (str): Where the bytes come from, for messages.
-    RAISES (FormatError): P301, P303-P306. RAISES (BackboneError): P101, P105.
+    RAISES (FormatError): P301, P303-P306, P640. RAISES (BackboneError): P101, P105.
     """
     tensors, header = load_tensors(data, where)
-    saved = header.get("nodes")
-    if not isinstance(saved, list):
-        raise FormatError(Errors.P304.format(path=where, field="nodes"))
     nodes = list(model.walk())
-    names, expected = [entry.get("name") for entry in saved], [_leaf_name(node) for node in nodes]
-    if names != expected:
-        raise FormatError(Errors.P305.format(path=where, details=f"expected the layers {expected}, got {names}"))
+    saved = _read_entries(header, nodes, where)
     by_node: list[dict[str, Any]] = [{} for _ in nodes]
     for key, array in tensors.items():
         index, _, name = key.partition(".")
+        if not (index.isascii() and index.isdecimal() and int(index) < len(nodes)):
+            raise FormatError(Errors.P305.format(path=where, details=f"the tensor {key!r} belongs to no layer"))
         by_node[int(index)][name] = array
     for node, entry, own in zip(nodes, saved, by_node, strict=True):
-        for dim, value in entry["dims"].items():
-            if value is not None:
-                _set_dim(node, dim, value, where)
+        was_initialized = _set_dims(node, entry["dims"], where)
         shim = _prompt_shim(node)
         if shim is not None and "prompt" in entry:
             shim.import_state({name: torch.from_numpy(array.copy()) for name, array in own.items()}, entry["prompt"])
-        else:
+        elif own or was_initialized:
             _set_params(node, own, where)
+    _check_widths(nodes, where)
+
+
+def _read_entries(header: dict[str, Any], nodes: list[Model[Any, Any]], where: str) -> list[dict[str, Any]]:
+    """Return a header's entries, one per node, each with a "name" and "dims", and of the right types."""
+    saved = header.get("nodes")
+    if not isinstance(saved, list):
+        raise FormatError(Errors.P304.format(path=where, field="nodes"))
+    for entry in saved:
+        dims = entry.get("dims") if isinstance(entry, dict) else None
+        is_whole = isinstance(dims, dict) and all(v is None or (type(v) is int and v >= 0) for v in dims.values())
+        if not is_whole or not isinstance(entry.get("prompt", {}), dict):
+            expected = "objects with a name, whole numbers as dims, and perhaps a prompt"
+            raise FormatError(Errors.P640.format(path=where, field="nodes", expected=expected, got=entry))
+    names, expected_names = [entry.get("name") for entry in saved], [_leaf_name(node) for node in nodes]
+    if names != expected_names:
+        details = f"expected the layers {expected_names}, got {names}"
+        raise FormatError(Errors.P305.format(path=where, details=details))
+    return saved
 
 
 def _leaf_name(node: Model[Any, Any]) -> str:
@@ -80,21 +98,54 @@ def _prompt_shim(node: Model[Any, Any]) -> PromptShim | None:
     return next((shim for shim in node.shims if isinstance(shim, PromptShim)), None)
 
 
-def _set_dim(node: Model[Any, Any], dim: str, value: int, where: str) -> None:
-    present = node.maybe_get_dim(dim)
-    if present is not None and present != value:
-        details = f"{node.name}.{dim} is {present} in the config and {value} in the file"
+def _set_dims(node: Model[Any, Any], dims: dict[str, int | None], where: str) -> bool:
+    """Take over sizes. RETURNS (bool): Whether the file knows more of them than the config: then it was initialised."""
+    if set(dims) != set(node.dim_names):
+        details = f"{node.name} has the dimensions {sorted(node.dim_names)}, the file {sorted(dims)}"
         raise FormatError(Errors.P305.format(path=where, details=details))
-    node.set_dim(dim, value)
+    were_open = [dim for dim in dims if node.maybe_get_dim(dim) is None]
+    for dim, value in dims.items():
+        present = node.maybe_get_dim(dim)
+        if value is None:
+            continue
+        if present is not None and present != value:
+            details = f"{node.name}.{dim} is {present} in the config and {value} in the file"
+            raise FormatError(Errors.P305.format(path=where, details=details))
+        node.set_dim(dim, value)
+    return bool(were_open) and None not in dims.values()
 
 
 def _set_params(node: Model[Any, Any], arrays: dict[str, Any], where: str) -> None:
-    unknown = set(arrays) - set(node.param_names)
-    if unknown:
-        raise FormatError(Errors.P305.format(path=where, details=f"{node.name} has no {sorted(unknown)}"))
-    for name in node.param_names:
-        if name in arrays:
-            node.set_param(name, cast(FloatsXd, node.ops.asarray(arrays[name])))
+    if set(arrays) != set(node.param_names):
+        details = f"{node.name} has the parameters {sorted(node.param_names)}, the file {sorted(arrays)}"
+        raise FormatError(Errors.P305.format(path=where, details=details))
+    for name, array in arrays.items():
+        _check_param(node, name, array, where)
+        node.set_param(name, cast(FloatsXd, node.ops.asarray(array)))
+
+
+def _check_param(node: Model[Any, Any], name: str, array: Any, where: str) -> None:
+    """Refuse a parameter of another type, or with an axis as long as no dimension of its layer."""
+    sizes = {dim: node.maybe_get_dim(dim) for dim in node.dim_names}
+    if (node.name, name) in AXES:
+        fits = array.shape == tuple(sizes[dim] for dim in AXES[node.name, name])
+    else:
+        fits = set(array.shape) <= set(sizes.values())
+    if not fits or array.dtype != np.float32:
+        details = f"{node.name}.{name} has the shape {array.shape} and type {array.dtype}, in a layer of {sizes}"
+        raise FormatError(Errors.P305.format(path=where, details=details))
+
+
+def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
+    """Refuse layers around a prompt that are not as wide as its backbone."""
+    for node in nodes:
+        for shim in (_prompt_shim(part) for part in (node, *node.layers)):
+            if shim is None or not shim.is_initialized or node.maybe_get_dim("nO") is None:
+                continue
+            width = shim.backbone.hidden_width
+            if node.name in PROMPTED and node.get_dim("nO") != width:
+                details = f"{node.name}.nO is {node.get_dim('nO')} and the backbone's states are {width} wide"
+                raise FormatError(Errors.P305.format(path=where, details=details))
 
 
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 import torch
@@ -21,10 +21,10 @@ from thinc.types import Floats2d, FloatsXd
 
 from ..alignment.casing import N_CASING_CLASSES
 from ..backbones.backbone import Backbone
-from ..backbones.registry import get_backbone
-from ..backbones.source import BackboneSource
+from ..backbones.registry import get_backbone, on_device
+from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError
-from ..options import EncoderOptions, PromptOptions
+from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.build import build_prompted_encoder
 from ..torch_modules.joint_pass import WindowBatches
@@ -32,6 +32,7 @@ from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
 from .handover import Handover, PieceStates
 from .joint_step import JointStep, predict_jointly
+from .prompt_header import check_prompt, read_header
 
 
 class PromptShim(Shim):
@@ -47,6 +48,7 @@ class PromptShim(Shim):
         self.options = options
         self.predicted: Handover[PieceStates] = Handover()  # what was computed together with other prompts
         self.begun: Handover[tuple[int, PieceStates]] = Handover()  # in training: a Doc's place, the whole batch
+        self.loaded_record: Recorded | None = None  # what the file said that the prompt was read from
 
     @property
     def is_initialized(self) -> bool:
@@ -68,10 +70,18 @@ class PromptShim(Shim):
         """The shared, frozen backbone."""
         return self.encoder.backbone
 
+    @property
+    def recorded(self) -> Recorded:
+        """What is saved about the backbone: what is known here, completed by what a loaded file said about the same."""
+        here, saved = self.backbone.recorded, self.loaded_record
+        if saved is None or saved.fingerprint != here.fingerprint:
+            return here
+        return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
+
     def initialize(self) -> None:
         """Load the backbone and start the trainable tensors. Does nothing if that is done already."""
         if self._model is None:
-            self._build(get_backbone(self.source))
+            self._build(get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
 
     def predict(self, windows: WindowBatches) -> Floats2d:
         """Return the wanted states of all windows, in float32. Shape: (n_wanted, hidden_width)"""
@@ -110,11 +120,11 @@ class PromptShim(Shim):
             self._set_parameters(backup)
 
     def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the trainable tensors and the shared backbone to "cpu" or "gpu"."""
+        """Move the trainable tensors to "cpu" or "gpu", onto the backbone that is there; that of others stays."""
         device = torch.device("cpu" if device_type == "cpu" else f"cuda:{device_id}")
         if self._model is not None:
             self.encoder.to(device)
-            self.backbone.to(device)
+            self.encoder.backbone = on_device(self.backbone, device)
 
     def to_bytes(self) -> bytes:
         """Return the trainable tensors as safetensors, the prompt folded to flat keys and values."""
@@ -131,11 +141,15 @@ class PromptShim(Shim):
 
     def header(self) -> dict[str, Any]:
         """Return what identifies and shapes the saved prompt, as JSON values."""
-        encoder = self.encoder
+        encoder, recorded = self.encoder, self.recorded
+        revision = recorded.revision or self.source.revision
         return {
-            "backbone": {**asdict(self.source), "path": None, "fingerprint": self.backbone.fingerprint},
-            "prompt": {"layers": list(encoder.prompt.layers), "lengths": list(encoder.prompt.lengths)},
-            "casing_layer": encoder.casing_layer,
+            "backbone": {**asdict(self.source), "path": None, **asdict(recorded), "revision": revision},
+            "prompt": {
+                "layers": list(encoder.prompt.layers),
+                "lengths": list(encoder.prompt.lengths),
+                "casing_layer": encoder.casing_layer,
+            },
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
 
@@ -153,22 +167,21 @@ class PromptShim(Shim):
         RAISES (FormatError): P304, P305 if the header or the tensors do not fit the config.
         """
         where = "the saved prompt"
-        try:
-            fingerprint, saved = header["backbone"]["fingerprint"], header["prompt"]
-            layers = tuple(saved["layers"])
-            lengths = tuple(saved["lengths"]) if "lengths" in saved else (saved["length"],) * len(layers)
-        except (KeyError, TypeError) as error:
-            raise FormatError(Errors.P304.format(path=where, field=str(error))) from error
-        if self._model is None or self.backbone.fingerprint != fingerprint:
-            self._build(get_backbone(self.source, fingerprint))
+        recorded, layout = read_header(header, where)
+        if self._model is None or self.backbone.fingerprint != recorded.fingerprint:
+            # Neither random numbers nor the states of words are needed for what is replaced in a moment.
+            nothing = replace(self.prompt_options, length=0, layers=(), start=NormalStart(), mlp_width=None)
+            self._build(get_backbone(self.source, recorded, device=get_torch_default_device()), nothing)
+        self.loaded_record = recorded
+        state = check_prompt(state, layout, self.backbone, where)
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
-        self.set_prompt(FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=dropout))
+        with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
+            self.encoder.prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout)
         if self.encoder.casing is not None:
-            self.encoder.place_casing(header.get("casing_layer"), N_CASING_CLASSES)
-        if "lengths" not in saved and "prompt.values" in state:  # format 1: (n_layers, 2, length, width)
-            state = {**state, "prompt.values": state["prompt.values"].flatten(0, -2)}
+            self.encoder.place_casing(layout.casing_layer, N_CASING_CLASSES)
+        device = self.backbone.device
         try:
-            self.encoder.load_state_dict(state, strict=True)
+            self.encoder.load_state_dict({n: t.to(device) for n, t in state.items()}, strict=True, assign=True)
         except RuntimeError as error:
             details = " ".join(str(error).split())
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
@@ -181,13 +194,11 @@ class PromptShim(Shim):
         """Copy the trainable tensors under a new id; the backbone stays the same object."""
         copied = PromptShim(self.source, self.prompt_options, self.options)
         copied._model = copy.deepcopy(self._model, memo)
+        copied.loaded_record = self.loaded_record
         return copied
 
-    def _build(self, backbone: Backbone) -> None:
-        backbone.to(get_torch_default_device())
-        self._model = build_prompted_encoder(
-            backbone, self.prompt_options, self.options, n_casing_classes=N_CASING_CLASSES
-        )
+    def _build(self, backbone: Backbone, prompt: PromptOptions) -> None:
+        self._model = build_prompted_encoder(backbone, prompt, self.options, n_casing_classes=N_CASING_CLASSES)
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.encoder.named_parameters()]

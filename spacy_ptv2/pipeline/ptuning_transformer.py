@@ -14,7 +14,9 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.types import Floats2d
 
+from ..errors import Errors, FormatError
 from ..layers.listener import PTuningListener
+from ..packaging.requirements import record_requirements
 from ..types import Tok2VecModel
 from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from .safetensors_pipe import SafetensorsPipe
@@ -48,6 +50,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         self.model.initialize()
         for listener in self.listeners:
             self._pass_on_width(listener)
+        record_requirements(nlp, [self.model])
 
     def add_listener(self, listener, component_name: str) -> None:  # type: ignore[no-untyped-def]
         """Connect a listener and tell it the width, where that is known."""
@@ -55,5 +58,10 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         self._pass_on_width(listener)
 
     def _pass_on_width(self, listener) -> None:  # type: ignore[no-untyped-def]
-        if self.model.has_dim("nO") and listener.has_dim("nO") is None:
-            listener.set_dim("nO", self.model.get_dim("nO"))
+        if not self.model.has_dim("nO"):
+            return
+        width = self.model.get_dim("nO")
+        if listener.has_dim("nO") is None:
+            listener.set_dim("nO", width)
+        elif listener.get_dim("nO") != width:
+            raise FormatError(Errors.P642.format(name=self.name, width=width, got=listener.get_dim("nO")))

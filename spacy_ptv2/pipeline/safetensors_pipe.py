@@ -35,7 +35,7 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> SafetensorsPipe:
         """Restore what `to_bytes` gave."""
         parts: dict[str, Callable[[Any], Any]] = {
-            "cfg": lambda data: self.cfg.update(srsly.json_loads(data)),
+            "cfg": lambda data: self._load_cfg(data, f"the settings of {self.name!r}"),
             "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
             "model": lambda data: self._load_model(data, f"the bytes of {self.name!r}"),
         }
@@ -57,22 +57,26 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
         RAISES (FormatError): P301-P306 with the file. RAISES (BackboneError): P101, P105 if the backbone is not there.
         """
         parts: dict[str, Callable[[Path], Any]] = {
-            "cfg": lambda p: self.cfg.update(_read_cfg(p)),
+            "cfg": lambda p: self._load_cfg(read_file(p), str(p)),
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
             MODEL_FILE: lambda p: self._load_model(read_file(p), str(p)),
         }
         util.from_disk(path, parts, exclude)
         return self
 
+    def _load_cfg(self, data: bytes, where: str) -> None:
+        try:
+            cfg = srsly.json_loads(data)
+        except ValueError as error:
+            raise FormatError(Errors.P301.format(path=where, error=error)) from error
+        if not isinstance(cfg, dict):
+            problem = f"expected a JSON object, got {type(cfg).__name__}"
+            raise FormatError(Errors.P301.format(path=where, error=problem))
+        self.check_cfg(cfg, where)
+        self.cfg.update(cfg)
+
+    def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
+        """Refuse settings that this component never saves. where (str): Where they come from, for messages."""
+
     def _load_model(self, data: bytes, where: str) -> None:
         model_from_bytes(self.model, data, where)
-
-
-def _read_cfg(path: Path) -> dict[str, Any]:
-    try:
-        cfg = srsly.json_loads(read_file(path))
-    except ValueError as error:
-        raise FormatError(Errors.P301.format(path=path, error=error)) from error
-    if not isinstance(cfg, dict):
-        raise FormatError(Errors.P301.format(path=path, error=f"expected a JSON object, got {type(cfg).__name__}"))
-    return cfg

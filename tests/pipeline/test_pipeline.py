@@ -294,8 +294,9 @@ def test_swapped_files_are_refused(trained, tmp_path):
         spacy.load(tmp_path / "model")
 
 
-def test_missing_backbone_at_load(trained, tmp_path):
+def test_missing_backbone_at_load(trained, tmp_path, monkeypatch):
     trained.to_disk(tmp_path / "model")
+    monkeypatch.setattr("spacy_ptv2.backbones.registry._shared", {})  # in a process that has not got it yet
     config = {"components.ptuning_transformer.model.backbone.name": "gone/backbone"}
     with pytest.raises(BackboneError, match="P101.*gone/backbone"):
         spacy.load(tmp_path / "model", config=config)

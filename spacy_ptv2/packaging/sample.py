@@ -1,0 +1,91 @@
+"""A few texts and what a pipeline predicts for them, shipped in its package, so that a copy can be checked anywhere.
+
+In: a pipeline and texts. Out: JSON: tokens, entities, tags, heads and span groups of each text; scores are left out,
+for their last digits differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..errors import Errors, FormatError, PTuningError
+
+SAMPLE_FILE = "sample.json"
+FORMAT_VERSION = 1
+ANNOTATIONS = {"TAG": "tag_", "POS": "pos_", "MORPH": "morph", "LEMMA": "lemma_", "DEP": "dep_"}
+
+
+def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
+    """Return texts and what a pipeline predicts for them, as JSON values."""
+    predictions = [describe(doc) for doc in nlp.pipe(texts)]
+    return {"format_version": FORMAT_VERSION, "texts": list(texts), "predictions": predictions}
+
+
+def describe(doc: Doc) -> dict[str, Any]:
+    """Return what is annotated on a Doc."""
+    found: dict[str, Any] = {
+        "tokens": [token.text for token in doc],
+        "ents": [[ent.start, ent.end, ent.label_] for ent in doc.ents],
+        "spans": {key: [[s.start, s.end, s.label_] for s in group] for key, group in sorted(doc.spans.items())},
+    }
+    for annotation, attribute in ANNOTATIONS.items():
+        if doc.has_annotation(annotation):
+            found[attribute.strip("_")] = [str(getattr(token, attribute)) for token in doc]
+    if doc.has_annotation("DEP"):
+        found["heads"] = [token.head.i for token in doc]
+    if doc.cats:
+        found["cats"] = max(doc.cats, key=doc.cats.__getitem__)
+    return found
+
+
+def sample_texts(lang: str, file: Path | None) -> list[str]:
+    """Return the texts of a file, one a line, or spaCy's example sentences of a language.
+
+    RAISES (PTuningError): P605, P606 if there are none.
+    """
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf8").splitlines()
+        except (OSError, ValueError) as error:
+            raise PTuningError(Errors.P606.format(path=file, problem=error)) from error
+        texts = [line.strip() for line in lines if line.strip()]
+        if not texts:
+            raise PTuningError(Errors.P606.format(path=file, problem="it holds no text"))
+        return texts
+    try:
+        return list(import_module(f"spacy.lang.{lang}.examples").sentences)
+    except ImportError as error:
+        raise PTuningError(Errors.P605.format(lang=lang)) from error
+
+
+def read_sample(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the texts and predictions of a sample.
+
+    RAISES (FormatError): P607 if the file is not one of ours.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf8"))
+        texts, predictions, version = (content[field] for field in ("texts", "predictions", "format_version"))
+        whole = version == FORMAT_VERSION and len(texts) == len(predictions) > 0
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(Errors.P607.format(path=path, problem=repr(error))) from error
+    if not whole or not all(isinstance(text, str) for text in texts):
+        raise FormatError(Errors.P607.format(path=path, problem="another version, or not one prediction a text"))
+    return texts, predictions
+
+
+def differing_texts(nlp: Language, path: Path) -> list[str]:
+    """Return the texts of a sample for which a pipeline predicts something else now.
+
+    RAISES (FormatError): P607.
+    """
+    texts, predictions = read_sample(path)
+    now = make_sample(nlp, texts)["predictions"]
+    return [text for text, old, new in zip(texts, predictions, now, strict=True) if old != new]

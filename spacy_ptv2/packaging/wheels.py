@@ -1,0 +1,197 @@
+"""The wheel of a trained pipeline: slim, or with its backbone in it.
+
+In: a pipeline's folder. Out: a wheel that `spacy.load` knows by name, which checks its own files first. It is what
+spaCy's `package` makes, and beside it a manifest, a sample of predictions, requirements, and the bundled backbone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import spacy
+import srsly
+from spacy.cli.package import package as spacy_package
+from spacy.language import Language
+from spacy.util import walk_dict
+from thinc.api import Config
+
+from ..backbones.registry import get_backbone
+from ..backbones.source import Recorded
+from ..errors import Errors, PTuningError
+from ..layers.model_state import prompt_shims
+from ..layers.prompt_shim import PromptShim
+from .builder import (
+    HUB_ID,
+    announcement,
+    build_wheel,
+    check_name,
+    check_version,
+    copy_backbone,
+    describe_backbone,
+    refuse_links,
+)
+from .half import convert_to_float16
+from .manifest import write_manifest
+from .requirements import record_requirements, without
+from .sample import SAMPLE_FILE, make_sample, sample_texts
+
+INIT = '''"""A pipeline for spaCy, packaged by spacy-ptv2: `spacy.load("{package}")`."""
+
+from pathlib import Path
+
+from spacy.util import load_model_from_init_py
+
+from spacy_ptv2.packaging.manifest import check_package
+
+__version__ = "{version}"
+
+
+def load(**overrides):
+    """Check the package's files, then load the pipeline."""
+    check_package(Path(__file__).parent)
+    return load_model_from_init_py(__file__, **overrides)
+'''
+TAKEN_OVER = ("description", "author", "url", "license")  # from meta.json into the wheel's metadata
+Report = Callable[[str], None]
+
+
+def package_pipeline(
+    pipeline: Path,
+    output: Path,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    bundle: bool = False,
+    fp16: bool = False,
+    texts: Path | None = None,
+    report: Report = lambda text: None,
+) -> Path:
+    """Build a pipeline's wheel.
+
+    pipeline (Path): Its folder. name, version (str | None): Of the package, without the language; by default from
+    meta.json. bundle (bool): Put the backbone in. fp16 (bool): And store it as float16. texts (Path | None): Sample
+    texts, one a line; by default spaCy's examples of the language. report (Callable): Is told about long steps.
+    RETURNS (Path): The wheel. RAISES (PTuningError): P605, P606, P608-P612, and whatever loading raises.
+    """
+    if fp16 and not bundle:
+        raise PTuningError(Errors.P612)
+    refuse_links(pipeline)
+    meta = _read_meta(pipeline)
+    name, version = name or meta.get("name"), version or meta.get("version")
+    package = check_name("package name", f"{check_name('language', meta.get('lang'))}_{check_name('name', name)}")
+    version = check_version(version)
+    sample = sample_texts(meta["lang"], texts)
+    report(f"Loading {pipeline}")
+    nlp = spacy.load(pipeline)
+    if not _initialized_shims(nlp):
+        raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
+    with tempfile.TemporaryDirectory() as folder:
+        stage, backbones = Path(folder) / "pipeline", Path(folder) / "backbones"
+        shutil.copytree(pipeline, stage)
+        entry_points = _bundle(nlp, package, backbones, fp16=fp16, report=report) if bundle else {}
+        _update(stage, nlp, bundle=bundle)
+        spacy_package(stage, Path(folder), name=name, version=version, create_sdist=False)
+        source = Path(folder) / f"{package}-{version}"
+        if bundle:
+            shutil.copytree(backbones, source / package, dirs_exist_ok=True)
+        report("Predicting the sample")
+        _complete(source, package, version, make_sample(nlp, sample))
+        report("Building the wheel")
+        return build_wheel(source, package, _settings(source, package, entry_points), output)
+
+
+def _read_meta(pipeline: Path) -> dict[str, Any]:
+    try:
+        meta = srsly.read_json(pipeline / "meta.json")
+    except (OSError, ValueError) as error:
+        raise PTuningError(Errors.P301.format(path=pipeline / "meta.json", error=error)) from error
+    if not isinstance(meta, dict):
+        raise PTuningError(Errors.P301.format(path=pipeline / "meta.json", error="expected a JSON object"))
+    return meta
+
+
+def _initialized_shims(nlp: Language) -> list[PromptShim]:
+    shims = [shim for _, pipe in nlp.components for shim in prompt_shims(getattr(pipe, "model", None))]
+    return [shim for shim in shims if shim.is_initialized]
+
+
+def _bundle(nlp: Language, package: str, target: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
+    """Copy the backbones of a pipeline to a folder each and let it run on those. RETURNS: Their entry points."""
+    folders: dict[str, Path] = {}
+    entry_points: dict[str, list[str]] = {}
+    for shim in _initialized_shims(nlp):
+        backbone = shim.backbone
+        if backbone.fingerprint not in folders:
+            folder = folders[backbone.fingerprint] = target / ("backbone" + ("" if not folders else str(len(folders))))
+            report(f"Copying the backbone from {backbone.path}")
+            about = {"name": shim.source.name, "revision": shim.recorded.revision}
+            copy_backbone(backbone.path, folder, about)
+            if fp16:
+                report("Converting it to float16")
+                convert_to_float16(folder)
+                describe_backbone(folder, {**about, "converted": "float16"})
+            is_hub_id = HUB_ID.fullmatch(shim.source.name) and not Path(shim.source.name).is_dir()
+            announced = announcement(shim.source.name if is_hub_id else package, package, folder.name)
+            for group, entries in announced.items():
+                entry_points.setdefault(group, []).extend(entries)
+        _rest_on(shim, folders[backbone.fingerprint])
+    return entry_points
+
+
+def _rest_on(shim: PromptShim, folder: Path) -> None:
+    """Let a prompt run on the backbone of a folder, and say so where it is saved."""
+    revision = shim.recorded.revision
+    shim.encoder.backbone = get_backbone(replace(shim.source, path=str(folder)), device=shim.backbone.device)
+    shim.loaded_record = Recorded(shim.backbone.fingerprint, revision)
+
+
+def _update(stage: Path, nlp: Language, *, bundle: bool) -> None:
+    """Write what differs from the pipeline as it was trained: requirements, the config's paths, headers of prompts."""
+    with_prompt = {name: pipe for name, pipe in nlp.components if prompt_shims(getattr(pipe, "model", None))}
+    record_requirements(nlp, [pipe.model for pipe in with_prompt.values()])  # type: ignore[attr-defined]
+    requirements = nlp.meta["requirements"]
+    if bundle:
+        carried = [shim.recorded.requirement for shim in _initialized_shims(nlp)]
+        requirements = without(requirements, [requirement for requirement in carried if requirement])
+    srsly.write_json(stage / "meta.json", {**_read_meta(stage), "requirements": requirements})
+    for name, pipe in with_prompt.items():
+        pipe.to_disk(stage / name, exclude=["vocab"])  # type: ignore[attr-defined]
+    config = Config().from_disk(stage / "config.cfg", interpolate=False)
+    for path, _ in list(walk_dict(config["components"])):
+        block = _block_at(config["components"], path[:-1])
+        if path[-1] == "path" and ("@misc" in block or "@architectures" in block):
+            block["path"] = None  # of this machine
+    config.to_disk(stage / "config.cfg")
+
+
+def _block_at(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    for part in path:
+        config = config[part]
+    return config
+
+
+def _complete(source: Path, package: str, version: str, sample: dict[str, Any]) -> None:
+    """Add what spaCy's `package` does not: a module that checks, the sample, the manifest."""
+    folder = source / package
+    for target in (folder, folder / f"{package}-{version}"):
+        shutil.copyfile(source / "meta.json", target / "meta.json")
+    (folder / "__init__.py").write_text(INIT.format(package=package, version=version), encoding="utf8")
+    (folder / SAMPLE_FILE).write_text(json.dumps(sample, ensure_ascii=False, indent=1), encoding="utf8")
+    write_manifest(folder)
+
+
+def _settings(source: Path, package: str, entry_points: dict[str, list[str]]) -> dict[str, Any]:
+    meta = srsly.read_json(source / "meta.json")
+    return {
+        **{field: meta[field] for field in TAKEN_OVER if meta.get(field)},
+        "name": package,
+        "version": meta["version"],
+        "install_requires": meta.get("requirements", []),
+        "entry_points": {"spacy_models": [f"{package} = {package}"], **entry_points},
+    }
