@@ -6,7 +6,8 @@ A `Backbone` is shared by reference: copying a pipeline never copies it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +15,10 @@ from typing import Any, cast
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
+from .install import open_for_prompts
 from .rules import InjectionRule
 from .source import BackboneSource, Candidate, Recorded
+from .twins import make_twin
 
 # A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for
 # them for ever. With one thread it needs no pool; the workers are what runs in parallel then.
@@ -28,7 +31,7 @@ class Backbone:
     """A frozen pretrained transformer, ready to take prompts.
 
     source (BackboneSource): What the config asked for. found (Candidate): The folder it was loaded from.
-    fingerprint (str): Identity of its files. model: The frozen encoder, in eval mode unless a training step runs.
+    fingerprint (str): Identity of its files. model: The frozen encoder, always in eval mode; see `in_training`.
     tokenizer: Its fast tokenizer. rule (InjectionRule): How prompts get into its attention.
     """
 
@@ -38,6 +41,8 @@ class Backbone:
     model: PreTrainedModel
     tokenizer: Any
     rule: InjectionRule
+    _twins: dict[bool, PreTrainedModel] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def path(self) -> Path:
@@ -86,7 +91,29 @@ class Backbone:
     @property
     def attention_blocks(self) -> list[torch.nn.Module]:
         """The self-attention of each layer."""
-        return [self.rule.attention(layer) for layer in self.rule.layers(self.model)]
+        return self.blocks_of(self.model)
+
+    def blocks_of(self, model: PreTrainedModel) -> list[torch.nn.Module]:
+        """Return the self-attention of each layer of the model, or of its twin in training."""
+        return [self.rule.attention(layer) for layer in self.rule.layers(model)]
+
+    def in_training(self, *, attention_dropout: bool) -> PreTrainedModel:
+        """Return the model with its own dropout on: the same weights in other modules, whose mode never changes.
+
+        attention_dropout (bool): Also drop attention weights. That costs a random number per query, key and head, which
+        is most of what attention costs on short rows.
+        """
+        with self._lock:
+            if attention_dropout not in self._twins:
+                twin = make_twin(self.model)
+                open_for_prompts(twin, self.rule, self.source.attention)
+                shared = set(self.model.modules())
+                for module in twin.modules():
+                    module.training = module not in shared
+                for block in [] if attention_dropout else self.blocks_of(twin):
+                    self.rule.keep_attention_weights(block)
+                self._twins[attention_dropout] = twin
+            return self._twins[attention_dropout]
 
     @property
     def embedding_width(self) -> int:

@@ -53,10 +53,11 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS))
     if missing:
         raise BackboneError(Errors.P112.format(path=path, missing=", ".join(missing[:5])))
-    model.requires_grad_(False).eval()
+    model.requires_grad_(False)
     if model.device != device:  # quantized weights are there already, and may not be moved
         model.to(device)
     open_for_prompts(model, rule, source.attention)
+    model.eval()
     return Backbone(
         source=source,
         found=found,

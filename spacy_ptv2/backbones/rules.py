@@ -82,7 +82,7 @@ class InjectionRule:
         return float(getattr(rate, "p", rate)) if block.training else 0.0
 
     def keep_attention_weights(self, block: nn.Module) -> None:
-        """Switch a block's dropout on attention weights off, and nothing else of it, until the next `train()`."""
+        """Switch a block's dropout on attention weights off, and nothing else of it."""
         block.training = False
         inner = getattr(block, self.dropout_name)
         if isinstance(inner, nn.Module):

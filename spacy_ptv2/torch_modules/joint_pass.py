@@ -129,7 +129,7 @@ def _run(
     leader: PromptedEncoder, embeddings: torch.Tensor, mask: torch.Tensor, bfloat16: bool, *, mixes: bool
 ) -> Sequence[torch.Tensor]:
     """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
-    model: Any = leader.backbone.model
+    model: Any = leader.model
     inputs = {"inputs_embeds": embeddings}
     if leader.shift_positions:
         inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
@@ -141,6 +141,5 @@ def _run(
 @contextmanager
 def _inside(leader: PromptedEncoder, groups: Sequence[RowGroup], stage: Stage | None, bfloat16: bool) -> Iterator[None]:
     """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
-    kernels = training_attention(leader.backbone.device, bfloat16=bfloat16)
-    with leader.backbone_mode(), kernels, injected(*groups, stage=stage):
+    with training_attention(leader.backbone.device, bfloat16=bfloat16), injected(*groups, stage=stage):
         yield

@@ -6,11 +6,11 @@ parameters of this module are exactly what trains and exactly what is saved.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import nn
+from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
 from .joint_pass import PieceBatch, read_batches
@@ -65,6 +65,13 @@ class PromptedEncoder(nn.Module):
         """Names of what is trained beside the prompt."""
         return [name for name, _ in self.named_children() if name != "prompt"]
 
+    @property
+    def model(self) -> PreTrainedModel:
+        """The backbone's model as it now runs, with its own dropout or without."""
+        if self.training and self.backbone_dropout:
+            return self.backbone.in_training(attention_dropout=self.attention_dropout)
+        return self.backbone.model
+
     def place_casing(self, layer: int | None, n_classes: int) -> None:
         """Add a casing embedding, or move it, at its start.
 
@@ -112,23 +119,3 @@ class PromptedEncoder(nn.Module):
             return states[-1].flatten(0, 1).index_select(0, wanted).float()
         mixed: torch.Tensor = self.layer_mix([state.flatten(0, 1).index_select(0, wanted) for state in states[:-1]])
         return mixed
-
-    @contextmanager
-    def backbone_mode(self) -> Iterator[None]:
-        """Switch the backbone's dropout on for a training step; leave it in eval mode.
-
-        Not inside attention, unless asked: dropping attention weights costs a random number per query, key and head,
-        which is most of what attention costs on short rows.
-        """
-        if not (self.training and self.backbone_dropout):
-            yield
-            return
-        model = self.backbone.model
-        model.train()
-        if not self.attention_dropout:
-            for block in self.backbone.attention_blocks:
-                self.backbone.rule.keep_attention_weights(block)
-        try:
-            yield
-        finally:
-            model.eval()

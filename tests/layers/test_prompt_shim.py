@@ -59,8 +59,30 @@ def test_header_names_backbone_and_shapes(tiny_folder):
     assert header["format_version"] == 3
     assert header["backbone"]["name"] == str(tiny_folder)
     assert len(header["backbone"]["fingerprint"]) == 64
-    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4]}
+    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4], "casing_layer": None}
     assert header["shapes"]["prompt.values"] == [2 * 2 * 4, 32]
+
+
+@pytest.mark.parametrize(("layers", "place"), [((1, 2), 1), ((0, 2), None)])
+def test_the_place_of_the_casing_is_kept(tiny_folder, layers, place):
+    shim = make_shim(tiny_folder, layers=layers)
+    torch.nn.init.normal_(shim.encoder.casing.weight)
+    loaded = make_shim(tiny_folder, layers=(0,)).from_bytes(shim.to_bytes())
+    assert loaded.encoder.casing_layer == place
+    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
+
+
+def test_casing_of_older_formats_joins_the_pieces(tiny_folder):
+    """Formats 1 and 2 knew no other place, whatever layers had a prompt."""
+    shim = make_shim(tiny_folder, layers=(1, 2))
+    shim.encoder.place_casing(None, 9)
+    torch.nn.init.normal_(shim.encoder.casing.weight)
+    header = shim.header()
+    del header["prompt"]["casing_layer"]
+    loaded = make_shim(tiny_folder, layers=(1, 2))
+    loaded.import_state(shim.export_state(), header)
+    assert loaded.encoder.casing_layer is None
+    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
 
 
 @pytest.mark.parametrize("mlp_width", [None, 8])

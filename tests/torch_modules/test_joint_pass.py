@@ -118,7 +118,8 @@ def test_common_layers_run_once_per_window(family):
 def test_a_training_step_keeps_nothing_of_the_common_layers(family):
     encoders = [build(family, EncoderOptions(mixed_precision=False), length=2, layers=(2,)).train() for _ in range(2)]
     calls = []
-    hook = family.attention_blocks[0].register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    blocks = family.blocks_of(family.in_training(attention_dropout=False))
+    hook = blocks[0].register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
     read_batches(encoders, [make_batch([[0, 1, 2, 3]] * 2)])
     hook.remove()
     assert calls == [False]

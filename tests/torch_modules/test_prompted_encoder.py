@@ -1,5 +1,7 @@
 """The trainable modules around a backbone."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -244,7 +246,7 @@ def test_dropout_of_attention_weights_and_nothing_else_is_off(family, dropped):
     encoder = build(family, options=options).train()
     rates, training = [], []
     rule = family.rule
-    for block in family.attention_blocks:
+    for block in family.blocks_of(family.in_training(attention_dropout=dropped)):
         block.register_forward_pre_hook(lambda block, _: rates.append(rule.attention_dropout(block)))
         block.register_forward_pre_hook(lambda block, _: training.append({
             name: child.training for name, child in block.named_children()
@@ -257,6 +259,33 @@ def test_dropout_of_attention_weights_and_nothing_else_is_off(family, dropped):
     (rate,) = {own[name] for name in names if name in own}
     assert rates == [rate if dropped else 0.0] * 3
     assert all(all(flags.values()) for flags in training)
+
+
+def test_training_leaves_the_model_that_others_predict_with_alone(family):
+    """Dropout is on in a tree of modules of its own, over the same numbers."""
+    options = EncoderOptions(backbone_dropout=True, mixed_precision=False)
+    training = build(family, options=options).train()
+    training([batch()])
+    assert training.model.training
+    assert not any(module.training for module in family.model.modules())
+    twin = family.in_training(attention_dropout=False)
+    ours, theirs = (dict(model.named_parameters()) for model in (family.model, twin))
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name] is theirs[name] for name in ours)
+    assert family.in_training(attention_dropout=False) is twin
+
+
+def test_predicts_the_same_while_another_thread_trains(tiny):
+    options = EncoderOptions(backbone_dropout=True, mixed_precision=False)
+    training, predicting = build(tiny, options=options).train(), build(tiny).eval()
+    one = batch()
+    expected = predicting([one])
+    assert not torch.equal(training([one]), training([one]))
+    with ThreadPoolExecutor(1) as pool:
+        steps = pool.submit(lambda: [training([one]).sum().backward() for _ in range(50)])
+        while not steps.done():
+            assert torch.equal(predicting([one]), expected)
+        steps.result()
 
 
 def test_bfloat16_training_stays_close(tiny):

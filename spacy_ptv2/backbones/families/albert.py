@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, decoder_refusal, relative_key_refusal, split_heads
+from ..twins import make_twin
 
 
 class AlbertRule(InjectionRule):
@@ -25,7 +25,7 @@ class AlbertRule(InjectionRule):
         config, encoder = model.config, model.encoder
         layers_per_group = config.num_hidden_layers / config.num_hidden_groups
         groups = [encoder.albert_layer_groups[int(i / layers_per_group)] for i in range(config.num_hidden_layers)]
-        encoder.albert_layer_groups = nn.ModuleList(_twin(group, config) for group in groups)
+        encoder.albert_layer_groups = nn.ModuleList(make_twin(group) for group in groups)
         config.num_hidden_groups = config.num_hidden_layers
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
@@ -41,9 +41,3 @@ class AlbertRule(InjectionRule):
         if config.inner_group_num != 1:
             return f"inner_group_num is {config.inner_group_num}, only 1 is supported (as in all published ALBERTs)"
         return relative_key_refusal(config) or decoder_refusal(config)
-
-
-def _twin(module: nn.Module, config: Any) -> nn.Module:
-    """Return a copy of a module that shares its parameters, its buffers and the config."""
-    shared = {id(part): part for part in (*module.parameters(), *module.buffers(), config)}
-    return copy.deepcopy(module, shared)
