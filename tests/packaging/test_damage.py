@@ -1,6 +1,7 @@
 """Damaged packages: refused by name, or loaded with the same predictions. `benchmarks/damage.py` runs more of them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,6 @@ def test_no_damage_is_silent_and_none_ends_inside_a_library(tmp_path):
 
 @pytest.fixture
 def saved(pipeline, tmp_path):
-    import shutil
-
     return Path(shutil.copytree(pipeline, tmp_path / "saved"))
 
 

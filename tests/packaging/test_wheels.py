@@ -100,7 +100,7 @@ def test_the_path_of_the_machine_is_not_shipped(tiny_folder, corpus, tmp_path):
 
 
 def test_a_bundle_needs_nothing_else(tiny_folder, corpus, tmp_path, monkeypatch):
-    """It finds the backbone in itself though the folder that it was trained with is gone, and other folders share it."""
+    """It finds the backbone in itself though the folder that it was trained with is gone."""
     gone = Path(shutil.copytree(tiny_folder, tmp_path / "gone"))
     (gone / "modeling.py").write_text("raise SystemExit")
     nlp = build_pipeline(gone, corpus)
@@ -223,3 +223,17 @@ def test_the_header_keeps_what_was_recorded(pipeline, tmp_path):
     assert (saved["requirement"], saved["revision"]) == ("some-backbone==1.0", "0" * 40)
     assert saved["path"] is None
     assert shim.source == BackboneSource(saved["name"])
+
+
+def test_a_bundle_requires_no_package_for_its_backbone(tiny_folder, corpus, tmp_path, monkeypatch):
+    """Not even in half precision, and with the user's own override in the environment while it is built."""
+    site = unpack(package_backbone(str(tiny_folder), tmp_path, name="carried-model"), tmp_path / "site")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(registry, "_shared", {})
+    nlp = build_pipeline(Path(tiny_folder.name), corpus)
+    assert "carried-model==1.0.0" in nlp.meta["requirements"]
+    nlp.to_disk(tmp_path / "trained")
+    monkeypatch.setenv("SPACY_PTV2_BACKBONE", str(tiny_folder))
+    for name, fp16 in (("full", False), ("halved", True)):
+        wheel = package_pipeline(tmp_path / "trained", tmp_path, name=name, version="1.0.0", bundle=True, fp16=fp16)
+        assert names(requirements_of(unpack(wheel, tmp_path / name))) == ["spacy-ptv2", "torch", "transformers"]
