@@ -37,9 +37,18 @@ def tok2vec_block(backbone: str, layers: Sequence[int] | None, length: int = 64)
 
 
 def add_entity_task(
-    nlp: Language, name: str, backbone: str, layers: Sequence[int] | None, length: int = 64, seed: int = 0
+    nlp: Language,
+    name: str,
+    backbone: str,
+    layers: Sequence[int] | None,
+    length: int = 64,
+    seed: int = 0,
+    deviation: float = 0.03,
 ) -> None:
-    """Add a `token_classifier` with a prompt of its own and random weights that find an entity now and then."""
+    """Add a `token_classifier` with a prompt of its own and random weights that find an entity now and then.
+
+    deviation (float): Of the weights of the head; the more, the more entities.
+    """
     tok2vec = tok2vec_block(backbone, layers, length)
     model = {"@architectures": "spacy_ptv2.TokenClassifier.v1", "tok2vec": tok2vec}
     pipe = nlp.add_pipe("token_classifier", name=name, config={"spans_key": name, "model": model})
@@ -47,7 +56,7 @@ def add_entity_task(
     blank_doc = Doc(nlp.vocab, words=["a"])
     pipe.initialize(lambda: [Example(blank_doc, blank_doc)], nlp=nlp, labels=LABELS)  # type: ignore[attr-defined]
     output = pipe.model.get_ref("output_layer")  # type: ignore[attr-defined]
-    weights = np.random.RandomState(seed).normal(scale=0.03, size=output.get_param("W").shape)
+    weights = np.random.RandomState(seed).normal(scale=deviation, size=output.get_param("W").shape)
     output.set_param("W", output.ops.asarray2f(weights))
     bias = output.get_param("b")
     bias[0] = 2.0  # "O"
@@ -59,13 +68,15 @@ def top_third(n_layers: int) -> range:
     return range(n_layers - n_layers // 3, n_layers)
 
 
-def blank(names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, shared: bool) -> Language:
+def blank(
+    names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, shared: bool, deviation: float = 0.03
+) -> Language:
     """Return a pipeline with an entity task of each name; equal names give equal tasks."""
     nlp = spacy.blank("en")
     if shared:
         nlp.add_pipe("shared_backbone")
     for name in names:
-        add_entity_task(nlp, name, backbone, layers, seed=int(name.rpartition("_")[2]))
+        add_entity_task(nlp, name, backbone, layers, seed=int(name.rpartition("_")[2]), deviation=deviation)
     return nlp
 
 

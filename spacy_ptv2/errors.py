@@ -25,6 +25,10 @@ class FormatError(PTuningError):
     """A saved file is missing, damaged or of another format version."""
 
 
+class TaskError(PTuningError):
+    """A bank has no task of that name."""
+
+
 class _Messages(str, Enum):
     """A string enum whose members print with their code in front."""
 
@@ -252,6 +256,30 @@ class Errors(_Messages):
     P723 = (
         "Trials do not support [training] annotating_components, got {got}. Train such a config by itself, with "
         "`spacy train`."
+    )
+
+    # The bank of prompts
+    P711 = (
+        "The bank has a task {name!r} already. Pass replace=True to put this pipeline in its place, or unload it first."
+    )
+    P712 = "Expected the name of a task to be text without spaces at the ends, got {got!r}."
+    P713 = "The bank has no task {name!r}. Expected one of: {known}. Load it with bank.load first."
+    P714 = (
+        "The pipeline for the task {name!r} has no prompt (its components: {components}). A bank holds tasks over its "
+        "backbone; run other pipelines by themselves."
+    )
+    P715 = (
+        "The pipeline for the task {name!r} has a prompt over another backbone than the bank: {got}, expected "
+        "{expected}. Load it into a bank of its own, made with the backbone that its config names."
+    )
+    P716 = "Expected a pipeline as the name of a package, the path of a folder or an nlp object, got a {got}."
+    P717 = (
+        "Expected (text or Doc, name of a task), or with as_tuples=True ((text or Doc, name of a task), context), got "
+        "{got!r:.100}."
+    )
+    P718 = (
+        "The Doc for the task {name!r} has another vocabulary than its pipeline. Make it with "
+        "Doc(bank.vocab({name!r}), words=...), or give the text."
     )
 
 

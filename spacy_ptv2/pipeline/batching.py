@@ -1,24 +1,32 @@
-"""A stream of Docs in batches that hold a bounded number of tokens."""
+"""A stream of Docs, or of what holds one, in batches of a bounded number of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from spacy.tokens import Doc
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 # Tokens whose vectors one pass of `pipe` holds. At a width of 768 floats this is 100 MB.
 MAX_BUFFERED_TOKENS = 32_768
 
 
-def batch_by_tokens(stream: Iterable[Doc], max_docs: int, max_tokens: int) -> Iterator[list[Doc]]:
-    """Group a stream into lists of at most `max_docs` Docs and `max_tokens` tokens; a longer Doc stands alone."""
-    batch: list[Doc] = []
-    n_tokens = 0
-    for doc in stream:
-        if batch and (len(batch) >= max_docs or n_tokens + len(doc) > max_tokens):
+T = TypeVar("T")
+
+
+def batch_by_tokens(
+    stream: Iterable[T], max_docs: int, max_tokens: int, *, n_tokens: Callable[[Any], int] = len
+) -> Iterator[list[T]]:
+    """Group a stream into lists of at most `max_docs` items and `max_tokens` tokens; a longer item stands alone.
+
+    n_tokens (Callable): How many tokens an item counts for; the length of a Doc.
+    """
+    batch: list[T] = []
+    total = 0
+    for item in stream:
+        size = n_tokens(item)
+        if batch and (len(batch) >= max_docs or total + size > max_tokens):
             yield batch
-            batch, n_tokens = [], 0
-        batch.append(doc)
-        n_tokens += len(doc)
+            batch, total = [], 0
+        batch.append(item)
+        total += size
     if batch:
         yield batch

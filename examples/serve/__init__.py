@@ -1,0 +1,1 @@
+"""An HTTP service over `PromptBank`; README.md tells how to start it."""

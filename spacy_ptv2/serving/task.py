@@ -1,0 +1,97 @@
+"""A task of a bank: a pipeline with what of it can run in a pass with other tasks; and several tasks over their Docs.
+
+In: Docs, each with its task. Out: the same, annotated. All prompts run first, in as few passes of the backbone as their
+settings allow; then each pipeline runs over its own Docs and finds the states waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..backbones.backbone import Backbone
+from ..errors import Errors, PTuningError
+from ..layers.handover import Handover
+from ..layers.joint_reading import Request, joint_layers, read_ahead
+from ..layers.listener import PTuningListener
+from ..layers.model_state import prompt_shims
+from ..pipeline.shared_backbone import SharedBackbone
+from .info import TaskInfo, describe_backbone, describe_task
+
+
+class Task:
+    """A pipeline over the backbone of a bank.
+
+    name (str), nlp (Language). layers (list[Model]): Those of its prompts that can run in a pass with others.
+    RAISES (PTuningError): P714 if the pipeline has no prompt, P715 if one is over another backbone.
+    """
+
+    def __init__(self, name: str, nlp: Language, backbone: Backbone) -> None:
+        self.name = name
+        self.nlp = nlp
+        models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
+        shims = [shim for model in models for shim in prompt_shims(model)]
+        if not shims:
+            raise PTuningError(Errors.P714.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
+        for other in (shim.backbone for shim in shims if shim.backbone is not backbone):
+            got, expected = describe_backbone(other), describe_backbone(backbone)
+            raise PTuningError(Errors.P715.format(name=name, got=got, expected=expected))
+        self.info: TaskInfo = describe_task(name, nlp)
+        self.layers = joint_layers(models)
+        self._handovers = [shim.predicted for shim in shims] + _listening(models)
+        self._spared = [name for name, pipe in nlp.pipeline if isinstance(pipe, SharedBackbone)]
+
+    def make_doc(self, text: str | Doc) -> Doc:
+        """Return a text as a Doc of this task, tokenised by its pipeline.
+
+        RAISES (PTuningError): P718 if it is a Doc of another vocabulary.
+        """
+        if isinstance(text, str):
+            return self.nlp.make_doc(text)
+        if text.vocab is not self.nlp.vocab:
+            raise PTuningError(Errors.P718.format(name=self.name))
+        return text
+
+    def call(self, doc: Doc) -> Doc:
+        """Annotate one Doc as `nlp(doc)` does, several prompts in one pass."""
+        try:
+            read_ahead([Request(layer, [doc]) for layer in self.layers])
+            return self.nlp(doc, disable=self._spared)
+        finally:
+            self.forget([doc])
+
+    def annotate(self, places: dict[Doc, list[int]]) -> list[tuple[Doc, list[int]]]:
+        """Run the pipeline; what its error handlers leave out is missing from the result."""
+        return list(self.nlp.pipe(places.items(), as_tuples=True, batch_size=len(places), disable=self._spared))
+
+    def forget(self, docs: Sequence[Doc]) -> None:
+        """Drop what still waits for some Docs, as after an error."""
+        for handover in self._handovers:
+            handover.take(docs)
+
+
+def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> list[Doc | None]:
+    """Return the Docs annotated, in order; None for one that an error handler of its pipeline left out."""
+    by_task: dict[Task, dict[Doc, list[int]]] = {}
+    for place, (doc, task) in enumerate(asked):
+        by_task.setdefault(task, {}).setdefault(doc, []).append(place)
+    done: list[Doc | None] = [None] * len(asked)
+    try:
+        read_ahead([Request(layer, list(docs)) for task, docs in by_task.items() for layer in task.layers])
+        for task, docs in by_task.items():
+            for doc, places in task.annotate(docs):
+                for place in places:
+                    done[place] = doc
+    finally:
+        for task, docs in by_task.items():
+            task.forget(list(docs))
+    return done
+
+
+def _listening(models: Sequence[Model[Any, Any] | None]) -> list[Handover[Any]]:
+    nodes = [node for model in models if model is not None for node in model.walk()]
+    return [node.vectors for node in nodes if isinstance(node, PTuningListener)]
