@@ -25,8 +25,7 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.serving import PromptBank
 
-from .many_prompts import MINILM, seconds
-from .pipelines import blank, read_docs, top_third
+from .pipelines import MINILM, blank, read_docs, seconds, top_third
 
 Spans = list[tuple[int, int, str]]
 

@@ -8,7 +8,7 @@ within one run. Checks first that the token vectors of every task are those of t
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -19,7 +19,7 @@ from spacy.tokens import Doc
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
-from .pipelines import MINILM, blank, read_docs, spread, top_third
+from .pipelines import MINILM, blank, read_docs, seconds, spread, top_third
 
 
 def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int = 5) -> None:
@@ -36,8 +36,8 @@ def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int =
         difference = max(compare(shared, nlp, name, texts) for nlp, name in zip(separate, names, strict=True))
         to_one, to_all = [], []
         for _ in range(repeats + 1):
-            together = seconds(shared, texts)
-            each = [seconds(nlp, texts) for nlp in separate]
+            together = seconds(partial(annotate, shared, texts))
+            each = [seconds(partial(annotate, nlp, texts)) for nlp in separate]
             to_one.append(together / median(each))
             to_all.append(together / sum(each))
         print(f"{where:>12} {spread(to_one[1:]):>24} {spread(to_all[1:]):>24} {difference:>11.1e}", flush=True)
@@ -59,12 +59,10 @@ def compare(shared: Language, alone: Language, name: str, texts: list[str]) -> f
     return max(float(np.abs(a - b).max()) for a, b in zip(*logits, strict=True))
 
 
-def seconds(nlp: Language, texts: list[str]) -> float:
-    """Return how long a pipeline takes to annotate texts."""
-    start = time.perf_counter()
+def annotate(nlp: Language, texts: list[str]) -> None:
+    """Run a pipeline over texts."""
     for _ in nlp.pipe(texts, batch_size=256):
         pass
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

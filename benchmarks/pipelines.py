@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -78,6 +79,13 @@ def blank(
     for name in names:
         add_entity_task(nlp, name, backbone, layers, seed=int(name.rpartition("_")[2]), deviation=deviation)
     return nlp
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def spread(ratios: list[float]) -> str:

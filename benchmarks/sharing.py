@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import spacy
 import torch
@@ -24,8 +23,9 @@ from wasabi import msg
 
 from spacy_ptv2.layers.model_state import prompt_shims
 
+from .pipelines import LABELS, tok2vec_block
+
 MAX_MEGABYTES, MAX_MILLISECONDS = 5.0, 50.0  # the bars
-LABELS = ["LOC", "MISC", "ORG", "PER"]
 TEXT = "Ada Lovelace worked with Charles Babbage in London."
 
 
@@ -70,12 +70,7 @@ def make_copies(source: str, folder: Path, copies: int) -> tuple[list[str], list
 def untrained(backbone: str) -> Language:
     """Return an untrained NER pipeline over a backbone, with the shipped defaults."""
     nlp = spacy.blank("en")
-    block: dict[str, Any] = {
-        "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
-        "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": backbone},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1"},
-    }
-    nlp.add_pipe("ptuning_transformer", config={"model": block})
+    nlp.add_pipe("ptuning_transformer", config={"model": tok2vec_block(backbone, None)})
     classifier = nlp.add_pipe("token_classifier")
     for label in LABELS:
         classifier.add_label(label)  # type: ignore[attr-defined]

@@ -26,10 +26,10 @@ from spacy_ptv2.packaging.backbone_wheels import package_backbone
 from spacy_ptv2.packaging.wheels import package_pipeline
 from tests.tiny import build_pipeline, train
 
+from .pipelines import MINILM, WIKIGOLD
+
 ROOT = Path(__file__).parents[1]
 PREDICT = ROOT / "project" / "scripts" / "predict.py"
-WIKIGOLD = ROOT / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 N_TRAIN, N_TEST, STEPS = 64, 400, 30  # sentences, sentences, steps over all of the first
 
 

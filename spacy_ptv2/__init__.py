@@ -3,15 +3,16 @@
 The flow, from a config to annotations; each step is a folder or file here:
 
     architectures.py   what a config may name, as plain `options.py`
-    pipeline/          components: `ptuning_transformer` for vectors, `token_classifier` for entities
+    pipeline/          components: `ptuning_transformer` for vectors, `token_classifier` for entities, `shared_backbone`
+                       for the prompts of several components in one pass
     layers/            Thinc layers that join spaCy's arrays and torch
     alignment/         Docs to pieces to windows, and pieces back to tokens
     torch_modules/     the prompt and the encoder around it
     backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
 
-Beside it: `serialization.py` (safetensors of what was trained), `training/` (optimizer, schedules, planning, the
-curve), `serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries),
-`cli/` (`spacy ptv2`), `errors.py` (every message).
+Beside it: `serialization.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
+`training/` (optimizer, schedules, planning, the curve, trials), `serving/` (a bank of prompts for services), `corpora/`
+(readers), `interchange/` (prompts of other libraries), `cli/` (`spacy ptv2`), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
 spaCy finds everything through entry points. This module is imported at every start of spaCy, so it loads neither
