@@ -4,7 +4,8 @@ python -m benchmarks.bank [--backbone NAME_OR_FOLDER] [--texts 10000] [--threads
 
 Sentences of Wikigold, repeated, each with a task drawn at random (seeded). Threads annotate a share each through
 `PromptBank.pipe`, while another thread loads, replaces and unloads a further task. Against it: each text by `nlp(text)`
-of its own task's pipeline, and all texts of a task by `nlp.pipe`, both in one thread.
+of its own task's pipeline, and all texts of a task by `nlp.pipe`, both in one thread. The work of each is compared in
+one thread as well, in turns, by processor time: threads against none say more about the machine than about the bank.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from __future__ import annotations
 import random
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 
 import spacy
 import typer
+from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_ptv2.backbones.registry import get_backbone
@@ -54,12 +58,12 @@ def main(
         alone = {name: spacy.load(path) for name, path in paths.items()}
         expected: list[Spans] = []
         one_by_one = seconds(lambda: expected.extend(spans_of(alone[name](text)) for text, name in asked))
-        by_task = seconds(lambda: [list(nlp.pipe(t for t, n in asked if n == name)) for name, nlp in alone.items()])
     n_different = sum(got != want for got, want in zip(together, expected, strict=True))
     print(f"{texts} texts, {tasks} tasks, {threads} threads, {sum(map(len, expected))} entities, {changes()} changes")
     print(f"texts that differ from their task alone: {n_different}")
-    print(f"throughput, bank / text by text: {one_by_one / bank_seconds:.2f}")
-    print(f"throughput, bank / task by task: {by_task / bank_seconds:.2f}")
+    print(f"throughput, bank in {threads} threads / text by text in one: {one_by_one / bank_seconds:.2f}")
+    for label, ratio in work(bank, alone, asked[:400]).items():
+        print(f"processor time, {label} / bank: {ratio:.2f}")
     info = bank.info()
     for task in islice(info.tasks.values(), 1):
         print(f"a task: prompt {task.prompt_bytes:,} bytes, heads {task.head_bytes:,} bytes")
@@ -106,6 +110,30 @@ def annotate(bank: PromptBank, asked: Sequence[tuple[str, str]], threads: int) -
         for number, spans in enumerate(pool.map(share, range(threads))):
             found[number::threads] = spans
     return found
+
+
+def work(bank: PromptBank, alone: dict[str, Language], asked: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Return how much more processor time than the bank other ways take in one thread, the median of three turns."""
+
+    def by_task() -> None:
+        for name, nlp in alone.items():
+            list(nlp.pipe(text for text, task in asked if task == name))
+
+    ways: dict[str, Callable[[], object]] = {
+        "bank": lambda: list(bank.pipe(asked)),
+        "text by text": lambda: [alone[name](text) for text, name in asked],
+        "task by task": by_task,
+        "bank, 8 texts at a time": lambda: [list(bank.pipe(asked[i : i + 8])) for i in range(0, len(asked), 8)],
+    }
+    turns = [{label: processor_seconds(run) for label, run in ways.items()} for _ in range(3)]
+    return {label: median(turn[label] / turn["bank"] for turn in turns) for label in ways if label != "bank"}
+
+
+def processor_seconds(run: Callable[[], object]) -> float:
+    """Return the processor time of a call, all threads together."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
 
 
 class changing:

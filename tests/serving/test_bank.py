@@ -167,10 +167,10 @@ def test_a_batch_is_bounded_in_vectors(bank, monkeypatch):
     sizes = []
     original = bank_module.annotate_jointly
     monkeypatch.setattr(bank_module, "annotate_jointly", lambda asked: sizes.append(len(asked)) or original(asked))
-    monkeypatch.setattr(bank_module, "MAX_BUFFERED_TOKENS", 60)
+    monkeypatch.setattr(bank_module, "MAX_BUFFERED_TOKENS", 30)
     texts = ["Peter opens the office"] * 5 + ["Peter " * 100] + ["Peter"]  # 3 prompts: 12, 300 and 3 vectors
     assert len(list(bank.pipe([(text, "shared") for text in texts]))) == 7
-    assert sizes == [5, 1, 1]
+    assert sizes == [2, 2, 1, 1, 1]
 
 
 @pytest.mark.parametrize("task_first", [True, False])

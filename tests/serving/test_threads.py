@@ -83,6 +83,7 @@ def test_the_benchmark(longer, capsys):
     printed = capsys.readouterr().out
     assert "differ from their task alone: 0\n" in printed
     assert int(re.search(r"(\d+) entities", printed)[1]) > 50
+    assert len(re.findall(r"processor time, .* / bank: \d", printed)) == 3
     assert "heads 1,188 bytes" in printed  # 9 tags over 32 numbers, and their biases
 
 
