@@ -29,7 +29,7 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.serving import PromptBank
 
-from .pipelines import MINILM, blank, read_docs, seconds, top_third
+from .pipelines import MINILM, blank, read_docs, resident_bytes, seconds, top_third
 
 Spans = list[tuple[int, int, str]]
 
@@ -164,12 +164,6 @@ class changing:
 def spans_of(doc: Doc) -> Spans:
     """Return the entities of a Doc."""
     return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
-
-
-def resident_bytes() -> int:
-    """Return the memory of this process that is in use (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
 
 
 if __name__ == "__main__":

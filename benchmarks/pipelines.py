@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,7 +46,7 @@ def add_entity_task(
     layers: Sequence[int] | None,
     length: int = 64,
     seed: int = 0,
-    deviation: float = 0.03,
+    deviation: float = 0.06,
 ) -> None:
     """Add a `token_classifier` with a prompt of its own and random weights that find an entity now and then.
 
@@ -70,7 +72,7 @@ def top_third(n_layers: int) -> range:
 
 
 def blank(
-    names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, shared: bool, deviation: float = 0.03
+    names: Sequence[str], backbone: str, layers: Sequence[int] | None, *, shared: bool, deviation: float = 0.06
 ) -> Language:
     """Return a pipeline with an entity task of each name; equal names give equal tasks."""
     nlp = spacy.blank("en")
@@ -86,6 +88,13 @@ def seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process (Linux)."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def spread(ratios: list[float]) -> str:

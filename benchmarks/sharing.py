@@ -7,9 +7,7 @@ random prompts of their own. What is measured is what they take beyond blank spa
 vocabulary: memory in a fresh process each, time side by side in one.
 """
 
-import gc
 import multiprocessing
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +21,7 @@ from wasabi import msg
 
 from spacy_ptv2.layers.model_state import prompt_shims
 
-from .pipelines import LABELS, tok2vec_block
+from .pipelines import LABELS, resident_bytes, tok2vec_block
 
 MAX_MEGABYTES, MAX_MILLISECONDS = 5.0, 50.0  # the bars
 TEXT = "Ada Lovelace worked with Charles Babbage in London."
@@ -100,13 +98,6 @@ def seconds_per_load(pipelines: list[str], blanks: list[str]) -> tuple[tuple[flo
     for nlp in kept:
         nlp(TEXT)
     return (median(times[0]), median(times[1])), len(pointers)
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process (Linux)."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":
