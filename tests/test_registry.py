@@ -12,7 +12,7 @@ from spacy.language import Language
 
 from .conftest import ROOT
 
-FACTORIES = {"ptuning_transformer", "token_classifier"}
+FACTORIES = {"ptuning_transformer", "shared_backbone", "token_classifier"}
 REGISTRIES = ("architectures", "misc", "readers", "scorers", "callbacks", "loggers", "optimizers", "schedules")
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from thinc.api import Adam
 
+from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.prompt_shim import PromptShim
@@ -121,8 +122,9 @@ def test_empty_shim_saves_nothing_and_refuses_to_run(tiny_folder):
         shim.predict(one_batch())
 
 
-def test_another_backbone_is_refused(tiny_folder, tmp_path):
+def test_another_backbone_is_refused(tiny_folder, tmp_path, monkeypatch):
     data = make_shim(tiny_folder).to_bytes()
+    monkeypatch.setattr(registry, "_shared", {})  # the right one would be taken if it were in memory
     other = save_tiny_backbone(tmp_path / "other", "bert", seed=1)
     with pytest.raises(BackboneError, match="P105.*another backbone"):
         PromptShim(BackboneSource(str(other)), PromptOptions(length=4), OPTIONS).from_bytes(data)
