@@ -16,7 +16,7 @@ from spacy.tokens import Doc, Span
 
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
-from ..torch_modules.joint_pass import PieceBatch, Reading, WindowBatches
+from ..torch_modules.batches import PieceBatch, Reading, WindowBatches
 from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs
 from .windows import cut_windows
 

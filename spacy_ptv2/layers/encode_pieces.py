@@ -8,7 +8,7 @@ from typing import Any, cast
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..torch_modules.joint_pass import WindowBatches
+from ..torch_modules.batches import WindowBatches
 from .prompt_shim import PromptShim
 
 

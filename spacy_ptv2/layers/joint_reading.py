@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, get_array_module
 
 from ..alignment.encoding import WantedStates
-from ..torch_modules.joint_pass import WindowBatches
+from ..torch_modules.batches import WindowBatches
 from .encode_pieces import get_shim
 from .handover import PieceStates
 from .joint_step import JointStep, predict_jointly

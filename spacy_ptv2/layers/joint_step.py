@@ -9,7 +9,8 @@ import torch
 from thinc.api import torch2xp, xp2torch
 from thinc.types import Floats2d
 
-from ..torch_modules.joint_pass import WindowBatches, read_jointly
+from ..torch_modules.batches import WindowBatches
+from ..torch_modules.joint_pass import read_jointly
 from ..torch_modules.prompted_encoder import PromptedEncoder
 
 

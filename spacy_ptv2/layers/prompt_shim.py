@@ -26,8 +26,8 @@ from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError
 from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
+from ..torch_modules.batches import WindowBatches
 from ..torch_modules.build import build_prompted_encoder
-from ..torch_modules.joint_pass import WindowBatches
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
 from .handover import Handover, PieceStates

@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from ..alignment.encoding import EncodedDocs, SpanGetter, WantedStates, batch_windows, encode_docs, resolve_limits
 from ..options import WindowOptions
-from ..torch_modules.joint_pass import WindowBatches
+from ..torch_modules.batches import WindowBatches
 from .prompt_shim import PromptShim
 
 

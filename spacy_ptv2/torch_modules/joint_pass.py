@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -19,53 +18,8 @@ from ..backbones.checkpointing import checkpointed
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.staging import Stage
 from .attention_kernels import training_attention
-
-if TYPE_CHECKING:
-    from .prompted_encoder import PromptedEncoder
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one encoder reads of a batch.
-
-    rows (Tensor): The windows. Shape: (n_rows,). wanted (Tensor): Indices into rows x pieces, flattened, of the states
-    to return. Shape: (n_wanted,)
-    """
-
-    rows: torch.Tensor
-    wanted: torch.Tensor
-
-
-@dataclass(frozen=True)
-class PieceBatch:
-    """Padded windows for one forward pass.
-
-    ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
-    casing (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
-    readings (Sequence[Reading]): One for each encoder.
-    """
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    casing: torch.Tensor
-    readings: Sequence[Reading]
-
-    def to(self, device: torch.device) -> PieceBatch:
-        """Return the batch on a device."""
-        readings = [Reading(reading.rows.to(device), reading.wanted.to(device)) for reading in self.readings]
-        return PieceBatch(self.ids.to(device), self.mask.to(device), self.casing.to(device), readings)
-
-
-@dataclass(frozen=True)
-class WindowBatches:
-    """All windows of some documents, in batches.
-
-    orders (Sequence[Tensor]): For each encoder, `states[order]` brings the states of all batches into the order asked
-    for. Shape of each: (sum of its n_wanted,)
-    """
-
-    batches: Sequence[PieceBatch]
-    orders: Sequence[torch.Tensor]
+from .batches import PieceBatch, WindowBatches
+from .prompted_encoder import PromptedEncoder
 
 
 def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> list[torch.Tensor]:

@@ -1,7 +1,7 @@
 """A frozen backbone with a prompt, and what little is trained beside it.
 
-In: `PieceBatch`es. Out: the hidden states of the pieces that are asked for. The backbone is no submodule: the
-parameters of this module are exactly what trains and exactly what is saved.
+What one encoder contributes to a pass of the backbone, which `joint_pass.py` runs for one or several. The backbone is
+no submodule: the parameters of this module are exactly what trains and exactly what is saved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import nn
 from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
-from .joint_pass import PieceBatch, read_batches
+from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
 
@@ -97,11 +97,6 @@ class PromptedEncoder(nn.Module):
         shift = self.prompt.longest if self.shift_positions else None
         mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
         return id(self.backbone), shift, mode if training else None
-
-    def forward(self, batches: Sequence[PieceBatch]) -> torch.Tensor:
-        """Return the wanted states of all batches, one after the other. Shape: (sum of n_wanted, hidden_width)"""
-        (states,) = read_batches([self], batches)
-        return states
 
     def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
         """Return what the casing adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""

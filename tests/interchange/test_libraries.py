@@ -16,7 +16,8 @@ from spacy_ptv2.cli import app
 from spacy_ptv2.errors import FormatError
 from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
 from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading
+from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
+from spacy_ptv2.torch_modules.joint_pass import read_batches
 
 from ..tiny import build_pipeline, save_tiny_backbone, train
 
@@ -66,7 +67,8 @@ def states_here(nlp, ids, mask):
     wanted = mask.flatten().nonzero().squeeze(1)
     encoder = shim_of(nlp).encoder.eval()
     with torch.no_grad():
-        return encoder([PieceBatch(ids, mask, torch.zeros_like(ids), [Reading(torch.arange(len(ids)), wanted)])])
+        reading = Reading(torch.arange(len(ids)), wanted)
+        return read_batches([encoder], [PieceBatch(ids, mask, torch.zeros_like(ids), [reading])])[0]
 
 
 def states_there(model, ids, mask):

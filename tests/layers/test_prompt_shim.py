@@ -15,7 +15,7 @@ from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.prompt_shim import PromptShim
 from spacy_ptv2.options import EncoderOptions, PromptOptions
 from spacy_ptv2.serialization import HEADER_KEY, dump_tensors, load_tensors
-from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading, WindowBatches
+from spacy_ptv2.torch_modules.batches import PieceBatch, Reading, WindowBatches
 
 from ..tiny import save_tiny_backbone
 

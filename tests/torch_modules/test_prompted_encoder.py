@@ -10,8 +10,9 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.options import EncoderOptions, NormalStart, PromptOptions, WordStart
+from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
 from spacy_ptv2.torch_modules.build import build_prompted_encoder
-from spacy_ptv2.torch_modules.joint_pass import PieceBatch, Reading
+from spacy_ptv2.torch_modules.joint_pass import read_batches
 from spacy_ptv2.torch_modules.layer_mix import LayerMix
 from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt, MLPPrompt
 from spacy_ptv2.torch_modules.prompt_starts import word_key_values
@@ -39,6 +40,11 @@ def batch(n_rows=2, n_columns=7):
     )
 
 
+def read(encoder, *batches):
+    (states,) = read_batches([encoder], batches)
+    return states
+
+
 def test_exactly_these_tensors_are_trainable(tiny):
     names = {name for name, _ in build(tiny, options=FULL).named_parameters()}
     assert names == {"prompt.values", "layer_mix.weights", "casing.weight"}
@@ -54,7 +60,7 @@ def test_gradients_reach_all_of_them_and_the_backbone_stays(tiny):
     before = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
     start = {name: tensor.detach().clone() for name, tensor in encoder.named_parameters()}
-    encoder([batch()]).pow(2).sum().backward()
+    read(encoder, batch()).pow(2).sum().backward()
     optimizer.step()
     assert all(not torch.equal(start[name], tensor) for name, tensor in encoder.named_parameters())
     assert all(torch.equal(before[name], tensor) for name, tensor in tiny.model.state_dict().items())
@@ -65,7 +71,7 @@ def test_gradient_equals_difference_quotient(tiny):
     weights = torch.randn(6, 32)
 
     def loss():
-        return (encoder([batch()]) * weights).sum()
+        return (read(encoder, batch()) * weights).sum()
 
     loss().backward()
     gradient = encoder.prompt.values.grad
@@ -82,11 +88,11 @@ def test_gradient_equals_difference_quotient(tiny):
 
 def test_folded_equals_mlp(tiny):
     encoder = build(tiny, PromptOptions(length=4, mlp_width=8, layers=(1, 2))).eval()
-    expected = encoder([batch()])
+    expected = read(encoder, batch())
     assert isinstance(encoder.prompt, MLPPrompt)
     encoder.prompt = encoder.prompt.fold()
     assert isinstance(encoder.prompt, FlatPrompt)
-    torch.testing.assert_close(encoder([batch()]), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(read(encoder, batch()), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("lengths", [(3, 3), (3, 1), (0, 2)])
@@ -108,11 +114,11 @@ def test_switched_off_is_the_bare_backbone_to_the_bit(tiny):
     encoder = build(tiny).eval()
     one = batch()
     with encoder.prompt.switched_off():
-        off = encoder([one])
+        off = read(encoder, one)
     embeddings = tiny.model.get_input_embeddings()(one.ids)
     bare = tiny.model(inputs_embeds=embeddings, attention_mask=one.mask).last_hidden_state.flatten(0, 1)[:6]
     assert torch.equal(off, bare)
-    assert not torch.allclose(encoder([one]), bare, atol=1e-3)
+    assert not torch.allclose(read(encoder, one), bare, atol=1e-3)
 
 
 def test_dropout_falls_on_the_prompt_in_training_only():
@@ -146,9 +152,9 @@ def test_casing_embedding_starts_without_effect_then_has_one(tiny):
         build(tiny, options=FULL),
         build(tiny, options=EncoderOptions(casing=False, backbone_dropout=False)),
     )
-    assert torch.equal(with_casing.eval()([batch()]), without.eval()([batch()]))
+    assert torch.equal(read(with_casing.eval(), batch()), read(without.eval(), batch()))
     torch.nn.init.normal_(with_casing.casing.weight)
-    assert not torch.allclose(with_casing([batch()]), without([batch()]))
+    assert not torch.allclose(read(with_casing, batch()), read(without, batch()))
 
 
 def test_casing_auto_follows_the_tokenizer(tiny, roberta_folder):
@@ -168,9 +174,9 @@ def test_backbone_dropout_is_on_in_training_only(tiny):
     encoder = build(tiny, options=EncoderOptions(casing=False, backbone_dropout=True, mixed_precision=False))
     one_batch = batch()
     encoder.prompt.eval()
-    assert not torch.equal(encoder([one_batch]), encoder([one_batch]))
+    assert not torch.equal(read(encoder, one_batch), read(encoder, one_batch))
     encoder.eval()
-    assert torch.equal(encoder([one_batch]), encoder([one_batch]))
+    assert torch.equal(read(encoder, one_batch), read(encoder, one_batch))
     assert not tiny.model.training
 
 
@@ -182,7 +188,7 @@ def test_attention_weights_are_never_dropped(tmp_path, kind, layers):
     options = EncoderOptions(casing=False, backbone_dropout=True, mixed_precision=False)
     backbone = get_backbone(BackboneSource(str(folder), attention=kind))
     encoder = build(backbone, PromptOptions(length=4, layers=layers, dropout=0.0), options)
-    torch.testing.assert_close(encoder.train()([batch()]), encoder.eval()([batch()]))
+    torch.testing.assert_close(read(encoder.train(), batch()), read(encoder.eval(), batch()))
 
 
 def test_attention_weights_are_dropped_if_asked(tmp_path):
@@ -192,8 +198,8 @@ def test_attention_weights_are_dropped_if_asked(tmp_path):
     options = EncoderOptions(casing=False, backbone_dropout=True, attention_dropout=True, mixed_precision=False)
     encoder = build(backbone, PromptOptions(length=4, dropout=0.0), options)
     one = batch()
-    assert not torch.allclose(encoder.train()([one]), encoder([one]))
-    assert torch.equal(encoder.eval()([one]), encoder([one]))
+    assert not torch.allclose(read(encoder.train(), one), read(encoder, one))
+    assert torch.equal(read(encoder.eval(), one), read(encoder, one))
 
 
 @pytest.fixture(scope="module", params=sorted(ORACLES))
@@ -205,7 +211,7 @@ def family(request, tmp_path_factory):
 def gradients_of(encoder):
     encoder.zero_grad()
     torch.manual_seed(3)  # dropout
-    states = encoder([batch(), batch(3, 4)])
+    states = read(encoder, batch(), batch(3, 4))
     (states * torch.linspace(-1, 1, states.numel()).view(states.shape)).sum().backward()
     return {name: parameter.grad.clone() for name, parameter in encoder.named_parameters()}
 
@@ -233,7 +239,7 @@ def test_checkpointing_keeps_less(tmp_path):
         encoder = build(backbone, PromptOptions(length=4), options)
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
-            encoder([batch(4, 30)])
+            read(encoder, batch(4, 30))
         return sum(sizes)
 
     assert kept(True) < kept(False) / 3
@@ -252,7 +258,7 @@ def test_dropout_of_attention_weights_and_nothing_else_is_off(family, dropped):
             name: child.training for name, child in block.named_children()
             if isinstance(child, torch.nn.Dropout) and name != rule.dropout_name
         }))  # fmt: skip
-    encoder([batch()])
+    read(encoder, batch())
     assert len(rates) == 3
     own = family.model.config.to_dict()
     names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop", "dropout_rate")
@@ -265,7 +271,7 @@ def test_training_leaves_the_model_that_others_predict_with_alone(family):
     """Dropout is on in a tree of modules of its own, over the same numbers."""
     options = EncoderOptions(backbone_dropout=True, mixed_precision=False)
     training = build(family, options=options).train()
-    training([batch()])
+    read(training, batch())
     assert training.model.training
     assert not any(module.training for module in family.model.modules())
     twin = family.in_training(attention_dropout=False)
@@ -279,12 +285,12 @@ def test_predicts_the_same_while_another_thread_trains(tiny):
     options = EncoderOptions(backbone_dropout=True, mixed_precision=False)
     training, predicting = build(tiny, options=options).train(), build(tiny).eval()
     one = batch()
-    expected = predicting([one])
-    assert not torch.equal(training([one]), training([one]))
+    expected = read(predicting, one)
+    assert not torch.equal(read(training, one), read(training, one))
     with ThreadPoolExecutor(1) as pool:
-        steps = pool.submit(lambda: [training([one]).sum().backward() for _ in range(50)])
+        steps = pool.submit(lambda: [read(training, one).sum().backward() for _ in range(50)])
         while not steps.done():
-            assert torch.equal(predicting([one]), expected)
+            assert torch.equal(read(predicting, one), expected)
         steps.result()
 
 
@@ -294,18 +300,18 @@ def test_bfloat16_training_stays_close(tiny):
     full = build(
         tiny, PromptOptions(length=4, dropout=0.0), EncoderOptions(backbone_dropout=False, mixed_precision=False)
     )
-    got, expected = half([batch()]), full([batch()])
+    got, expected = read(half, batch()), read(full, batch())
     assert got.dtype == torch.float32
     assert not torch.equal(got, expected)
     assert (got - expected).norm() / expected.norm() < 2e-2
-    assert torch.equal(half.eval()([batch()]), full.eval()([batch()]))  # prediction is in float32
+    assert torch.equal(read(half.eval(), batch()), read(full.eval(), batch()))  # prediction is in float32
 
 
 def test_prompt_changes_what_is_read(tiny):
     encoder = build(tiny).eval()
     with injected():
         bare = tiny.model(input_ids=batch().ids).last_hidden_state.flatten(0, 1)[:6]
-    assert not torch.allclose(encoder([batch()]), bare, atol=1e-3)
+    assert not torch.allclose(read(encoder, batch()), bare, atol=1e-3)
 
 
 @pytest.mark.parametrize(
