@@ -57,6 +57,7 @@ def build_config(corpus: Path, backbone: str, layers: list[int] | None) -> Confi
         "paths.dev": str(corpus),
         "components.transformer.model.backbone.name": backbone,
         "components.transformer.model.prompt.layers": layers,
+        "components.transformer.model.casing_place": "prompt",
         "initialize.before_init.epochs": 1,
     }
     return load_config(NER_CONFIG, overrides=overrides, interpolate=False)

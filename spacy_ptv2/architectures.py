@@ -18,7 +18,16 @@ from .layers.listener import PTuningListener
 from .layers.prompt_shim import PromptShim
 from .layers.prompted_tok2vec import PromptedTok2Vec
 from .layers.window_encoding import WindowEncoding
-from .options import EncoderOptions, NormalStart, PromptOptions, PromptStart, Switch, WindowOptions, WordStart
+from .options import (
+    CasingPlace,
+    EncoderOptions,
+    NormalStart,
+    PromptOptions,
+    PromptStart,
+    Switch,
+    WindowOptions,
+    WordStart,
+)
 from .types import Tok2VecModel, TransformerModel
 
 
@@ -84,6 +93,7 @@ def build_tok2vec_ptuning_v1(
     attention_dropout: bool = False,
     mixed_precision: Switch = "auto",
     gradient_checkpointing: bool = False,
+    casing_place: CasingPlace = "pieces",
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -92,13 +102,13 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing: See
+    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place: See
     `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
     options = EncoderOptions(
-        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing
+        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place
     )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces))
     return PromptedTok2Vec(PromptShim(backbone, prompt, options), pooling or reduce_first(), windows)
@@ -124,6 +134,7 @@ def build_ptuning_transformer_v1(
     backbone_dropout: bool = True,
     attention_dropout: bool = False,
     gradient_checkpointing: bool = False,
+    casing_place: CasingPlace = "pieces",
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -141,7 +152,7 @@ def build_ptuning_transformer_v1(
     _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
     source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
     options = EncoderOptions(
-        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing
+        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place
     )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces), get_spans)
     return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)

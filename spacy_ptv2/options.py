@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Switch = bool | Literal["auto"]
+CasingPlace = Literal["pieces", "prompt"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class EncoderOptions:
     mixed_precision (bool | "auto"): Train under bfloat16 autocast; "auto": where the hardware has it. Prediction is
     in the precision of the backbone's weights.
     gradient_checkpointing (bool): Compute the layers anew in the backward pass instead of keeping their activations.
+    casing_place ("pieces" | "prompt"): Where the casing joins: at the piece embeddings, where it does most, or at the
+    input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be
+    shared with other prompts.
     """
 
     layer_mix: bool = True
@@ -69,6 +73,7 @@ class EncoderOptions:
     attention_dropout: bool = False
     mixed_precision: Switch = "auto"
     gradient_checkpointing: bool = False
+    casing_place: CasingPlace = "pieces"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
     """See `PromptedTok2Vec`."""
-    encode, pooling = model.layers
+    pooling = model.layers[1]
     found = _take_over(model, X, is_train) or _compute(model, X, is_train)
     if not len(found.pieces_per_token):
         return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X

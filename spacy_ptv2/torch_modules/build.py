@@ -35,8 +35,8 @@ def build_prompted_encoder(
         autocast=resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208),
         checkpointing=options.gradient_checkpointing,
     )
-    if use_casing:  # not before the prompt, so that the layers below stay those of the bare backbone
-        encoder.place_casing(first or None, n_casing_classes)
+    if use_casing:
+        encoder.place_casing(first or None if options.casing_place == "prompt" else None, n_casing_classes)
     return encoder
 
 

@@ -17,6 +17,9 @@ from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
 
+# States inside the layers are larger by this order than piece embeddings, so that one learning rate fits both places.
+CASING_GAIN = 10.0
+
 
 class CasingEmbedding(nn.Embedding):
     """One vector per class of word shape, added to the pieces; starts at zero, without effect."""
@@ -103,7 +106,8 @@ class PromptedEncoder(nn.Module):
         if self.casing is None:
             return {}
         casing: torch.Tensor = self.casing(batch.casing[rows])
-        return {self.casing_layer: casing * batch.mask[rows].unsqueeze(-1)}
+        gain = 1.0 if self.casing_layer is None else CASING_GAIN
+        return {self.casing_layer: casing * gain * batch.mask[rows].unsqueeze(-1)}
 
     def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
         """Return the vectors of wanted pieces from the states of all layers, the last layer's behind them once more.

@@ -67,6 +67,7 @@ def test_header_names_backbone_and_shapes(tiny_folder):
 @pytest.mark.parametrize(("layers", "place"), [((1, 2), 1), ((0, 2), None)])
 def test_the_place_of_the_casing_is_kept(tiny_folder, layers, place):
     shim = make_shim(tiny_folder, layers=layers)
+    shim.encoder.place_casing(place, 9)
     torch.nn.init.normal_(shim.encoder.casing.weight)
     loaded = make_shim(tiny_folder, layers=(0,)).from_bytes(shim.to_bytes())
     assert loaded.encoder.casing_layer == place

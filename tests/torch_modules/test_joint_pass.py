@@ -13,7 +13,9 @@ from spacy_ptv2.torch_modules.joint_pass import read_batches
 from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 
-EVAL = EncoderOptions(casing=True, backbone_dropout=False, mixed_precision=False)
+EVAL = EncoderOptions(casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt")
+
+TRAINING = EncoderOptions(mixed_precision=False, casing_place="prompt")
 
 
 @pytest.fixture(scope="module", params=sorted(ORACLES))
@@ -118,7 +120,7 @@ def test_common_layers_run_once_per_window(family):
 
 
 def test_a_training_step_keeps_nothing_of_the_common_layers(family):
-    encoders = [build(family, EncoderOptions(mixed_precision=False), length=2, layers=(2,)).train() for _ in range(2)]
+    encoders = [build(family, TRAINING, length=2, layers=(2,)).train() for _ in range(2)]
     calls = []
     blocks = family.blocks_of(family.in_training(attention_dropout=False))
     hook = blocks[0].register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
@@ -128,6 +130,32 @@ def test_a_training_step_keeps_nothing_of_the_common_layers(family):
     assert not family.model.training
 
 
-def test_casing_joins_where_the_prompt_does(family):
-    assert [build(family, length=2, layers=layers).casing_layer for layers in (None, (1, 2), (2,))] == [None, 1, 2]
-    assert [build(family, length=2, layers=layers).first_layer for layers in (None, (1, 2), (2,))] == [0, 1, 2]
+@pytest.mark.parametrize(("place", "expected"), [("prompt", [None, 1, 2]), ("pieces", [None, None, None])])
+def test_casing_joins_where_it_is_told_to(family, place, expected):
+    """At the pieces it leaves no layer in common, with the prompt all below it."""
+    options = EncoderOptions(casing=True, mixed_precision=False, casing_place=place)
+    encoders = [build(family, options, length=2, layers=layers) for layers in (None, (1, 2), (2,))]
+    assert [encoder.casing_layer for encoder in encoders] == expected
+    assert [encoder.first_layer for encoder in encoders] == [layer or 0 for layer in expected]
+    batch = make_batch([[0, 1, 2, 3]])
+    for encoder in encoders:
+        with torch.no_grad():
+            (before,) = read_batches([encoder], [batch])
+            encoder.casing.weight += 1.0 + torch.randn_like(encoder.casing.weight)
+            (after,) = read_batches([encoder], [batch])
+        assert not torch.allclose(before, after, atol=1e-3)
+
+
+def test_encoders_with_and_without_casing_in_one_pass(family):
+    """Casing at the pieces, at a layer, and none: each as alone."""
+    torch.manual_seed(4)
+    none = EncoderOptions(casing=False, backbone_dropout=False, mixed_precision=False)
+    pieces = EncoderOptions(casing=True, backbone_dropout=False, mixed_precision=False)
+    encoders = [build(family, options, length=2, layers=(2,)) for options in (EVAL, none, pieces)]
+    batch = make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])
+    with torch.no_grad():
+        for chosen in ([0, 1], [0, 1, 2]):
+            own = PieceBatch(batch.ids, batch.mask, batch.casing, [batch.readings[number] for number in chosen])
+            together = read_batches([encoders[number] for number in chosen], [own])
+            for number, states in zip(chosen, together, strict=True):
+                torch.testing.assert_close(states, alone(encoders[number], batch, number), atol=1e-5, rtol=1e-5)
