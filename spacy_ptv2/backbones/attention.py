@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -27,6 +27,9 @@ from .source import AttentionKind
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
 LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the number of an attention block's layer, set on the block
+
+
+OptionalTensor = TypeVar("OptionalTensor", torch.Tensor, torch.Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def prepend(
     return keys, values, mask
 
 
-def _rows(mask: torch.Tensor | None, rows: slice) -> torch.Tensor | None:
+def _rows(mask: OptionalTensor, rows: slice) -> OptionalTensor:
     """Return the rows of a mask or bias, all of it where it is the same for all of them."""
     return mask if mask is None or len(mask) == 1 else mask[rows]
 
@@ -162,12 +165,12 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
             pieces = query.shape[2]
             attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
             kwargs["is_causal"] = False
-        position_bias = kwargs.pop("position_bias", None)
+        position_bias: torch.Tensor | None = kwargs.pop("position_bias", None)
         mixed = []
         for rows, prompt in injection.prompts_at(layer):
             keys, values, mask = prepend(prompt, key[rows], value[rows], _rows(attention_mask, rows))
             if position_bias is not None:  # relative positions say nothing about the prompt
-                kwargs["position_bias"] = pad(position_bias[rows], (keys.shape[2] - key.shape[2], 0))
+                kwargs["position_bias"] = pad(_rows(position_bias, rows), (keys.shape[2] - key.shape[2], 0))
             mixed.append(attend(module, query[rows], keys, values, mask, **kwargs)[0])
         return _join(mixed), None
 

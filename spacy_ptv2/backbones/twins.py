@@ -15,11 +15,12 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def make_twin(module: Module) -> Module:
-    """Return a copy of a module that shares its parameters, buffers and config, and every leaf that has weights.
+    """Return a copy of a module that shares its parameters, buffers and configs, and every leaf that has weights.
 
     What was put in the place of a module's forward is not taken over.
     """
-    shared = (*module.parameters(), *module.buffers(), getattr(module, "config", None))
+    configs = [part.config for part in module.modules() if hasattr(part, "config")]
+    shared = (*module.parameters(), *module.buffers(), *configs)
     leaves = [leaf for leaf in module.modules() if not list(leaf.children()) and list(leaf.parameters())]
     twin = copy.deepcopy(module, {id(part): part for part in (*shared, *leaves)})
     for part in twin.modules():

@@ -17,8 +17,12 @@ class AlbertRule(InjectionRule):
 
     model_types: ClassVar[tuple[str, ...]] = ("albert",)
     layers_at: ClassVar[str] = "encoder.albert_layer_groups"
-    attention_at: ClassVar[str] = "albert_layers.0.attention"
+    attention_at: ClassVar[str] = "attention"
     dropout_name: ClassVar[str] = "attention_dropout"
+
+    def layers(self, model: nn.Module) -> list[Any]:
+        """See `InjectionRule.layers`: the one layer of each group."""
+        return [group.albert_layers[0] for group in super().layers(model)]
 
     def prepare(self, model: Any) -> None:
         """See `InjectionRule.prepare`."""
