@@ -8,6 +8,7 @@ within one run. Checks first that the token vectors of every task are those of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
@@ -33,7 +34,7 @@ def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int =
         shared = blank(names, backbone, layers, shared=True)
         separate = [blank([name], backbone, layers, shared=False) for name in names]
         texts = [doc.text for doc in read_docs(shared, docs)]
-        difference = max(compare(shared, nlp, name, texts) for nlp, name in zip(separate, names, strict=True))
+        difference = compare(shared, separate, names, texts)
         to_one, to_all = [], []
         for _ in range(repeats + 1):
             together = seconds(partial(annotate, shared, texts))
@@ -43,20 +44,24 @@ def main(backbone: str = MINILM, tasks: int = 8, docs: int = 400, repeats: int =
         print(f"{where:>12} {spread(to_one[1:]):>24} {spread(to_all[1:]):>24} {difference:>11.1e}", flush=True)
 
 
-def compare(shared: Language, alone: Language, name: str, texts: list[str]) -> float:
+def compare(shared: Language, separate: Sequence[Language], names: Sequence[str], texts: list[str]) -> float:
     """Return the largest difference between a task's logits in the two pipelines; stop if an entity differs."""
-    logits: list[list[np.ndarray]] = []
-    spans = []
-    for nlp in (shared, alone):
-        model = nlp.get_pipe(name).model  # type: ignore[attr-defined]
-        docs: list[Doc] = [nlp.make_doc(text) for text in texts]
-        if nlp is shared:
-            nlp.get_pipe("shared_backbone")._read_ahead(docs)  # type: ignore[attr-defined]
-        logits.append(model.predict(docs))
-        spans.append([[(s.start, s.end, s.label_) for s in doc.spans[name]] for doc in nlp.pipe(texts)])
-    if spans[0] != spans[1]:
-        raise SystemExit(f"{name}: the entities differ")
-    return max(float(np.abs(a - b).max()) for a, b in zip(*logits, strict=True))
+    docs = [shared.make_doc(text) for text in texts]
+    shared.get_pipe("shared_backbone")._read_ahead(docs)  # type: ignore[attr-defined]
+    together = [shared.get_pipe(name).model.predict(docs) for name in names]  # type: ignore[attr-defined]
+    annotated = list(shared.pipe(texts))
+    differences = []
+    for logits, name, nlp in zip(together, names, separate, strict=True):
+        alone = nlp.get_pipe(name).model.predict([nlp.make_doc(text) for text in texts])  # type: ignore[attr-defined]
+        differences += [float(np.abs(a - b).max()) for a, b in zip(logits, alone, strict=True)]
+        if [spans(doc, name) for doc in annotated] != [spans(doc, name) for doc in nlp.pipe(texts)]:
+            raise SystemExit(f"{name}: the entities differ")
+    return max(differences)
+
+
+def spans(doc: Doc, name: str) -> list[tuple[int, int, str]]:
+    """Return the entities of a task."""
+    return [(span.start, span.end, span.label_) for span in doc.spans[name]]
 
 
 def annotate(nlp: Language, texts: list[str]) -> None:
