@@ -12,6 +12,7 @@ from spacy.util import fix_random_seed
 from thinc.api import Adam
 
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.layers.joint_reading import Request, begin_update_ahead
 from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.torch_modules import joint_pass
 
@@ -226,6 +227,17 @@ def test_a_component_that_sees_other_examples_holds_nobody_up(pair):
     assert all(grad is None for grad in gradients_or_none(shared, "second"))
     shared.get_pipe("shared_backbone").finish_update(Adam(0.01))
     assert all(grad is not None for grad in gradients_or_none(shared, "second"))
+
+
+def test_a_batch_in_another_order_is_computed_anew(pair):
+    shared, _ = pair
+    layers = shared.get_pipe("shared_backbone")._layers(set())
+    docs = [shared.make_doc(text) for text in ("Peter opens", "the Danish office")]
+    expected = layers[0].predict(docs[::-1])
+    begin_update_ahead([Request(layer, docs) for layer in layers])
+    got, _ = layers[0].begin_update(docs[::-1])
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def gradients_or_none(nlp, name):
