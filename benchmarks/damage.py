@@ -125,7 +125,7 @@ def predictions(package: Path) -> list[dict[str, Any]]:
 
 def damage_any_file(package: Path, other: Path, chance: random.Random) -> tuple[str, str]:
     """Damage one data file. RETURNS: The kind of damage and the file."""
-    files = sorted(file for file in package.rglob("*") if file.is_file() and file.name != "__init__.py")
+    files = sorted(file for file in package.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc"))
     file = chance.choice(files)
     data = bytearray(file.read_bytes())
     kind = chance.choice(["flipped", "truncated", "swapped", "missing"])

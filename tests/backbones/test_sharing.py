@@ -15,7 +15,7 @@ from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.registry import get_backbone, on_device
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.prompted_encoder import PieceBatch
+from spacy_ptv2.torch_modules.batches import PieceBatch, Reading, WindowBatches
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -149,11 +149,15 @@ def test_moving_one_pipeline_leaves_the_other(nlp):
     assert len(vectors_of(copied))
 
 
+def one_window():
+    ids, wanted = torch.arange(5, 11)[None], torch.arange(6)
+    batch = PieceBatch(ids, torch.ones_like(ids), torch.ones_like(ids), [Reading(torch.arange(1), wanted)])
+    return WindowBatches([batch], [wanted])
+
+
 def vectors_in_a_worker(data, queue):
     shim = pickle.loads(data)
-    ids = torch.arange(5, 11)[None]
-    batch = PieceBatch(ids, torch.ones_like(ids), torch.ones_like(ids), torch.arange(6))
-    queue.put((str(shim.backbone.path), shim.predict([batch]), shim.backbone is pickle.loads(data).backbone))
+    queue.put((str(shim.backbone.path), shim.predict(one_window()), shim.backbone is pickle.loads(data).backbone))
 
 
 @pytest.mark.slow
@@ -170,8 +174,6 @@ def test_a_spawned_worker_finds_the_backbone_where_it_was(corpus, tmp_path):
     worker.start()
     path, states, is_shared = queue.get(timeout=120)
     worker.join()
-    ids = torch.arange(5, 11)[None]
-    batch = PieceBatch(ids, torch.ones_like(ids), torch.ones_like(ids), torch.arange(6))
-    np.testing.assert_allclose(states, shim.predict([batch]), atol=1e-6)
+    np.testing.assert_allclose(states, shim.predict(one_window()), atol=1e-6)
     assert path == str(shim.backbone.path)
     assert is_shared
