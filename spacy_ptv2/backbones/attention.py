@@ -10,7 +10,7 @@ Source: https://huggingface.co/docs/transformers/attention_interface (the interf
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -60,35 +60,37 @@ class PromptedAttention:
         pieces, or bool, true where a piece is seen. Shape: broadcastable to (batch, heads, pieces, pieces).
         RETURNS: Shape: (batch, pieces, heads * head_width)
         """
-        self.injection.note(self.layer, key, value)
-        return _join(
-            [
-                self._attend(query[rows], *prepend(prompt, key[rows], value[rows], _rows(bias, rows)), scale, dropout)
-                for rows, prompt in self.injection.prompts_at(self.layer)
-            ]
-        )
-
-    def _attend(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        bias: torch.Tensor | None,
-        scale: float,
-        dropout: float,
-    ) -> torch.Tensor:
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
             # Not to -inf on the way: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
-        if self.kind == "sdpa":
-            mixed = scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
-        else:
-            scores = query @ key.transpose(2, 3) * scale
-            if bias is not None:
-                scores = scores.masked_fill(~bias, _least(scores)) if bias.dtype == torch.bool else scores + bias
-            shares = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-            mixed = drop(shares, dropout, training=dropout > 0) @ value
-        return mixed.transpose(1, 2).flatten(2)
+        mixed = []
+        for rows, keys, values, mask in by_group(self.injection, self.layer, key, value, bias):
+            if self.kind == "sdpa":
+                mixed.append(scaled_dot_product_attention(query[rows], keys, values, mask, dropout, scale=scale))
+            else:
+                shares = drop(_shares(query[rows], keys, mask, scale), dropout, training=dropout > 0)
+                mixed.append(shares @ values)
+        return _join(mixed).transpose(1, 2).flatten(2)
+
+
+def _shares(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None, scale: float) -> torch.Tensor:
+    """Return how much each piece attends to each key. Shape: (batch, heads, pieces, keys)"""
+    scores = query @ key.transpose(2, 3) * scale
+    if bias is not None:
+        scores = scores.masked_fill(~bias, _least(scores)) if bias.dtype == torch.bool else scores + bias
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+
+
+def by_group(
+    injection: Injection, layer: int, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Yield the rows of each group with their keys, values and mask, the prompt of the group before them.
+
+    Keys and values are noted down where that is asked for. Shapes: See `prepend`.
+    """
+    injection.note(layer, key, value)
+    for rows, prompt in injection.prompts_at(layer):
+        yield rows, *prepend(prompt, key[rows], value[rows], _rows(mask, rows))
 
 
 def prepend(
@@ -160,15 +162,13 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
         injection = None if layer is None else attention_injection(layer)
         if layer is None or injection is None:
             return attend(module, query, key, value, attention_mask, **kwargs)
-        injection.note(layer, key, value)
         if attention_mask is None and _is_causal(module, kwargs):  # a mask that is left to the kernel
             pieces = query.shape[2]
             attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
             kwargs["is_causal"] = False
         position_bias: torch.Tensor | None = kwargs.pop("position_bias", None)
         mixed = []
-        for rows, prompt in injection.prompts_at(layer):
-            keys, values, mask = prepend(prompt, key[rows], value[rows], _rows(attention_mask, rows))
+        for rows, keys, values, mask in by_group(injection, layer, key, value, attention_mask):
             if position_bias is not None:  # relative positions say nothing about the prompt
                 kwargs["position_bias"] = pad(_rows(position_bias, rows), (keys.shape[2] - key.shape[2], 0))
             mixed.append(attend(module, query[rows], keys, values, mask, **kwargs)[0])

@@ -15,7 +15,6 @@ from transformers.utils.quantization_config import BitsAndBytesConfig
 from ..errors import BackboneError, Errors
 from .backbone import Backbone
 from .families import find_rule
-from .fingerprint import fingerprint_folder
 from .install import open_for_prompts
 from .source import BackboneSource, Candidate, Quantization
 
@@ -24,8 +23,8 @@ UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often l
 QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
 
 
-def load_backbone(source: BackboneSource, found: Candidate, device: torch.device) -> Backbone:
-    """Load a frozen model and its tokenizer from a folder, onto a device.
+def load_backbone(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
+    """Load a frozen model and its tokenizer from a folder, onto a device. fingerprint (str): That of its files.
 
     RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108
     (damaged), P111 (a package for quantized weights is missing), P112 (weights are missing).
@@ -61,7 +60,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     return Backbone(
         source=source,
         found=found,
-        fingerprint=fingerprint_folder(path),
+        fingerprint=fingerprint,
         model=model,
         tokenizer=_load_tokenizer(path),
         rule=rule,

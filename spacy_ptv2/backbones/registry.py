@@ -39,7 +39,10 @@ def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, de
         alive = _shared.get(_key(recorded.fingerprint, source, device))
         if alive is not None:
             return alive
-    return _share(source, locate_backbone(source, recorded), device)
+    found = locate_backbone(source, recorded)
+    if recorded is None or source.verify != "strict":
+        return _share(source, found, device)
+    return _share(source, found, device, recorded.fingerprint)
 
 
 def on_device(backbone: Backbone, device: torch.device) -> Backbone:
@@ -48,12 +51,14 @@ def on_device(backbone: Backbone, device: torch.device) -> Backbone:
     return alive or _share(backbone.source, backbone.found, device)
 
 
-def _share(source: BackboneSource, found: Candidate, device: torch.device) -> Backbone:
-    key = _key(fingerprint_folder(found.path), source, device)
+def _share(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str | None = None) -> Backbone:
+    """Return the backbone of a place. fingerprint (str | None): That of its files, where it is known by now."""
+    fingerprint = fingerprint or fingerprint_folder(found.path)
+    key = _key(fingerprint, source, device)
     with _lock:
         backbone = _shared.get(key)
         if backbone is None:
-            backbone = load_backbone(source, found, device)
+            backbone = load_backbone(source, found, device, fingerprint)
             _shared[key] = backbone
     return backbone
 
@@ -73,7 +78,7 @@ def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: tor
         is_there = False
     if is_there:
         found = Candidate(path, str(path), revision=recorded.revision, requirement=recorded.requirement)
-        return _share(source, found, device)
+        return _share(source, found, device, recorded.fingerprint)
     return get_backbone(source, recorded, device=device)
 
 

@@ -7,8 +7,10 @@ otherwise nothing, and the layer does without. So what lies here decides how fas
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -17,7 +19,7 @@ from thinc.types import Floats2d
 
 from ..alignment.pieces import Ints1d
 
-# Nobody asks for some Docs, as when a component is switched off in between: the oldest go first.
+# What nobody asks for, as when a component is switched off in between, goes with its Doc; beyond this the oldest go.
 MAX_WAITING_TOKENS = 1 << 18
 
 T = TypeVar("T")
@@ -36,25 +38,38 @@ class PieceStates:
     backprop: Callable[[Floats2d], object] | None = None
 
 
+@dataclass(frozen=True)
+class _Waiting(Generic[T]):
+    """A value, the Doc that it is for, and how that was tokenised."""
+
+    doc: weakref.ref[Doc]
+    tokenisation: Ints1d
+    value: T
+
+    def is_for(self, doc: Doc) -> bool:
+        """Return whether a Doc is that one, with the same tokens."""
+        return self.doc() is doc and np.array_equal(self.tokenisation, _tokenisation(doc))
+
+
 class Handover(Generic[T]):
-    """What waits for one layer, by Doc. Safe under threads."""
+    """What waits for one layer, by Doc. Safe under threads; keeps no Doc alive."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[int, tuple[Doc, Ints1d, T]] = {}
+        self._lock = threading.RLock()  # a Doc may be collected, and drop its entry, while this thread holds it
+        self._waiting: dict[int, _Waiting[T]] = {}
         self._n_tokens = 0
 
     def give(self, docs: Sequence[Doc], values: Sequence[T]) -> None:
         """Leave a value for each Doc."""
         with self._lock:
             for doc, value in zip(docs, values, strict=True):
-                self._drop(id(doc))
-                self._waiting[id(doc)] = (doc, _tokenisation(doc), value)
+                key = id(doc)
+                self._drop(key)
+                gone = weakref.ref(doc, partial(self._forget, key))
+                self._waiting[key] = _Waiting(gone, _tokenisation(doc), value)
                 self._n_tokens += len(doc)
-            n_old = len(self._waiting) - len(docs)
-            for key in list(self._waiting)[: max(0, n_old)]:
-                if self._n_tokens > MAX_WAITING_TOKENS:
-                    self._drop(key)
+            while self._n_tokens > MAX_WAITING_TOKENS and len(self._waiting) > len(docs):
+                self._drop(next(iter(self._waiting)))
 
     def take(self, docs: Sequence[Doc]) -> list[T] | None:
         """Return what waits for these Docs, and forget it; None unless it is there for all of them."""
@@ -62,18 +77,20 @@ class Handover(Generic[T]):
             if not self._waiting:
                 return None
             found = [self._drop(id(doc)) for doc in docs]
-        taken = [
-            entry[2]
-            for doc, entry in zip(docs, found, strict=True)
-            if entry is not None and np.array_equal(entry[1], _tokenisation(doc))
-        ]
+        taken = [entry.value for doc, entry in zip(docs, found, strict=True) if entry is not None and entry.is_for(doc)]
         return taken if len(taken) == len(docs) else None
 
-    def _drop(self, key: int) -> tuple[Doc, Ints1d, T] | None:
+    def _drop(self, key: int) -> _Waiting[T] | None:
         entry = self._waiting.pop(key, None)
         if entry is not None:
-            self._n_tokens -= len(entry[1])
+            self._n_tokens -= len(entry.tokenisation)
         return entry
+
+    def _forget(self, key: int, doc: weakref.ref[Doc]) -> None:
+        """Drop the entry of a Doc that is gone, unless its number is another one's by now."""
+        with self._lock:
+            if key in self._waiting and self._waiting[key].doc is doc:
+                self._drop(key)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Handover[T]:
         """What waits for a layer does not wait for its copy."""

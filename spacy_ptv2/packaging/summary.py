@@ -12,8 +12,8 @@ from spacy.language import Language
 from ..backbones.catalogue import ENTRY_POINT_GROUP, KNOWN_PACKAGES, locate_in_packages
 from ..backbones.source import Candidate
 from ..layers.model_state import prompt_shims, trained_parameters
-
-BYTES_PER_NUMBER = 4  # what is trained is float32
+from ..layers.prompt_shim import PromptShim
+from ..parts import BYTES_PER_NUMBER
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,34 @@ class Summary:
     requirements: list[str]
 
 
+def trained_prompts(nlp: Language) -> list[PromptShim]:
+    """Return the prompts in a pipeline's components, disabled ones included, that are there and not just configured."""
+    shims = [shim for _, pipe in nlp.components for shim in prompt_shims(getattr(pipe, "model", None))]
+    return [shim for shim in shims if shim.is_initialized]
+
+
 def summarize(nlp: Language) -> Summary:
     """Return what a loaded pipeline is made of."""
-    components, backbones = [], {}
-    for name, pipe in nlp.components:
-        model = getattr(pipe, "model", None)
-        if model is None:
-            continue
-        parts = trained_parameters([model])
-        parts.pop("backbone", None)
-        if parts:
-            components.append(ComponentSummary(name, parts))
-        for shim in prompt_shims(model):
-            if shim.is_initialized:
-                backbone, recorded = shim.backbone, shim.recorded
-                backbones[backbone.fingerprint] = BackboneSummary(
-                    shim.source.name,
-                    recorded.revision or shim.source.revision,
-                    backbone.fingerprint,
-                    backbone.path,
-                    backbone.found.origin,
-                    backbone.n_parameters,
-                    recorded.requirement,
-                )
+    models = {name: getattr(pipe, "model", None) for name, pipe in nlp.components}
+    parts = {name: trained_parameters([model]) for name, model in models.items() if model is not None}
+    for counts in parts.values():
+        counts.pop("backbone", None)
+    components = [ComponentSummary(name, counts) for name, counts in parts.items() if counts]
+    backbones = {shim.backbone.fingerprint: _describe(shim) for shim in trained_prompts(nlp)}
     return Summary(components, list(backbones.values()), list(nlp.meta.get("requirements", [])))
+
+
+def _describe(shim: PromptShim) -> BackboneSummary:
+    backbone, recorded = shim.backbone, shim.recorded
+    return BackboneSummary(
+        shim.source.name,
+        recorded.revision or shim.source.revision,
+        backbone.fingerprint,
+        backbone.path,
+        backbone.found.origin,
+        backbone.n_parameters,
+        recorded.requirement,
+    )
 
 
 def installed_backbones() -> Iterator[tuple[str, Candidate]]:

@@ -20,11 +20,11 @@ from spacy.util import load_model_from_init_py, load_model_from_path
 
 from ..backbones.fingerprint import fingerprint_folder
 from ..errors import Errors, PTuningError
-from ..layers.model_state import prompt_shims
 from ..pipeline.safetensors_pipe import MODEL_FILE
 from ..serialization import load_tensors, read_file
 from .manifest import MANIFEST_FILE, package_problems
 from .sample import SAMPLE_FILE, differing_texts
+from .summary import trained_prompts
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ def _check_tensors(folder: Path) -> Check:
 
 
 def _check_backbones(nlp: Language) -> Check:
-    shims = [shim for _, pipe in nlp.components for shim in prompt_shims(getattr(pipe, "model", None))]
-    trained = [shim for shim in shims if shim.is_initialized and shim.loaded_record is not None]
+    trained = [shim for shim in trained_prompts(nlp) if shim.loaded_record is not None]
     if not trained:
         return Check("backbone", "not checked", "no component has a prompt")
     found = {path: fingerprint_folder(path, cached=False) for path in {shim.backbone.path for shim in trained}}

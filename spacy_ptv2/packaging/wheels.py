@@ -40,6 +40,7 @@ from .half import convert_to_float16
 from .manifest import write_manifest
 from .requirements import record_requirements, without
 from .sample import SAMPLE_FILE, make_sample, sample_texts
+from .summary import trained_prompts
 
 INIT = '''"""A pipeline for spaCy, packaged by spacy-ptv2: `spacy.load("{package}")`."""
 
@@ -89,7 +90,7 @@ def package_pipeline(
     sample = sample_texts(meta["lang"], texts)
     report(f"Loading {pipeline}")
     nlp = spacy.load(pipeline)
-    if not _initialized_shims(nlp):
+    if not trained_prompts(nlp):
         raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
     with tempfile.TemporaryDirectory() as folder:
         stage, source = Path(folder) / "pipeline", Path(folder) / f"{package}-{version}"
@@ -114,16 +115,11 @@ def _read_meta(pipeline: Path) -> dict[str, Any]:
     return meta
 
 
-def _initialized_shims(nlp: Language) -> list[PromptShim]:
-    shims = [shim for _, pipe in nlp.components for shim in prompt_shims(getattr(pipe, "model", None))]
-    return [shim for shim in shims if shim.is_initialized]
-
-
 def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
     """Copy a pipeline's backbones into its package and let it run on those. RETURNS: Their entry points."""
     folders: dict[str, Path] = {}
     entry_points: dict[str, list[str]] = {}
-    for shim in _initialized_shims(nlp):
+    for shim in trained_prompts(nlp):
         backbone = shim.backbone
         if backbone.fingerprint not in folders:
             folder = folders[backbone.fingerprint] = package / ("backbone" + ("" if not folders else str(len(folders))))
@@ -155,7 +151,7 @@ def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
     record_requirements(nlp, models)
     requirements = nlp.meta["requirements"]
     if bundle:
-        carried = [shim.recorded.requirement for shim in _initialized_shims(nlp)]
+        carried = [shim.recorded.requirement for shim in trained_prompts(nlp)]
         requirements = without(requirements, [requirement for requirement in carried if requirement])
     srsly.write_json(stage / "meta.json", {**_read_meta(stage), "requirements": requirements})
 

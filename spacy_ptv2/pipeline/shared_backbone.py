@@ -110,5 +110,10 @@ class SharedBackbone(Pipe):
         return SharedBackbone.__new__, (SharedBackbone,), self.__getstate__()
 
 
+def names_of_shared_backbones(nlp: Language) -> list[str]:
+    """Return the components of this kind, for those who compute ahead themselves."""
+    return [name for name, pipe in nlp.pipeline if isinstance(pipe, SharedBackbone)]
+
+
 def _no_forward(model: Model[Any, Any], X: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
     return X, lambda dY: dY

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from spacy.language import Language
 
 from ..backbones.backbone import Backbone
-from ..layers.model_state import prompt_shims
+from ..layers.model_state import trained_parameters
+from ..parts import BYTES_PER_NUMBER
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,13 @@ class BankInfo:
 def describe_task(name: str, nlp: Language) -> TaskInfo:
     """Return what a pipeline is made of."""
     models = [pipe.model for _, pipe in nlp.pipeline if hasattr(pipe, "model")]
-    nodes = {id(node): node for model in models for node in model.walk()}.values()
-    shims = {id(shim): shim for model in models for shim in prompt_shims(model)}.values()
+    sizes = {part: BYTES_PER_NUMBER * count for part, count in trained_parameters(models).items()}
     return TaskInfo(
         name=name,
         components=tuple(nlp.pipe_names),
         labels={component: tuple(labels) for component, labels in nlp.pipe_labels.items() if labels},
-        prompt_bytes=sum(_bytes(shim.encoder.parameters()) for shim in shims),
-        head_bytes=sum(node.get_param(key).nbytes for node in nodes for key in node.param_names if node.has_param(key)),
+        prompt_bytes=sum(size for part, size in sizes.items() if part not in ("head", "backbone")),
+        head_bytes=sizes.get("head", 0),
     )
 
 
@@ -60,8 +58,5 @@ def describe_backbone(backbone: Backbone) -> str:
 
 def backbone_bytes(backbone: Backbone) -> int:
     """Return the bytes of its weights, as they lie in memory."""
-    return _bytes([*backbone.model.parameters(), *backbone.model.buffers()])
-
-
-def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    tensors = [*backbone.model.parameters(), *backbone.model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -19,7 +19,7 @@ from ..layers.handover import Handover
 from ..layers.joint_reading import Request, joint_layers, read_ahead
 from ..layers.listener import PTuningListener
 from ..layers.model_state import prompt_shims
-from ..pipeline.shared_backbone import SharedBackbone
+from ..pipeline.shared_backbone import names_of_shared_backbones
 from .info import TaskInfo, describe_backbone, describe_task
 
 
@@ -43,7 +43,7 @@ class Task:
         self.info: TaskInfo = describe_task(name, nlp)
         self.layers = joint_layers(models)
         self._handovers = [shim.predicted for shim in shims] + _listening(models)
-        self._spared = [name for name, pipe in nlp.pipeline if isinstance(pipe, SharedBackbone)]
+        self._spared = names_of_shared_backbones(nlp)
 
     def make_doc(self, text: str | Doc) -> Doc:
         """Return a text as a Doc of this task, tokenised by its pipeline.

@@ -27,7 +27,7 @@ from thinc.api import Config, Model, fix_random_seed
 from ..errors import Errors, PTuningError
 from ..layers.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
-from ..pipeline.shared_backbone import SharedBackbone
+from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import curve_point
 
 # What decides which batches come when: the same for all trials.
@@ -74,12 +74,11 @@ class Trial:
     @property
     def trained(self) -> list[tuple[str, Any]]:
         """Its components that train."""
+        left_out = {*self.settings["frozen_components"], *names_of_shared_backbones(self.nlp)}
         return [
             (name, pipe)
             for name, pipe in self.nlp.pipeline
-            if name not in self.settings["frozen_components"]
-            and getattr(pipe, "is_trainable", False)
-            and not isinstance(pipe, SharedBackbone)
+            if name not in left_out and getattr(pipe, "is_trainable", False)
         ]
 
     def layers(self, *, is_train: bool) -> list[Model[Any, Any]]:
@@ -104,8 +103,7 @@ class Trial:
 
     def annotate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
         """Annotate Docs, in place."""
-        passed_over = [name for name, pipe in self.nlp.pipeline if isinstance(pipe, SharedBackbone)]
-        return self.nlp.pipe(docs, disable=passed_over)
+        return self.nlp.pipe(docs, disable=names_of_shared_backbones(self.nlp))
 
     def score(self, examples: Sequence[Example]) -> tuple[float, dict[str, Any]]:
         """Return the main score, and all scores, of annotated examples."""

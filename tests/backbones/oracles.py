@@ -10,6 +10,7 @@ import math
 import torch
 import transformers
 
+from spacy_ptv2.backbones.fingerprint import fingerprint_folder
 from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.loading import load_backbone
 from spacy_ptv2.backbones.source import BackboneSource, Candidate
@@ -260,7 +261,8 @@ def _replacement(block, oracle, mask, prompt, model):
 
 def load(folder, kind="sdpa", **settings):
     found = Candidate(folder, "a test")
-    return load_backbone(BackboneSource(str(folder), attention=kind, **settings), found, torch.device("cpu"))
+    source = BackboneSource(str(folder), attention=kind, **settings)
+    return load_backbone(source, found, torch.device("cpu"), fingerprint_folder(found.path))
 
 
 def load_bare(folder, kind="eager"):
