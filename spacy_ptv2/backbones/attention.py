@@ -10,7 +10,7 @@ Source: https://huggingface.co/docs/transformers/attention_interface (the interf
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .injection import Injection, attention_injection
+from .injection import Injection, RowGroup, attention_injection, join_rows
 from .source import AttentionKind
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
@@ -64,13 +64,13 @@ class PromptedAttention:
             # Not to -inf on the way: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
         mixed = []
-        for rows, keys, values, mask in by_group(self.injection, self.layer, key, value, bias):
-            if self.kind == "sdpa":
-                mixed.append(scaled_dot_product_attention(query[rows], keys, values, mask, dropout, scale=scale))
-            else:
-                shares = drop(_shares(query[rows], keys, mask, scale), dropout, training=dropout > 0)
-                mixed.append(shares @ values)
-        return _join(mixed).transpose(1, 2).flatten(2)
+        for rows, group, keys, values, mask in by_group(self.injection, self.layer, key, value, bias):
+            with group.dropping(dropout, self.layer, self.layer, query.device) as rate:
+                if self.kind == "sdpa":
+                    mixed.append(scaled_dot_product_attention(query[rows], keys, values, mask, rate, scale=scale))
+                else:
+                    mixed.append(drop(_shares(query[rows], keys, mask, scale), rate) @ values)
+        return join_rows(mixed).transpose(1, 2).flatten(2)
 
 
 def _shares(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None, scale: float) -> torch.Tensor:
@@ -83,14 +83,14 @@ def _shares(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None, s
 
 def by_group(
     injection: Injection, layer: int, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
-) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """Yield the rows of each group with their keys, values and mask, the prompt of the group before them.
+) -> Iterator[tuple[slice, RowGroup, torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Yield the rows of each group, the group, and its keys, values and mask with its prompt before them.
 
     Keys and values are noted down where that is asked for. Shapes: See `prepend`.
     """
     injection.note(layer, key, value)
-    for rows, prompt in injection.prompts_at(layer):
-        yield rows, *prepend(prompt, key[rows], value[rows], _rows(mask, rows))
+    for rows, group in injection.by_rows():
+        yield rows, group, *prepend(group.at(layer), key[rows], value[rows], _rows(mask, rows))
 
 
 def prepend(
@@ -119,10 +119,6 @@ def prepend(
 def _rows(mask: OptionalTensor, rows: slice) -> OptionalTensor:
     """Return the rows of a mask or bias, all of it where it is the same for all of them."""
     return mask if mask is None or len(mask) == 1 else mask[rows]
-
-
-def _join(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _least(like: torch.Tensor) -> float:
@@ -167,12 +163,14 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
             attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
             kwargs["is_causal"] = False
         position_bias: torch.Tensor | None = kwargs.pop("position_bias", None)
+        dropout = kwargs.pop("dropout", 0.0)
         mixed = []
-        for rows, keys, values, mask in by_group(injection, layer, key, value, attention_mask):
+        for rows, group, keys, values, mask in by_group(injection, layer, key, value, attention_mask):
             if position_bias is not None:  # relative positions say nothing about the prompt
                 kwargs["position_bias"] = pad(_rows(position_bias, rows), (keys.shape[2] - key.shape[2], 0))
-            mixed.append(attend(module, query[rows], keys, values, mask, **kwargs)[0])
-        return _join(mixed), None
+            with group.dropping(dropout, layer, layer, query.device) as rate:
+                mixed.append(attend(module, query[rows], keys, values, mask, dropout=rate, **kwargs)[0])
+        return join_rows(mixed), None
 
     return attention
 

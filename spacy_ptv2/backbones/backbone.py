@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
-from .install import open_for_prompts
+from .install import open_dropout, open_for_prompts
 from .rules import InjectionRule
 from .source import BackboneSource, Candidate, Recorded
 from .twins import make_twin
@@ -107,6 +107,7 @@ class Backbone:
             if attention_dropout not in self._twins:
                 twin = make_twin(self.model)
                 open_for_prompts(twin, self.rule, self.source.attention)
+                open_dropout(twin, self.rule)
                 shared = set(self.model.modules())
                 for module in twin.modules():
                     module.training = module not in shared

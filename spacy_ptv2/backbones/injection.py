@@ -14,7 +14,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.functional import dropout
 
+from .draws import Draws, drawing_from
 from .staging import Stage
 
 LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
@@ -27,17 +29,32 @@ class RowGroup:
 
     prompts (LayerPrompts): What stands before the keys and values of each layer. rows (int | None): Their number, None
     for all. added (Mapping[int, Tensor]): What is added to the states that enter a layer. Shape of each: (rows, pieces,
-    hidden_width)
+    hidden_width). draws (Draws | None): What its dropout draws in training; None: with whatever comes next.
     """
 
     prompts: LayerPrompts = field(default_factory=dict)
     rows: int | None = None
     added: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    draws: Draws | None = None
 
     def at(self, layer: int) -> torch.Tensor | None:
         """Return the prompt of a layer, None if there is none."""
         prompt = self.prompts.get(layer)
         return None if prompt is None or prompt.shape[1] == 0 else prompt
+
+    @contextmanager
+    def dropping(self, rate: float, layer: int, place: int, device: torch.device) -> Iterator[float]:
+        """Yield the rate at which a place of the model drops for these rows, and let it draw their numbers.
+
+        rate (float): Its own rate. layer (int): Where it is. place (int): Its number in the model.
+        """
+        if self.draws is None or rate == 0.0:
+            yield rate
+        elif layer < self.draws.first_layer:
+            yield 0.0
+        else:
+            with drawing_from(self.draws.seed + place, device):
+                yield rate
 
 
 @dataclass(frozen=True)
@@ -54,20 +71,35 @@ class Injection:
 
     def concerns_attention(self, layer: int) -> bool:
         """Return whether the attention of a layer has anything to do differently."""
-        return self.recorded is not None or any(group.at(layer) is not None for group in self.groups)
+        if self.recorded is not None:
+            return True
+        return any(group.draws is not None or group.at(layer) is not None for group in self.groups)
 
-    def prompts_at(self, layer: int) -> list[tuple[slice, torch.Tensor | None]]:
-        """Return rows and their prompt in a layer, from the first row to the last."""
-        if not self.groups:
-            return [(slice(None), None)]
-        found: list[tuple[slice, torch.Tensor | None]] = []
+    def by_rows(self) -> list[tuple[slice, RowGroup]]:
+        """Return the groups that have rows, from the first row to the last."""
+        if len(self.groups) < 2:
+            return [(slice(None), group) for group in self.groups or (RowGroup(),)]
+        found = []
         start = 0
         for group in self.groups:
-            end = None if group.rows is None else start + group.rows
-            if end != start:
-                found.append((slice(start, end), group.at(layer)))
-            start = end or 0
+            end = start + (group.rows or 0)
+            if end > start:
+                found.append((slice(start, end), group))
+            start = end
         return found
+
+    def drop(self, states: torch.Tensor, rate: float, layer: int, place: int) -> torch.Tensor:
+        """Return states under dropout, each group's by its own draws.
+
+        What all rows share, as DeBERTa's relative positions, has two dimensions and stays whole.
+        """
+        if states.dim() < 3:
+            return states
+        dropped = []
+        for rows, group in self.by_rows():
+            with group.dropping(rate, layer, place, states.device) as own_rate:
+                dropped.append(dropout(states[rows], own_rate))
+        return join_rows(dropped)
 
     def note(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Keep the keys and values of a layer where that is wanted."""
@@ -84,6 +116,11 @@ class Injection:
             for part, group in zip(parts, self.groups, strict=True)
         ]
         return torch.cat(joined)
+
+
+def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the rows of all parts, a single part as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)

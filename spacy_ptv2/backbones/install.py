@@ -30,6 +30,15 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         _open_layer(layer, number)
 
 
+def open_dropout(model: Any, rule: InjectionRule) -> None:
+    """Let dropout on hidden states draw for each row group; outside of the layers it counts as the first layer's."""
+    layers = list(rule.layers(model))
+    layer_of = {id(part): number for number, layer in enumerate(layers) for part in layer.modules()}
+    drops = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    for place, module in enumerate(drops, start=len(layers)):  # the numbers before are those of the attention
+        _open_dropout(module, layer_of.get(id(module), 0), place)
+
+
 def uses_attention_interface(block: nn.Module) -> bool:
     """Return whether a block of transformers looks its attention function up at every call."""
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
@@ -51,6 +60,18 @@ def _open_layer(layer: nn.Module, number: int) -> None:
         return output
 
     layer.forward = forward
+
+
+def _open_dropout(module: nn.Dropout, layer: int, place: int) -> None:
+    original = module.forward
+
+    def forward(states: torch.Tensor) -> torch.Tensor:
+        injection = active_injection()
+        if injection is None or not module.training:
+            return original(states)
+        return injection.drop(states, module.p, layer, place)
+
+    module.forward = forward  # type: ignore[assignment,method-assign]
 
 
 def _replace_forward(block: nn.Module, rule: InjectionRule, layer: int, kind: AttentionKind) -> None:

@@ -40,7 +40,7 @@ def read_batches(encoders: Sequence[PromptedEncoder], batches: Sequence[PieceBat
     device = leader.backbone.device
     bfloat16 = leader.autocast and leader.training
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        prompts = [encoder.prompt() for encoder in encoders]
+        prompts = [encoder.draw_prompt() for encoder in encoders]
     by_batch = [_read_batch(encoders, prompts, batch.to(device), bfloat16) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
 
@@ -57,7 +57,7 @@ def _read_batch(
     if first > 0 and len(rows) > len(batch.ids):
         stage = Stage(first)
         with torch.no_grad(), _inside(leader, (), stage, bfloat16):
-            _run(leader, embeddings, batch.mask, bfloat16, mixes=False)
+            _run(leader, leader.backbone.model, embeddings, batch.mask, bfloat16, mixes=False)
         stage = stage.continued(rows)
     sizes = [len(reading.rows) for reading in batch.readings]
     embedded = [
@@ -65,13 +65,13 @@ def _read_batch(
         for part, own in zip(embeddings[rows].split(sizes), added, strict=True)
     ]
     groups = [
-        RowGroup(prompt, size, {layer: states for layer, states in own.items() if layer is not None})
-        for prompt, size, own in zip(prompts, sizes, added, strict=True)
+        RowGroup(prompt, size, {place: states for place, states in own.items() if place is not None}, encoder.draws())
+        for encoder, prompt, size, own in zip(encoders, prompts, sizes, added, strict=True)
     ]
     inside = partial(_inside, leader, groups, stage, bfloat16)
     with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
         mixes = any(encoder.layer_mix is not None for encoder in encoders)
-        states = _run(leader, torch.cat(embedded), batch.mask[rows], bfloat16, mixes=mixes)
+        states = _run(leader, leader.model, torch.cat(embedded), batch.mask[rows], bfloat16, mixes=mixes)
     by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
     return [
         encoder.read(own, reading.wanted)
@@ -80,10 +80,9 @@ def _read_batch(
 
 
 def _run(
-    leader: PromptedEncoder, embeddings: torch.Tensor, mask: torch.Tensor, bfloat16: bool, *, mixes: bool
+    leader: PromptedEncoder, model: Any, embeddings: torch.Tensor, mask: torch.Tensor, bfloat16: bool, *, mixes: bool
 ) -> Sequence[torch.Tensor]:
     """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
-    model: Any = leader.model
     inputs = {"inputs_embeds": embeddings}
     if leader.shift_positions:
         inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)

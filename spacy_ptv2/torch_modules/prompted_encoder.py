@@ -6,13 +6,17 @@ no submodule: the parameters of this module are exactly what trains and exactly 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Hashable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
 from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
+from ..backbones.draws import Draws, drawing_from
+from ..backbones.injection import LayerPrompts
 from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
@@ -34,8 +38,10 @@ class PromptedEncoder(nn.Module):
 
     prompt (PromptEncoder): Keys and values. layer_mix: Trained beside it, or None. casing, casing_layer: See
     `place_casing`; None without.
-    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training; attention_dropout (bool): also
-    that on attention weights. shift_positions (bool): Positions of the pieces start behind the prompt.
+    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
+    not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
+    torch's seed at the time this is built, whatever else draws.
+    shift_positions (bool): Positions of the pieces start behind the prompt.
     autocast (bool): Train in bfloat16. checkpointing (bool): Keep no activations inside the layers.
     """
 
@@ -62,6 +68,7 @@ class PromptedEncoder(nn.Module):
         self.shift_positions = shift_positions
         self.autocast = autocast
         self.checkpointing = checkpointing
+        self._random = random.Random(torch.initial_seed())
 
     @property
     def beside_the_prompt(self) -> list[str]:
@@ -84,6 +91,19 @@ class PromptedEncoder(nn.Module):
         width = backbone.embedding_width if layer is None else backbone.hidden_width
         self.casing = CasingEmbedding(n_classes, width).to(backbone.device)
         self.casing_layer = layer
+
+    def draw_prompt(self) -> LayerPrompts:
+        """Return {layer: its prompt}, in training under its dropout."""
+        seed = self._random.getrandbits(62) if self.training else None
+        with nullcontext() if seed is None else drawing_from(seed, self.backbone.device):
+            prompts: LayerPrompts = self.prompt()
+        return prompts
+
+    def draws(self) -> Draws | None:
+        """Return what the backbone drops in the next batch, None where it drops nothing."""
+        if not self.training or not self.backbone_dropout:
+            return None
+        return Draws(self._random.getrandbits(62), self.first_layer)
 
     @property
     def first_layer(self) -> int:

@@ -7,12 +7,13 @@ through `begin_update_ahead` and `read_ahead`, the tokenisation and the backbone
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import srsly
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
@@ -54,7 +55,7 @@ class Trial:
 
     name (str), changes (Mapping[str, Any]): What it is. nlp (Language), settings (dict): Its pipeline and its resolved
     [training] block. folder (Path): Where it is saved. results (list[tuple[float, int]]): Score and step of each
-    evaluation. losses (dict[str, float]): Since the last one.
+    evaluation. losses (dict[str, float]): Since the last one. random: State of the numbers that its heads draw.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Trial:
     folder: Path
     results: list[tuple[float, int]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
+    random: Any = field(default_factory=np.random.get_state)
 
     @property
     def best(self) -> tuple[float, int]:
@@ -88,14 +90,26 @@ class Trial:
 
     def update(self, examples: Sequence[Example], dropout: float) -> None:
         """Learn from a batch, without a step."""
-        for _, pipe in self.trained:
-            pipe.update(examples, drop=dropout, sgd=None, losses=self.losses)
+        with self._own_numbers():
+            for _, pipe in self.trained:
+                pipe.update(examples, drop=dropout, sgd=None, losses=self.losses)
 
     def step(self) -> None:
         """Let the optimizer step."""
         for _, pipe in self.trained:
             pipe.finish_update(self.settings["optimizer"])
         self.settings["optimizer"].step_schedules()
+
+    @contextmanager
+    def _own_numbers(self) -> Iterator[None]:
+        """Let numpy draw as if this trial were alone."""
+        others = np.random.get_state()
+        np.random.set_state(self.random)
+        try:
+            yield
+        finally:
+            self.random = np.random.get_state()
+            np.random.set_state(others)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context with the optimizer's averages as weights, if it keeps any."""
@@ -195,6 +209,7 @@ def _start(config: Config, name: str, changes: Mapping[str, Any], output: Path, 
     folder = output / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "curve.jsonl").write_text("", encoding="utf8")
+    fix_random_seed(settings["seed"] or 0)  # as spacy train does between its start and its first step
     return Trial(name, changes, nlp, settings, folder)
 
 

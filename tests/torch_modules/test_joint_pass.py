@@ -1,5 +1,8 @@
 """Several prompts over one backbone in one pass, in every family."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
@@ -122,12 +125,60 @@ def test_common_layers_run_once_per_window(family):
 def test_a_training_step_keeps_nothing_of_the_common_layers(family):
     encoders = [build(family, TRAINING, length=2, layers=(2,)).train() for _ in range(2)]
     calls = []
-    blocks = family.blocks_of(family.in_training(attention_dropout=False))
-    hook = blocks[0].register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    trees = {"shared": family.model, "training": family.in_training(attention_dropout=False)}
+    hooks = []
+    for name, tree in trees.items():
+        note = partial(lambda name, *_: calls.append((name, torch.is_grad_enabled())), name)
+        hooks.append(family.blocks_of(tree)[0].register_forward_hook(note))
     read_batches(encoders, [make_batch([[0, 1, 2, 3]] * 2)])
-    hook.remove()
-    assert calls == [False]
+    for hook in hooks:
+        hook.remove()
+    assert calls == [("shared", False)]
     assert not family.model.training
+
+
+def test_layers_below_the_prompts_drop_nothing(family):
+    encoder = build(family, replace(TRAINING, attention_dropout=True), length=2, layers=(2,)).train()
+    layers = family.rule.layers(family.in_training(attention_dropout=True))
+    entered = []
+    hook = layers[2].register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0].detach()))
+    outputs = [alone(encoder, make_batch([[0, 1, 2, 3]]), 0) for _ in range(2)]
+    hook.remove()
+    torch.testing.assert_close(*entered, atol=0, rtol=0)
+    drops = any(module.p > 0 for module in layers[2].modules() if isinstance(module, torch.nn.Dropout))
+    assert torch.equal(*outputs) is not drops
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_each_drops_what_it_drops_alone(family, lowest, checkpointing):
+    """In training, whatever else draws: states and gradients, the numbers those of the encoder's own seed."""
+    options = replace(TRAINING, attention_dropout=True, gradient_checkpointing=checkpointing)
+
+    def make_training(number):
+        torch.manual_seed(number)  # its start and all it drops
+        layers = tuple(range(max(lowest, number), 3))
+        encoder = build_prompted_encoder(
+            family, PromptOptions(dropout=0.3, length=3 + number, layers=layers), options, n_casing_classes=9
+        )
+        return encoder.train()
+
+    batch = make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])
+    results = []
+    for together in (True, False):
+        encoders = [make_training(number) for number in range(3)]
+        torch.manual_seed(int(together))
+        for _ in range(2):  # the second pass draws what the first did not
+            if together:
+                states = read_batches(encoders, [batch])
+            else:
+                states = [alone(encoder, batch, number) for number, encoder in enumerate(encoders)]
+        sum(own.square().sum() for own in states).backward()
+        gradients = [p.grad for encoder in encoders for p in encoder.parameters() if p.grad is not None]
+        results.append([*states, *gradients])
+    for joint, own in zip(*results, strict=True):
+        torch.testing.assert_close(joint, own, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(*(alone(encoders[0], batch, 0) for _ in range(2)))
 
 
 @pytest.mark.parametrize(("place", "expected"), [("prompt", [None, 1, 2]), ("pieces", [None, None, None])])

@@ -21,14 +21,14 @@ from ..conftest import ROOT
 PROMPT = "components.transformer.model.prompt"
 VARIANTS = {
     "short": {f"{PROMPT}.length": 2},
-    "long": {f"{PROMPT}.length": 5, f"{PROMPT}.layers": [1, 2]},
+    "long": {f"{PROMPT}.length": 5, f"{PROMPT}.layers": [1, 2], "components.transformer.model.casing_place": "prompt"},
     "slow": {"training.optimizer.learn_rates.prompt": 0.001, "system.seed": 3},
 }
 
 
 @pytest.fixture
 def config(tiny_folder, corpus) -> Config:
-    """The shipped config, small, without dropout, in one order of the data."""
+    """The shipped config, small, in one order of the data."""
     return load_config(
         ROOT / "configs" / "ner.cfg",
         interpolate=False,
@@ -36,13 +36,10 @@ def config(tiny_folder, corpus) -> Config:
             "paths.train": str(corpus),
             "paths.dev": str(corpus),
             "components.transformer.model.backbone.name": str(tiny_folder),
-            "components.transformer.model.backbone_dropout": False,
             "components.transformer.model.mixed_precision": False,
             "components.transformer.model.window": 32,
             "components.transformer.model.overlap": 8,
             f"{PROMPT}.length": 4,
-            f"{PROMPT}.dropout": 0.0,
-            "training.dropout": 0.0,
             "training.batcher.size": 1000,
             "initialize.before_init.epochs": 20,
         },
