@@ -95,18 +95,22 @@ def encode_docs(
     return EncodedDocs(ids, casing, windows_per_doc, token_window, token_column, pieces_per_token, tokens_per_doc)
 
 
-def batch_windows(encoded: EncodedDocs, wanted: Sequence[WantedStates], *, budget: int, pad_id: int) -> WindowBatches:
+def batch_windows(
+    encoded: EncodedDocs, wanted: Sequence[WantedStates], *, budget: int, pad_id: int, is_train: bool
+) -> WindowBatches:
     """Pad the windows into batches and look up what each encoder reads of them.
 
     wanted (Sequence[WantedStates]): One for each encoder; it reads the windows that it wants a state of.
-    budget (int): Most padded pieces in a batch, a window counting once for each of its readers; a single longer window
-    makes a batch of its own.
+    budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own. In prediction a window
+    counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
+    every encoder gets the batches that it would get alone.
     """
     lengths = np.array([len(ids) for ids in encoded.ids], dtype=np.int64)
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
     for reader, states in enumerate(wanted):
         is_read[reader, states.window] = True
-    groups = group_by_length(lengths.tolist(), budget, is_read.sum(axis=0).tolist())
+    n_readers = is_read.any(axis=0) if is_train else is_read.sum(axis=0)
+    groups = group_by_length(lengths.tolist(), budget, n_readers.astype(int).tolist())
     batch_of = np.zeros(len(lengths), dtype=np.int64)
     for number, group in enumerate(groups):
         batch_of[group] = number

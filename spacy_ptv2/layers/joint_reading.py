@@ -68,8 +68,8 @@ def read_ahead(requests: Sequence[Request]) -> None:
         batch = _JointBatch(group)
         if not batch.encoded.ids:
             continue
-        encoders = [request.shim.encoder for request in group]
-        for request, rows, states in zip(group, batch.rows, predict_jointly(encoders, batch.windows()), strict=True):
+        predicted = predict_jointly([request.shim.encoder for request in group], batch.windows(is_train=False))
+        for request, rows, states in zip(group, batch.rows, predicted, strict=True):
             bounds = np.cumsum([len(own) for own in rows])[:-1]
             parts = get_array_module(states).split(states, bounds)
             lengths = [batch.lengths[place] for place in batch.places(request)]
@@ -88,7 +88,7 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
         batch = _JointBatch(group)
         if not batch.encoded.ids:
             continue
-        step = JointStep([request.shim.encoder for request in group], batch.windows())
+        step = JointStep([request.shim.encoder for request in group], batch.windows(is_train=True))
         for number, (request, states) in enumerate(zip(group, step.states, strict=True)):
             lengths = np.concatenate([batch.lengths[place] for place in batch.places(request)])
             own = PieceStates(states, lengths, partial(step.backprop, number))
@@ -127,8 +127,9 @@ class _JointBatch:
         """Return which of the encoded Docs are those of a request."""
         return [self._place[id(doc)] for doc in request.docs]
 
-    def windows(self) -> WindowBatches:
+    def windows(self, *, is_train: bool) -> WindowBatches:
         """Return the batches of windows, with the states that each layer of the group wants of them."""
         rows = [np.concatenate(own) for own in self.rows]
         wanted = [WantedStates(self.encoded.token_window[own], self.encoded.token_column[own]) for own in rows]
-        return self._group[0].windows.batch(self.encoded, wanted, self._group[0].shim)
+        leader = self._group[0]
+        return leader.windows.batch(self.encoded, wanted, leader.shim.backbone, is_train=is_train)

@@ -81,7 +81,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:
     if not encoded.ids:
         return PieceStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
     wanted = WantedStates(encoded.token_window, encoded.token_column)
-    states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode)), is_train)
+    states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode).backbone, is_train=is_train), is_train)
     return PieceStates(states, encoded.pieces_per_token, backprop)
 
 

@@ -56,7 +56,9 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     if not encoded.ids:
         return FullTransformerBatch.empty(len(X)), lambda dY: X
     every = _every_piece(encoded)
-    rows, backprop_encode = encode(windows.batch(encoded, [every], get_shim(encode)), is_train)
+    rows, backprop_encode = encode(
+        windows.batch(encoded, [every], get_shim(encode).backbone, is_train=is_train), is_train
+    )
     n_windows, n_columns, width = len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO")
     places = to_ints(model.ops, every.window * n_columns + every.column)
     states = model.ops.alloc2f(n_windows * n_columns, width)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from spacy.tokens import Doc
 
 from ..alignment.encoding import EncodedDocs, SpanGetter, WantedStates, batch_windows, encode_docs, resolve_limits
+from ..backbones.backbone import Backbone
 from ..options import WindowOptions
 from ..torch_modules.batches import WindowBatches
 from .prompt_shim import PromptShim
@@ -37,6 +38,9 @@ class WindowEncoding:
         with_casing = any(shim.encoder.casing is not None for shim in shims)
         return encode_docs(docs, backbone, limits, with_casing=with_casing, get_spans=self.get_spans)
 
-    def batch(self, encoded: EncodedDocs, wanted: Sequence[WantedStates], shim: PromptShim) -> WindowBatches:
+    def batch(
+        self, encoded: EncodedDocs, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
+    ) -> WindowBatches:
         """Pad the windows into batches within the budget, for one or several encoders."""
-        return batch_windows(encoded, wanted, budget=self.options.batch_pieces, pad_id=shim.backbone.pad_id)
+        budget = self.options.batch_pieces
+        return batch_windows(encoded, wanted, budget=budget, pad_id=backbone.pad_id, is_train=is_train)

@@ -176,7 +176,7 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         WantedStates(encoded.token_window, encoded.token_column),
         WantedStates(encoded.token_window[late], encoded.token_column[late]),
     ]
-    windows = batch_windows(encoded, wanted, budget=16, pad_id=0)
+    windows = batch_windows(encoded, wanted, budget=16, pad_id=0, is_train=False)
     assert len(windows.batches) > 1
     for reader, (own, order) in enumerate(zip(wanted, windows.orders, strict=True)):
         readings = [(batch, batch.readings[reader]) for batch in windows.batches]
@@ -188,6 +188,12 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         assert ((batch.ids != 0) == batch.mask.bool()).all()
         rows = sum(len(reading.rows) for reading in batch.readings)
         assert rows * batch.ids.shape[1] <= 16 or len(batch.ids) == 1
+    counts = []
+    for readers in (wanted, wanted[:1]):
+        batches = batch_windows(encoded, readers, budget=32, pad_id=0, is_train=True).batches
+        counts.append([len(batch.ids) for batch in batches])
+    assert counts[0] == counts[1]
+    assert len(batch_windows(encoded, wanted, budget=32, pad_id=0, is_train=False).batches) > len(counts[0])
 
 
 @pytest.mark.parametrize(

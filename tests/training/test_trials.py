@@ -39,6 +39,7 @@ def config(tiny_folder, corpus) -> Config:
             "components.transformer.model.mixed_precision": False,
             "components.transformer.model.window": 32,
             "components.transformer.model.overlap": 8,
+            "components.transformer.model.batch_pieces": 64,
             f"{PROMPT}.length": 4,
             "training.batcher.size": 1000,
             "initialize.before_init.epochs": 20,
