@@ -12,7 +12,8 @@ from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
 from .alignment.encoding import SpanGetter
-from .backbones.source import AttentionKind, BackboneSource, Precision, Quantization, Verification
+from .backbones.precision import Precision
+from .backbones.source import AttentionKind, BackboneSource, Quantization, Verification
 from .errors import Errors, PTuningError, Warnings
 from .layers.listener import PTuningListener
 from .layers.prompt_shim import PromptShim
@@ -36,7 +37,7 @@ def build_backbone_v1(
     revision: str | None = None,
     path: str | None = None,
     allow_download: bool = False,
-    dtype: Precision = "float32",
+    dtype: Precision = "auto",
     attention: AttentionKind = "sdpa",
     quantization: Quantization | None = None,
     verify: Verification = "strict",

@@ -4,6 +4,7 @@ Tests marked `real` use the pretrained MiniLM from PyPI and are skipped where it
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,11 +14,13 @@ import torch
 from spacy.language import Language
 from spacy.tokens import DocBin
 
+from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.corpora.conll import read_conll, to_docs
+from spacy_ptv2.torch_modules import build
 
 from .tiny import TRAIN_CONLL, save_tiny_backbone
 
@@ -29,6 +32,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that tests start; the fi
 # Shared machines are slow at times, and a test that fails should fail again.
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("here")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def full_precision() -> Iterator[None]:
+    """Compute in float32 on every machine, but where a test asks for other types: most compare to 1e-5."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (precision, build):
+            patch.setattr(module, "has_bfloat16", lambda device: False)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

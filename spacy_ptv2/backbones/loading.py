@@ -16,6 +16,7 @@ from ..errors import BackboneError, Errors
 from .backbone import Backbone
 from .families import find_rule
 from .install import open_for_prompts
+from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Quantization
 
 DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
@@ -32,7 +33,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     path = found.path
     config = _read_config(path)
     rule = find_rule(config, path)
-    options: dict[str, Any] = {DTYPE_ARGUMENT: getattr(torch, source.dtype)}
+    options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
     if source.attention == "eager":  # otherwise what the version of transformers takes for the best
         options["attn_implementation"] = "eager"
     if source.quantization is not None:

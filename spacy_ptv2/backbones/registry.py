@@ -19,6 +19,7 @@ from .backbone import Backbone
 from .finding import check_folder, locate_backbone
 from .fingerprint import fingerprint_folder
 from .loading import load_backbone
+from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Recorded
 
 CPU = torch.device("cpu")
@@ -64,7 +65,7 @@ def _share(source: BackboneSource, found: Candidate, device: torch.device, finge
 
 
 def _key(fingerprint: str, source: BackboneSource, device: torch.device) -> tuple[Any, ...]:
-    return fingerprint, source.dtype, str(device), source.attention, source.quantization
+    return fingerprint, resolve_precision(source.dtype, device), str(device), source.attention, source.quantization
 
 
 def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: torch.device) -> Backbone:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..errors import BackboneError, Errors
+from .precision import Precision
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
-Precision = Literal["float32", "bfloat16", "float16"]
 AttentionKind = Literal["sdpa", "eager"]
 Quantization = Literal["int8", "nf4"]
 Verification = Literal["strict", "warn", "off"]
@@ -28,7 +28,8 @@ class BackboneSource:
     revision (str | None): The hub revision (branch, tag or commit); None for the default one.
     path (str | None): A folder to take instead, whatever `name` says.
     allow_download (bool): Whether the hub may be asked where nothing is found locally.
-    dtype (str): The precision of its weights in memory: "float32", "bfloat16" or "float16".
+    dtype (str): The precision of its weights in memory, in which it computes: "float32", "bfloat16", "float16" or
+    "auto", bfloat16 where the hardware multiplies it, else float32.
     attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
     quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
     verify (str): What happens if a trained pipeline meets other files than it was trained on: "strict" refuses them,
@@ -40,7 +41,7 @@ class BackboneSource:
     revision: str | None = None
     path: str | None = None
     allow_download: bool = False
-    dtype: Precision = "float32"
+    dtype: Precision = "auto"
     attention: AttentionKind = "sdpa"
     quantization: Quantization | None = None
     verify: Verification = "strict"

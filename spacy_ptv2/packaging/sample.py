@@ -1,13 +1,14 @@
 """A few texts and what a pipeline predicts for them, shipped in its package, so that a copy can be checked anywhere.
 
-In: a pipeline and texts. Out: JSON: tokens, entities, tags, heads and span groups of each text; scores are left out,
-for their last digits differ from machine to machine.
+In: a pipeline and texts. Out: JSON: tokens, entities, tags, heads and span groups of each text, and in which precision
+the backbones computed, for another machine may choose another; scores are left out, for their last digits differ.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,36 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError, PTuningError
+from .summary import trained_prompts
 
 SAMPLE_FILE = "sample.json"
 FORMAT_VERSION = 1
 ANNOTATIONS = {"TAG": "tag_", "POS": "pos_", "MORPH": "morph", "LEMMA": "lemma_", "DEP": "dep_"}
 
 
+@dataclass(frozen=True)
+class Sample:
+    """What a package carries. precisions (list[str]): Those of the backbones that predicted."""
+
+    texts: list[str]
+    predictions: list[dict[str, Any]]
+    precisions: list[str]
+
+
 def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
     """Return texts and what a pipeline predicts for them, as JSON values."""
     predictions = [describe(doc) for doc in nlp.pipe(texts)]
-    return {"format_version": FORMAT_VERSION, "texts": list(texts), "predictions": predictions}
+    return {
+        "format_version": FORMAT_VERSION,
+        "texts": list(texts),
+        "predictions": predictions,
+        "precisions": find_precisions(nlp),
+    }
+
+
+def find_precisions(nlp: Language) -> list[str]:
+    """Return the types in which a pipeline's backbones compute here, as "bfloat16"."""
+    return sorted({str(shim.backbone.model.dtype).removeprefix("torch.") for shim in trained_prompts(nlp)})
 
 
 def describe(doc: Doc) -> dict[str, Any]:
@@ -65,27 +86,24 @@ def sample_texts(lang: str, file: Path | None) -> list[str]:
         raise PTuningError(Errors.P605.format(lang=lang)) from error
 
 
-def read_sample(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the texts and predictions of a sample.
+def read_sample(path: Path) -> Sample:
+    """Return the sample in a file.
 
     RAISES (FormatError): P607 if the file is not one of ours.
     """
     try:
         content = json.loads(path.read_text(encoding="utf8"))
-        texts, predictions, version = (content[field] for field in ("texts", "predictions", "format_version"))
-        whole = version == FORMAT_VERSION and len(texts) == len(predictions) > 0
+        sample = Sample(*(content[field] for field in ("texts", "predictions", "precisions")))
+        version, n_texts = content["format_version"], len(sample.texts)
+        whole = version == FORMAT_VERSION and n_texts == len(sample.predictions) > 0
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(Errors.P607.format(path=path, problem=repr(error))) from error
-    if not whole or not all(isinstance(text, str) for text in texts):
+    if not whole or not all(isinstance(text, str) for text in (*sample.texts, *sample.precisions)):
         raise FormatError(Errors.P607.format(path=path, problem="another version, or not one prediction a text"))
-    return texts, predictions
+    return sample
 
 
-def differing_texts(nlp: Language, path: Path) -> list[str]:
-    """Return the texts of a sample for which a pipeline predicts something else now.
-
-    RAISES (FormatError): P607.
-    """
-    texts, predictions = read_sample(path)
-    now = make_sample(nlp, texts)["predictions"]
-    return [text for text, old, new in zip(texts, predictions, now, strict=True) if old != new]
+def differing_texts(nlp: Language, sample: Sample) -> list[str]:
+    """Return the texts of a sample for which a pipeline predicts something else now."""
+    now = make_sample(nlp, sample.texts)["predictions"]
+    return [text for text, old, new in zip(sample.texts, sample.predictions, now, strict=True) if old != new]

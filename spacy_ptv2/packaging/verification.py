@@ -23,7 +23,7 @@ from ..errors import Errors, PTuningError
 from ..pipeline.safetensors_pipe import MODEL_FILE
 from ..serialization import load_tensors, read_file
 from .manifest import MANIFEST_FILE, package_problems
-from .sample import SAMPLE_FILE, differing_texts
+from .sample import SAMPLE_FILE, differing_texts, find_precisions, read_sample
 from .summary import trained_prompts
 
 
@@ -148,9 +148,14 @@ def _check_sample(nlp: Language, folder: Path) -> Check:
     if not (folder / SAMPLE_FILE).is_file():
         return Check("sample", "not checked", f"there is no {SAMPLE_FILE}; `spacy ptv2 package` writes one")
     try:
-        differing = differing_texts(nlp, folder / SAMPLE_FILE)
+        sample = read_sample(folder / SAMPLE_FILE)
+        differing = differing_texts(nlp, sample)
     except PTuningError as error:
         return Check("sample", "failed", str(error))
-    if differing:
-        return Check("sample", "failed", f"other predictions for {len(differing)} texts, the first: {differing[0]!r}")
-    return Check("sample", "passed", "the packaged predictions")
+    if not differing:
+        return Check("sample", "passed", "the packaged predictions")
+    details = f"other predictions for {len(differing)} texts, the first: {differing[0]!r}"
+    then, now = (" and ".join(precisions) for precisions in (sample.precisions, find_precisions(nlp)))
+    if then != now:
+        return Check("sample", "not checked", f"{details}; made in {then}, this machine computes in {now}")
+    return Check("sample", "failed", details)

@@ -53,7 +53,8 @@ def describe_backbone(backbone: Backbone) -> str:
     """Return in words which backbone it is, and how it was loaded."""
     source = backbone.source
     quantized = "" if source.quantization is None else f", {source.quantization}"
-    return f"{source.name!r} ({source.dtype}, {source.attention}{quantized}; fingerprint {backbone.fingerprint[:12]})"
+    dtype = str(backbone.model.dtype).removeprefix("torch.")
+    return f"{source.name!r} ({dtype}, {source.attention}{quantized}; fingerprint {backbone.fingerprint[:12]})"
 
 
 def backbone_bytes(backbone: Backbone) -> int:

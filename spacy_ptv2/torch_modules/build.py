@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ..backbones.backbone import Backbone
+from ..backbones.precision import has_bfloat16
 from ..errors import Errors, PTuningError
 from ..options import EncoderOptions, PromptOptions, Switch
 from .layer_mix import LayerMix
@@ -22,6 +21,7 @@ def build_prompted_encoder(
 
     RAISES (PTuningError): P201, P202, P204, P208, P209, P211 for options that do not fit.
     """
+    mixed_precision = resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208)
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
     built = build_prompt(backbone, prompt).to(backbone.device)
     first = min(built.layers, default=0)
@@ -32,7 +32,7 @@ def build_prompted_encoder(
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,
         shift_positions=prompt.shift_positions,
-        autocast=resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208),
+        autocast=mixed_precision and backbone.model.dtype == torch.float32,
         checkpointing=options.gradient_checkpointing,
     )
     if use_casing:
@@ -61,18 +61,6 @@ def drops_case(backbone: Backbone) -> bool:
     """Return whether the tokenizer makes no difference between upper and lower case."""
     upper, lower = (backbone.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("PARIS", "paris"))
     return bool(upper == lower)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Return whether a device multiplies bfloat16 matrices in hardware."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type != "cpu":
-        return False
-    capabilities: dict[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # since torch 2.8; older ones train in float32
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
 
 def resolve_switch(value: Switch, automatic: bool, error: Errors) -> bool:

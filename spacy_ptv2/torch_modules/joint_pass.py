@@ -36,17 +36,14 @@ def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) ->
 
 def read_batches(encoders: Sequence[PromptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
     """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
-    leader = encoders[0]
-    device = leader.backbone.device
-    bfloat16 = leader.autocast and leader.training
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    with encoders[0].autocasting():
         prompts = [encoder.draw_prompt() for encoder in encoders]
-    by_batch = [_read_batch(encoders, prompts, batch.to(device), bfloat16) for batch in batches]
+    by_batch = [_read_batch(encoders, prompts, batch.to(encoders[0].backbone.device)) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
 
 
 def _read_batch(
-    encoders: Sequence[PromptedEncoder], prompts: Sequence[LayerPrompts], batch: PieceBatch, bfloat16: bool
+    encoders: Sequence[PromptedEncoder], prompts: Sequence[LayerPrompts], batch: PieceBatch
 ) -> list[torch.Tensor]:
     leader = encoders[0]
     embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
@@ -56,8 +53,8 @@ def _read_batch(
     stage = None
     if first > 0 and len(rows) > len(batch.ids):
         stage = Stage(first)
-        with torch.no_grad(), _inside(leader, (), stage, bfloat16):
-            _run(leader, leader.backbone.model, embeddings, batch.mask, bfloat16, mixes=False)
+        with torch.no_grad(), _inside(leader, (), stage):
+            _run(leader, leader.backbone.model, embeddings, batch.mask, mixes=False)
         stage = stage.continued(rows)
     sizes = [len(reading.rows) for reading in batch.readings]
     embedded = [
@@ -68,10 +65,10 @@ def _read_batch(
         RowGroup(prompt, size, {place: states for place, states in own.items() if place is not None}, encoder.draws())
         for encoder, prompt, size, own in zip(encoders, prompts, sizes, added, strict=True)
     ]
-    inside = partial(_inside, leader, groups, stage, bfloat16)
+    inside = partial(_inside, leader, groups, stage)
     with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
         mixes = any(encoder.layer_mix is not None for encoder in encoders)
-        states = _run(leader, leader.model, torch.cat(embedded), batch.mask[rows], bfloat16, mixes=mixes)
+        states = _run(leader, leader.model, torch.cat(embedded), batch.mask[rows], mixes=mixes)
     by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
     return [
         encoder.read(own, reading.wanted)
@@ -80,19 +77,19 @@ def _read_batch(
 
 
 def _run(
-    leader: PromptedEncoder, model: Any, embeddings: torch.Tensor, mask: torch.Tensor, bfloat16: bool, *, mixes: bool
+    leader: PromptedEncoder, model: Any, embeddings: torch.Tensor, mask: torch.Tensor, *, mixes: bool
 ) -> Sequence[torch.Tensor]:
     """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
     inputs = {"inputs_embeds": embeddings}
     if leader.shift_positions:
         inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
-    with torch.autocast(embeddings.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    with leader.autocasting():
         output = model(**inputs, attention_mask=mask, output_hidden_states=mixes)
     return (*(output.hidden_states or ()), output.last_hidden_state)
 
 
 @contextmanager
-def _inside(leader: PromptedEncoder, groups: Sequence[RowGroup], stage: Stage | None, bfloat16: bool) -> Iterator[None]:
+def _inside(leader: PromptedEncoder, groups: Sequence[RowGroup], stage: Stage | None) -> Iterator[None]:
     """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
-    with training_attention(leader.backbone.device, bfloat16=bfloat16), injected(*groups, stage=stage):
+    with training_attention(leader.backbone.device, bfloat16=leader.trains_in_bfloat16), injected(*groups, stage=stage):
         yield

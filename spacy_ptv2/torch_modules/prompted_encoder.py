@@ -42,7 +42,8 @@ class PromptedEncoder(nn.Module):
     not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
     torch's seed at the time this is built, whatever else draws.
     shift_positions (bool): Positions of the pieces start behind the prompt.
-    autocast (bool): Train in bfloat16. checkpointing (bool): Keep no activations inside the layers.
+    autocast (bool): Train in bfloat16 over
+    weights of another type. checkpointing (bool): Keep no activations inside the layers.
     """
 
     def __init__(
@@ -81,6 +82,16 @@ class PromptedEncoder(nn.Module):
         if self.training and self.backbone_dropout:
             return self.backbone.in_training(attention_dropout=self.attention_dropout)
         return self.backbone.model
+
+    def autocasting(self) -> torch.autocast:
+        """Return the context in which its passes run."""
+        enabled = self.autocast and self.training
+        return torch.autocast(self.backbone.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    @property
+    def trains_in_bfloat16(self) -> bool:
+        """Whether this is a training step, and its matrix products are in bfloat16."""
+        return self.training and (self.autocast or self.backbone.model.dtype == torch.bfloat16)
 
     def place_casing(self, layer: int | None, n_classes: int) -> None:
         """Add a casing embedding, or move it, at its start.

@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.injection import RowGroup, injected
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.torch_modules.build import build_prompted_encoder
 
 from ..tiny import build_pipeline, save_tiny_backbone, train
 from .oracles import batch
@@ -53,3 +56,22 @@ def test_training_over_few_bits(folder, corpus, settings):
     assert {parameter.dtype for parameter in shim.encoder.parameters()} == {torch.float32}
     loaded = type(shim)(shim.source, shim.prompt_options, shim.options).from_bytes(shim.to_bytes())
     assert loaded.backbone is shim.backbone
+
+
+@pytest.mark.parametrize(("hardware", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_auto_follows_the_hardware(folder, monkeypatch, hardware, expected):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: hardware)
+    backbone = get_backbone(BackboneSource(str(folder)))
+    assert backbone.model.dtype == expected
+    spelt_out = get_backbone(BackboneSource(str(folder), dtype=str(expected).removeprefix("torch.")))
+    assert spelt_out is backbone
+
+
+def test_only_weights_in_float32_train_under_autocast(folder):
+    for dtype, expected in (("float32", True), ("bfloat16", False)):
+        backbone = get_backbone(BackboneSource(str(folder), dtype=dtype))
+        options = EncoderOptions(mixed_precision=True)
+        encoder = build_prompted_encoder(backbone, PromptOptions(length=2), options, n_casing_classes=9).train()
+        assert encoder.autocast is expected
+        assert encoder.trains_in_bfloat16
+        assert not encoder.eval().trains_in_bfloat16

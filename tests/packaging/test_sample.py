@@ -43,10 +43,11 @@ def test_differing_predictions_are_found(nlp, tmp_path):
     path = tmp_path / "sample.json"
     sample = make_sample(nlp, ["Peter works", "in London"])
     path.write_text(json.dumps(sample))
-    assert differing_texts(nlp, path) == []
+    assert differing_texts(nlp, read_sample(path)) == []
     sample["predictions"][1]["ents"].append([0, 2, "X"])
     path.write_text(json.dumps(sample))
-    assert differing_texts(nlp, path) == ["in London"]
+    assert differing_texts(nlp, read_sample(path)) == ["in London"]
+    assert read_sample(path).precisions == ["float32"]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +56,11 @@ def test_differing_predictions_are_found(nlp, tmp_path):
         "",
         "[]",
         "{}",
-        '{"texts": ["a"], "predictions": [], "format_version": 1}',
-        '{"texts": [1], "predictions": [1], "format_version": 1}',
-        '{"texts": ["a"], "predictions": [1], "format_version": 2}',
+        '{"texts": ["a"], "predictions": [1], "format_version": 1}',
+        '{"texts": ["a"], "predictions": [], "precisions": [], "format_version": 1}',
+        '{"texts": [1], "predictions": [1], "precisions": [], "format_version": 1}',
+        '{"texts": ["a"], "predictions": [1], "precisions": [2], "format_version": 1}',
+        '{"texts": ["a"], "predictions": [1], "precisions": [], "format_version": 2}',
     ],
 )
 def test_foreign_samples_are_refused(tmp_path, content):

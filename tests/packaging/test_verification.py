@@ -76,6 +76,22 @@ def test_other_predictions(unpacked):
     assert "failed: sample" in output
 
 
+def test_other_predictions_in_another_precision(unpacked):
+    path = unpacked / "sample.json"
+    sample = json.loads(path.read_text())
+    assert sample["precisions"] == ["float32"]
+    path.write_text(json.dumps({**sample, "precisions": ["bfloat16"]}))
+    write_manifest(unpacked)
+    assert outcomes(unpacked) == ALL_PASSED
+    sample["predictions"][0]["ents"] = [[0, 1, "X"]]
+    path.write_text(json.dumps({**sample, "precisions": ["bfloat16"]}))
+    write_manifest(unpacked)
+    assert outcomes(unpacked) == {**ALL_PASSED, "sample": "not checked"}
+    code, output = command("verify", unpacked)
+    assert code == 0
+    assert "made in bfloat16, this machine computes in float32" in output
+
+
 def test_a_backbone_that_changed_behind_the_cache(tiny_folder, corpus, tmp_path, monkeypatch):
     """The cache of hashes is believed while loading and not by `verify`."""
     monkeypatch.setattr(hash_cache, "_cache_folder", lambda: tmp_path / "cache")
