@@ -95,6 +95,8 @@ def build_tok2vec_ptuning_v1(
     mixed_precision: Switch = "auto",
     gradient_checkpointing: bool = False,
     casing_place: CasingPlace = "pieces",
+    state_cache_mb: int = 0,
+    state_cache_disk_mb: int = 0,
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -103,13 +105,21 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place: See
-    `EncoderOptions`.
+    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place,
+    state_cache_mb, state_cache_disk_mb: See `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
     options = EncoderOptions(
-        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place
+        layer_mix=layer_mix,
+        casing=casing,
+        backbone_dropout=backbone_dropout,
+        attention_dropout=attention_dropout,
+        mixed_precision=mixed_precision,
+        gradient_checkpointing=gradient_checkpointing,
+        casing_place=casing_place,
+        state_cache_mb=state_cache_mb,
+        state_cache_disk_mb=state_cache_disk_mb,
     )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces))
     return PromptedTok2Vec(PromptShim(backbone, prompt, options), pooling or reduce_first(), windows)
@@ -136,6 +146,8 @@ def build_ptuning_transformer_v1(
     attention_dropout: bool = False,
     gradient_checkpointing: bool = False,
     casing_place: CasingPlace = "pieces",
+    state_cache_mb: int = 0,
+    state_cache_disk_mb: int = 0,
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -153,7 +165,15 @@ def build_ptuning_transformer_v1(
     _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
     source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
     options = EncoderOptions(
-        layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place
+        layer_mix=layer_mix,
+        casing=casing,
+        backbone_dropout=backbone_dropout,
+        attention_dropout=attention_dropout,
+        mixed_precision=mixed_precision,
+        gradient_checkpointing=gradient_checkpointing,
+        casing_place=casing_place,
+        state_cache_mb=state_cache_mb,
+        state_cache_disk_mb=state_cache_disk_mb,
     )
     windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces), get_spans)
     return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)

@@ -152,6 +152,7 @@ class Errors(_Messages):
         "With shift_positions a prompt of {length} leaves {left} of the backbone's {available} positions, fewer than "
         "the {least} of the shortest window. Shorten the prompt, or leave shift_positions off."
     )
+    P213 = "Expected state_cache_mb and state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
@@ -302,4 +303,9 @@ class Warnings(_Messages):
     PW05 = (
         "The prompt was trained on a backbone with the fingerprint {expected} ({name!r}), and runs now on one with "
         '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
+    )
+    PW06 = (
+        "There is nothing for the state cache to keep: the prompt or the casing changes the first layer already. Give "
+        '`prompt` only upper `layers` and set casing_place to "prompt", or set state_cache_mb and state_cache_disk_mb '
+        "to 0."
     )

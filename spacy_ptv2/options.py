@@ -64,7 +64,8 @@ class EncoderOptions:
     gradient_checkpointing (bool): Compute the layers anew in the backward pass instead of keeping their activations.
     casing_place ("pieces" | "prompt"): Where the casing joins: at the piece embeddings, where it does most, or at the
     input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be
-    shared with other prompts.
+    shared with other prompts. state_cache_mb, state_cache_disk_mb (int): Megabytes of memory, and then of disk, for
+    what these layers give, so that training computes it once for all epochs.
     """
 
     layer_mix: bool = True
@@ -74,6 +75,8 @@ class EncoderOptions:
     mixed_precision: Switch = "auto"
     gradient_checkpointing: bool = False
     casing_place: CasingPlace = "pieces"
+    state_cache_mb: int = 0
+    state_cache_disk_mb: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from end to end, so masks, positions and whatever else a family hands to its lay
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,23 @@ class Stage:
         """Keep the output of a layer that was computed in the first stage."""
         if self.rows is None:
             self.outputs.append(output)
+
+    def states(self) -> torch.Tensor | None:
+        """Return what the layers gave. Shape: (first, rows, pieces, hidden_width)
+
+        None where they give other tensors beside states, as T5's position bias.
+        """
+        beside = [part for output in self.outputs if isinstance(output, tuple) for part in output[1:]]
+        if any(isinstance(part, torch.Tensor) for part in beside):
+            return None
+        return torch.stack([output if isinstance(output, torch.Tensor) else output[0] for output in self.outputs])
+
+    def with_states(self, states: Iterable[torch.Tensor]) -> Stage:
+        """Return a first stage that gave other states, one of them for each layer, in the form that this one gave."""
+        pairs = zip(self.outputs, states, strict=True)
+        return Stage(
+            self.first, [own if isinstance(old, torch.Tensor) else type(old)((own, *old[1:])) for old, own in pairs]
+        )
 
     def _spread(self, output: Any) -> Any:
         """Return a layer's output for the rows of the second stage: its states, and all beside them that has rows."""

@@ -9,6 +9,7 @@ need.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -23,7 +24,7 @@ from ..alignment.casing import N_CASING_CLASSES
 from ..backbones.backbone import Backbone
 from ..backbones.registry import get_backbone, on_device
 from ..backbones.source import BackboneSource, Recorded
-from ..errors import Errors, FormatError, PTuningError
+from ..errors import Errors, FormatError, PTuningError, Warnings
 from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.batches import WindowBatches
@@ -82,6 +83,8 @@ class PromptShim(Shim):
         """Load the backbone and start the trainable tensors. Does nothing if that is done already."""
         if self._model is None:
             self._build(get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
+            if self.encoder.state_cache is not None and self.encoder.first_layer == 0:
+                warnings.warn(Warnings.PW06, stacklevel=2)
 
     def predict(self, windows: WindowBatches) -> Floats2d:
         """Return the wanted states of all windows, in float32. Shape: (n_wanted, hidden_width)"""

@@ -12,6 +12,7 @@ from .layer_mix import LayerMix
 from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
 from .prompted_encoder import PromptedEncoder
+from .state_cache import StateCache
 
 
 def build_prompted_encoder(
@@ -19,7 +20,7 @@ def build_prompted_encoder(
 ) -> PromptedEncoder:
     """Build the trainable modules around a backbone, the prompt at its start.
 
-    RAISES (PTuningError): P201, P202, P204, P208, P209, P211 for options that do not fit.
+    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213 for options that do not fit.
     """
     mixed_precision = resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208)
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
@@ -34,10 +35,23 @@ def build_prompted_encoder(
         shift_positions=prompt.shift_positions,
         autocast=mixed_precision and backbone.model.dtype == torch.float32,
         checkpointing=options.gradient_checkpointing,
+        state_cache=build_state_cache(options),
     )
     if use_casing:
         encoder.place_casing(first or None if options.casing_place == "prompt" else None, n_casing_classes)
     return encoder
+
+
+def build_state_cache(options: EncoderOptions) -> StateCache | None:
+    """Build the cache that the options ask for, None for none.
+
+    RAISES (PTuningError): P213 for a negative size.
+    """
+    sizes = (options.state_cache_mb, options.state_cache_disk_mb)
+    if min(sizes) < 0:
+        raise PTuningError(Errors.P213.format(got=sizes))
+    memory_bytes, disk_bytes = (size << 20 for size in sizes)
+    return StateCache(memory_bytes=memory_bytes, disk_bytes=disk_bytes) if any(sizes) else None
 
 
 def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:

@@ -19,6 +19,7 @@ from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.staging import Stage
 from .attention_kernels import training_attention
 from .batches import PieceBatch, WindowBatches
+from .common_layers import recall_common, run_common
 from .prompted_encoder import PromptedEncoder
 
 
@@ -50,12 +51,7 @@ def _read_batch(
     added = [encoder.added(batch, reading.rows) for encoder, reading in zip(encoders, batch.readings, strict=True)]
     rows = torch.cat([reading.rows for reading in batch.readings])
     first = min(encoder.first_layer for encoder in encoders)
-    stage = None
-    if first > 0 and len(rows) > len(batch.ids):
-        stage = Stage(first)
-        with torch.no_grad(), _inside(leader, (), stage):
-            _run(leader, leader.backbone.model, embeddings, batch.mask, mixes=False)
-        stage = stage.continued(rows)
+    stage = _common_stage(leader, embeddings, batch, rows, first) if first > 0 else None
     sizes = [len(reading.rows) for reading in batch.readings]
     embedded = [
         part + own[None].to(part.dtype) if None in own else part
@@ -74,6 +70,21 @@ def _read_batch(
         encoder.read(own, reading.wanted)
         for encoder, own, reading in zip(encoders, by_encoder, batch.readings, strict=True)
     ]
+
+
+def _common_stage(
+    leader: PromptedEncoder, embeddings: torch.Tensor, batch: PieceBatch, rows: torch.Tensor, first: int
+) -> Stage | None:
+    """Return the stage for the layers from `first` on, None where the layers below would run once per row anyway."""
+
+    def run(stage: Stage, some: torch.Tensor) -> None:
+        with torch.no_grad(), _inside(leader, (), stage):
+            _run(leader, leader.backbone.model, embeddings[some], batch.mask[some], mixes=False)
+
+    if leader.training and leader.state_cache is not None:
+        settings = f"{embeddings.dtype} {leader.autocast} {leader.shift}"
+        return recall_common(run, batch, rows, first, leader.state_cache, settings)
+    return run_common(run, batch, rows, first) if len(rows) > len(batch.ids) else None
 
 
 def _run(

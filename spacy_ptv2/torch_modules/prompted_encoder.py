@@ -20,6 +20,7 @@ from ..backbones.injection import LayerPrompts
 from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
+from .state_cache import StateCache
 
 # States inside the layers are larger by this order than piece embeddings, so that one learning rate fits both places.
 CASING_GAIN = 10.0
@@ -43,7 +44,8 @@ class PromptedEncoder(nn.Module):
     torch's seed at the time this is built, whatever else draws.
     shift_positions (bool): Positions of the pieces start behind the prompt.
     autocast (bool): Train in bfloat16 over
-    weights of another type. checkpointing (bool): Keep no activations inside the layers.
+    weights of another type. checkpointing (bool): Keep no activations inside the layers. state_cache (StateCache |
+    None): Where training keeps the states below the first layer that is not the bare backbone's.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class PromptedEncoder(nn.Module):
         shift_positions: bool,
         autocast: bool,
         checkpointing: bool,
+        state_cache: StateCache | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -69,6 +72,7 @@ class PromptedEncoder(nn.Module):
         self.shift_positions = shift_positions
         self.autocast = autocast
         self.checkpointing = checkpointing
+        self.state_cache = state_cache
         self._random = random.Random(torch.initial_seed())
 
     @property
@@ -126,11 +130,15 @@ class PromptedEncoder(nn.Module):
             layers.append(self.casing_layer)
         return min(layers, default=self.backbone.n_layers)
 
+    @property
+    def shift(self) -> int | None:
+        """How many positions the prompt takes up, None where it takes up none."""
+        return self.prompt.longest if self.shift_positions else None
+
     def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
         """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
-        shift = self.prompt.longest if self.shift_positions else None
         mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
-        return id(self.backbone), shift, mode if training else None
+        return id(self.backbone), self.shift, mode if training else None
 
     def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
         """Return what the casing adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""
