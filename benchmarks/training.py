@@ -1,0 +1,97 @@
+"""What the benchmarks of training run on: sentences, prompts and fine-tuning under one head, and a step of each.
+
+The configs are those that are shipped, `configs/ner.cfg` for prompts and `configs/finetune_ner.cfg` for the baseline;
+its `ner` gives way to the linear head of the former, so that both train the same task on the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import spacy
+from spacy.schemas import ConfigSchemaTraining
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.training.initialize import init_nlp
+from spacy.util import load_config, registry, resolve_dot_names
+from thinc.api import Config, fix_random_seed
+
+from spacy_ptv2 import BackboneSource, find_backbone
+from spacy_ptv2.corpora.conll import read_conll, to_docs
+
+from .pipelines import WIKIGOLD
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+ENCODER = "components.transformer.model"
+FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False}
+
+
+def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:
+    """Write sentences from all over a corpus, and a few of them as `dev.spacy`, into a folder.
+
+    corpus (Path | None): A `.spacy` file, None for Wikigold. n_sentences (int): 0 for all.
+    RETURNS (Path): `train.spacy` there.
+    """
+    vocab = spacy.blank("en").vocab
+    docs: list[Doc] = list(to_docs(read_conll(WIKIGOLD), vocab))
+    if corpus is not None:
+        docs = list(DocBin().from_disk(corpus).get_docs(vocab))
+    if 0 < n_sentences < len(docs):
+        docs = [docs[number * len(docs) // n_sentences] for number in range(n_sentences)]
+    DocBin(docs=docs[:8]).to_disk(folder / "dev.spacy")
+    DocBin(docs=docs).to_disk(folder / "train.spacy")
+    return folder / "train.spacy"
+
+
+def prompt_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None = None) -> Config:
+    """Return the shipped config for prompts. changes (Mapping): Settings by their names with dots."""
+    overrides = {**_paths(corpus), f"{ENCODER}.backbone.name": backbone, **(changes or {})}
+    return load_config(CONFIGS / "ner.cfg", overrides=overrides, interpolate=False)
+
+
+def top_third_changes(layers: Sequence[int]) -> dict[str, Any]:
+    """Return what puts the prompt into some layers alone, and leaves those below as they are in the bare backbone."""
+    return {f"{ENCODER}.prompt.layers": list(layers), f"{ENCODER}.casing_place": "prompt"}
+
+
+def finetune_config(corpus: Path, backbone: str) -> Config:
+    """Return the shipped config for fine-tuning, with the linear head in the place of spaCy's `ner`."""
+    overrides = {**_paths(corpus), "paths.backbone": str(find_backbone(BackboneSource(backbone)))}
+    config = load_config(CONFIGS / "finetune_ner.cfg", overrides=overrides, interpolate=False)
+    listener = config["components"].pop("ner")["model"]["tok2vec"]
+    head = deepcopy(load_config(CONFIGS / "ner.cfg", interpolate=False)["components"]["token_classifier"])
+    head["model"]["tok2vec"] = listener
+    config["components"]["token_classifier"] = head
+    config["nlp"]["pipeline"] = ["transformer", "token_classifier"]
+    return config
+
+
+def _paths(corpus: Path) -> dict[str, Any]:
+    return {"paths.train": str(corpus), "paths.dev": str(corpus.with_name("dev.spacy"))}
+
+
+class SpacyLoop:
+    """A pipeline in training, with the batches of its corpus. Steps are those of `spacy train`.
+
+    config (Config): A training config, not interpolated.
+    """
+
+    def __init__(self, config: Config) -> None:
+        config["initialize"]["before_init"]["epochs"] = 1000  # so that the schedule does not end
+        self.nlp = init_nlp(config, use_gpu=-1)
+        resolved = self.nlp.config.interpolate()
+        self._settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
+        (corpus,) = resolve_dot_names(resolved, [self._settings["train_corpus"]])
+        self.batches: list[list[Example]] = list(self._settings["batcher"](list(corpus(self.nlp))))
+        fix_random_seed(0)
+
+    def step(self, batch: int) -> None:
+        """Learn from a batch, by its number."""
+        optimizer = self._settings["optimizer"]
+        self.nlp.update(self.batches[batch], drop=self._settings["dropout"], sgd=False, losses={})  # type: ignore[arg-type]
+        for _, pipe in self.nlp.pipeline:
+            pipe.finish_update(optimizer)  # type: ignore[attr-defined]
+        optimizer.step_schedules()

@@ -1,0 +1,101 @@
+"""Peak memory of training steps beyond the loaded, idle pipeline: prompts against fine-tuning.
+
+python -m benchmarks.training_memory [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--sentences 200] [--repeats 3]
+    [--place 0.5] [--steps 3]
+
+Every figure is from a fresh process: a pipeline of the shipped config is initialised, what is free goes back to the
+system, then come some steps on one batch of 640 padded words. Batches are sorted by the length of their sentences;
+`--place` says which one it is, 0 for that of the longest. Peak: VmHWM of Linux, reset before the steps; what the
+first step loads and what the optimizer keeps is in it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import typer
+from thinc.api import Config
+
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+
+from .pipelines import MINILM, spread, top_third
+from .results import RESULTS, record, table
+from .training import FP32, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
+
+FINETUNING = "fine-tuning"
+CHECKPOINTING = {"components.transformer.model.gradient_checkpointing": True}
+T = TypeVar("T")
+
+
+def main(
+    backbone: str = MINILM,
+    corpus: Path | None = None,
+    sentences: int = 200,
+    repeats: int = 3,
+    place: float = 0.5,
+    steps: int = 3,
+    results: Path = RESULTS,
+) -> None:
+    """Print one row per way to train and write them to the results."""
+    top = top_third_changes(top_third(get_backbone(BackboneSource(backbone)).n_layers))
+    with tempfile.TemporaryDirectory() as folder:
+        train = save_sentences(corpus, sentences, Path(folder))
+        configs = {
+            FINETUNING: finetune_config(train, backbone),
+            "ours in fp32": prompt_config(train, backbone, FP32),
+            "ours as shipped": prompt_config(train, backbone),
+            "ours in the top third": prompt_config(train, backbone, top),
+            "ours, checkpointing": prompt_config(train, backbone, CHECKPOINTING),
+        }
+        peaks: dict[str, list[float]] = {what: [] for what in configs}
+        for _ in range(repeats):
+            for what, config in configs.items():
+                text = config.to_str(interpolate=False)
+                peaks[what].append(in_fresh_process(peak_megabytes, text, place, steps))
+    text = table(("what trains", "MB, median", "share of fine-tuning's"), rows(peaks))
+    print(text)
+    record(f"Training memory, {Path(backbone).name}", text, results)
+
+
+def rows(peaks: dict[str, list[float]]) -> list[tuple[str, str, str]]:
+    """Return the rows of the table."""
+    shares = {what: [a / b for a, b in zip(own, peaks[FINETUNING], strict=True)] for what, own in peaks.items()}
+    return [(what, f"{median(own):.0f}", spread(shares[what])) for what, own in peaks.items()]
+
+
+def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
+    """Return what a function returns in a new process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def peak_megabytes(config: str, place: float, steps: int) -> float:
+    """Return by how much steps on one batch raise the resident memory of this process at most."""
+    loop = SpacyLoop(Config().from_str(config, interpolate=False))
+    batch = min(int(place * len(loop.batches)), len(loop.batches) - 1)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status_megabytes("VmRSS")
+    for _ in range(steps):
+        loop.step(batch)
+    return status_megabytes("VmHWM") - before
+
+
+def status_megabytes(name: str) -> float:
+    """Return a size that the kernel knows of this process."""
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found.group(1)) * 1024 / 1e6 if found else float("nan")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,104 @@
+"""The benchmarks of training run and print their rows; their figures are another matter."""
+
+import os
+
+import pytest
+import torch
+import typer
+from transformers import AutoModel
+from typer.testing import CliRunner
+
+from benchmarks import epoch, training_memory, training_step
+from benchmarks.results import record, table
+from benchmarks.torch_loops import PeftStates, RowPromptStates
+from benchmarks.training import prompt_config, save_sentences
+
+from ..tiny import save_tiny_backbone
+
+FEW = ("--sentences", "30", "--repeats", "1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny BERT with room for the sentences of Wikigold."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("backbone") / "bert", "bert", max_position_embeddings=512)
+
+
+def run(module, folder, path, *arguments):
+    app = typer.Typer()
+    app.command()(module.main)
+    arguments = [*FEW, "--backbone", str(folder), "--results", str(path), *arguments]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    assert path.read_text(encoding="utf8").count("## ") == 1
+    assert result.stdout.strip() in path.read_text(encoding="utf8")
+    return result.stdout
+
+
+def test_training_step(folder, tmp_path):
+    printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2,64")
+    for row in ("fine-tuning", "ours, P=64, top third", "ours, mix, casing, P=64", "PEFT, P=2", "prompt per row, P=64"):
+        assert f" {row} " in printed
+    assert "past_key_values" not in printed
+
+
+def test_a_family_without_past_key_values_has_no_peers(tmp_path):
+    folder = save_tiny_backbone(tmp_path / "mpnet", "mpnet", max_position_embeddings=512)
+    printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2")
+    peers = [line for line in printed.splitlines() if "PEFT, P=2" in line or "prompt per row" in line]
+    assert peers and all("takes no past_key_values" in line for line in peers)
+
+
+def test_epoch(folder, tmp_path, monkeypatch):
+    times = {"all": 2.0, "forward": 0.9, "backward": 0.7}
+    monkeypatch.setattr(epoch, "run", lambda config, folder, profile=False: times)
+    printed = run(epoch, folder, tmp_path / "results.md", "--profile")
+    assert "ours as shipped         1.00 (1.00 to 1.00)" in printed
+    assert "ours as shipped         45.0%     35.0%      80.0%" in printed
+
+
+def test_the_clock_of_an_epoch(folder, tmp_path):
+    train = save_sentences(None, 60, tmp_path)
+    times = epoch.run(prompt_config(train, str(folder)), tmp_path, profile=True)
+    assert times["steps"] >= 2
+    assert times["forward"] > 0 and times["backward"] > 0
+    assert times["forward"] + times["backward"] < times["all"]
+
+
+def test_training_memory(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_memory, "in_fresh_process", lambda function, *arguments: function(*arguments))
+    printed = run(training_memory, folder, tmp_path / "results.md", "--steps", "1")
+    assert len(printed.splitlines()) == 2 + 5
+    assert "fine-tuning " in printed and "ours as shipped " in printed
+
+
+def test_fresh_processes():
+    assert training_memory.in_fresh_process(os.getpid) != os.getpid()
+
+
+def test_the_prompt_per_row_is_what_peft_computes(folder):
+    """The loop of our own and the library's give the same states for the same numbers."""
+    model = AutoModel.from_pretrained(folder).eval()
+    peft, rowwise = PeftStates(model, 3, bfloat16=False).eval(), RowPromptStates(model, 3, bfloat16=False)
+    with torch.no_grad():
+        rowwise.embedding.weight.copy_(peft.model.prompt_encoder["default"].embedding.weight)
+    ids, mask = torch.tensor([[1, 9, 8, 2], [1, 7, 2, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+    class Batch:
+        pieces = type("Pieces", (), {"ids": ids, "mask": mask})
+        wanted = torch.arange(7)
+
+    with torch.no_grad():
+        torch.testing.assert_close(rowwise(Batch), peft(Batch))
+
+
+def test_a_section_is_replaced_and_the_others_stay(tmp_path):
+    path = tmp_path / "results.md"
+    for section, text in (("One", "a"), ("Two", "b"), ("One", table(("x", "yy"), [("1", "2")])), ("Two more", "c")):
+        record(section, text, path)
+    written = path.read_text(encoding="utf8")
+    assert [line for line in written.splitlines() if line.startswith("#")] == [
+        "# Results", "## One", "## Two", "## Two more",
+    ]  # fmt: skip
+    assert "```\nx   yy\n-   --\n1   2\n```\n\n## Two\n" in written
+    assert "```\na\n```" not in written and "```\nb\n```" in written
