@@ -68,12 +68,12 @@ def pad_examples(examples: Sequence[Example], backbone: Backbone, scheme: TagSch
 class OurStates(nn.Module):
     """Our encoder by itself. plain (bool): Nothing is trained beside the prompt, nor dropped of it, as in PEFT."""
 
-    def __init__(self, backbone: Backbone, length: int, *, bfloat16: bool, plain: bool) -> None:
+    def __init__(self, backbone: Backbone, length: int, *, plain: bool) -> None:
         super().__init__()
         prompt = PromptOptions(length=length, dropout=0.0) if plain else PromptOptions(length=length)
-        options = EncoderOptions(mixed_precision=bfloat16)
+        options = EncoderOptions(mixed_precision=False)
         if plain:
-            options = EncoderOptions(mixed_precision=bfloat16, layer_mix=False, casing=False)
+            options = EncoderOptions(mixed_precision=False, layer_mix=False, casing=False)
         self.encoder = build_prompted_encoder(backbone, prompt, options, n_casing_classes=N_CASING_CLASSES).train()
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:
@@ -84,15 +84,14 @@ class OurStates(nn.Module):
 class BareStates(nn.Module):
     """The backbone without a prompt or dropout, its gradient taken with respect to the piece embeddings: the limit."""
 
-    def __init__(self, model: PreTrainedModel, *, bfloat16: bool) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self.in_bfloat16 = bfloat16
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:
         """As `OurStates.forward`."""
         embedded = self.model.get_input_embeddings()(batch.pieces.ids).detach().requires_grad_()
-        with training_attention(embedded.device, bfloat16=self.in_bfloat16), _autocast(self.in_bfloat16):
+        with training_attention(embedded.device, bfloat16=embedded.dtype == torch.bfloat16):
             states = self.model(inputs_embeds=embedded, attention_mask=batch.pieces.mask).last_hidden_state
         return _read(states, batch)
 
@@ -159,7 +158,7 @@ class TorchLoop:
         self._optimizer.zero_grad()
 
 
-def load_frozen(backbone: str, *, attention_dropout: bool) -> PreTrainedModel:
+def load_frozen(backbone: str, *, attention_dropout: bool, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """Return the model for the peers, frozen, in eval mode.
 
     attention_dropout (bool): Let it drop attention weights in training; ours does not, unless it is told to.
@@ -169,7 +168,8 @@ def load_frozen(backbone: str, *, attention_dropout: bool) -> PreTrainedModel:
     for name in ATTENTION_DROPOUT if not attention_dropout else ():
         if hasattr(config, name):
             setattr(config, name, 0.0)
-    return AutoModel.from_pretrained(folder, config=config).requires_grad_(False).eval()  # type: ignore[no-any-return]
+    model: Any = AutoModel.from_pretrained(folder, config=config)
+    return model.to(dtype).requires_grad_(False).eval()  # type: ignore[no-any-return]
 
 
 def takes_past(model: PreTrainedModel) -> bool:

@@ -26,7 +26,8 @@ from .pipelines import WIKIGOLD
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ENCODER = "components.transformer.model"
-FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False}
+FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False, f"{ENCODER}.backbone.dtype": "float32"}
+WARM_CACHE: Mapping[str, Any] = {f"{ENCODER}.state_cache_mb": 4096}  # warm after the round that warms up
 
 
 def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:

@@ -5,9 +5,10 @@ python -m benchmarks.training_step [--backbone NAME_OR_FOLDER] [--corpus FILE.sp
 Sentences from all over the corpus in batches of 640 padded words, as in configs/ner.cfg. Under spaCy: steps of the
 shipped configs, fine-tuning in float32 with the head of ours. In plain torch: the same batches as padded pieces; ours
 there trains what PEFT trains, keys and values without dropout of their own, and with "mix, casing" all that the config
-does. Attention weights are dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The limit
-is forward and backward of the bare backbone for the gradient of its piece embeddings. All candidates take a batch in
-turn, then the next; a ratio is that of the times for all batches of one round. The first round warms up.
+does. In bf16 our backbone and the bare one have bfloat16 weights, the peers run under autocast, as they come. Attention
+weights are dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The limit is forward and
+backward of the bare backbone for the gradient of its piece embeddings. All candidates take a batch in turn, then the
+next; a ratio is that of the times for all batches of one round. The first round warms up.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ import torch
 import typer
 
 from spacy_ptv2.backbones.backbone import Backbone
+from spacy_ptv2.backbones.precision import Precision, has_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.pipeline.tag_schemes import TagScheme
-from spacy_ptv2.torch_modules.build import has_bfloat16
 
 from .pipelines import MINILM, spread, top_third
 from .results import RESULTS, record, table
@@ -41,10 +42,11 @@ from .torch_loops import (
     pad_examples,
     takes_past,
 )
-from .training import FP32, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
+from .training import FP32, WARM_CACHE, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
 
 HEADER = ("loop", "what trains", "precision", "to fine-tuning", "to PEFT at the same P")
 SHIPPED_LENGTH = 64
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 PEFT, ROWWISE = "PEFT", "prompt per row"
 
 
@@ -78,7 +80,7 @@ def main(
     results: Path = RESULTS,
 ) -> None:
     """Print one row per candidate and write them to the results."""
-    held = get_backbone(BackboneSource(backbone))
+    held = get_backbone(BackboneSource(backbone, dtype="float32"))
     with tempfile.TemporaryDirectory() as folder:
         train = save_sentences(corpus, sentences, Path(folder))
         under_spacy = list(spacy_candidates(train, backbone, held))
@@ -87,7 +89,7 @@ def main(
     scheme: TagScheme = classifier.tag_scheme
     batches = [pad_examples(examples, held, scheme) for examples in loop.batches]
     prompts = [int(length) for length in lengths.split(",")]
-    in_torch = torch_candidates(batches, held, backbone, len(scheme.tags), prompts, attention_dropout)
+    in_torch = torch_candidates(batches, backbone, len(scheme.tags), prompts, attention_dropout)
     candidates = [*under_spacy, *in_torch]
     times = measure(candidates, len(batches), repeats)
     n_words = sum(len(batch.tags) for batch in batches)
@@ -98,12 +100,13 @@ def main(
 
 
 def spacy_candidates(corpus: Path, backbone: str, held: Backbone) -> Iterator[Candidate]:
-    """Yield fine-tuning, then prompts in all layers and in the top third, in float32 and as shipped."""
+    """Yield fine-tuning, then prompts in all layers, in the top third, and there with a cache of the layers below."""
     finetuning = SpacyLoop(finetune_config(corpus, backbone))
     yield Candidate("spaCy", "fine-tuning", "fp32", 0, finetuning.step)
     shipped = "as shipped: bf16" if has_bfloat16(held.device) else "as shipped: fp32"
     top = top_third_changes(top_third(held.n_layers))
-    for where, placed in (("all layers", {}), ("top third", top)):
+    places = {"all layers": {}, "top third": top, "top third, warm cache": {**top, **WARM_CACHE}}
+    for where, placed in places.items():
         for precision, changes in (("fp32", FP32), (shipped, {})):
             loop = SpacyLoop(prompt_config(corpus, backbone, {**placed, **changes}))
             yield Candidate("spaCy", f"ours, P={SHIPPED_LENGTH}, {where}", precision, SHIPPED_LENGTH, loop.step)
@@ -111,7 +114,6 @@ def spacy_candidates(corpus: Path, backbone: str, held: Backbone) -> Iterator[Ca
 
 def torch_candidates(
     batches: Sequence[TorchBatch],
-    held: Backbone,
     backbone: str,
     n_tags: int,
     lengths: Sequence[int],
@@ -119,22 +121,24 @@ def torch_candidates(
 ) -> Iterator[Candidate]:
     """Yield for each precision and length ours, PEFT and a prompt per row, then the limit."""
     peer = load_frozen(backbone, attention_dropout=attention_dropout).train()
-    bare = load_frozen(backbone, attention_dropout=False)
-    for bfloat16 in (False, True)[: 1 + has_bfloat16(held.device)]:
-        precision = "bf16" if bfloat16 else "fp32"
+    width = peer.config.hidden_size
+    for dtype in PRECISIONS[: 1 + has_bfloat16(peer.device)]:
+        bfloat16, precision = dtype == "bfloat16", "bf16" if dtype == "bfloat16" else "fp32"
+        held = get_backbone(BackboneSource(backbone, dtype=dtype))
+        bare = load_frozen(backbone, attention_dropout=False, dtype=held.model.dtype)
 
         def candidate(what: str, length: int, states: torch.nn.Module | None, precision: str = precision) -> Candidate:
-            step = None if states is None else TorchLoop(states, batches, held.hidden_width, n_tags).step
+            step = None if states is None else TorchLoop(states, batches, width, n_tags).step
             return Candidate("torch", f"{what}, P={length}" if length else what, precision, length, step)
 
         for length in lengths:
-            yield candidate("ours", length, OurStates(held, length, bfloat16=bfloat16, plain=True))
+            yield candidate("ours", length, OurStates(held, length, plain=True))
             if length == SHIPPED_LENGTH:
-                yield candidate("ours, mix, casing", length, OurStates(held, length, bfloat16=bfloat16, plain=False))
+                yield candidate("ours, mix, casing", length, OurStates(held, length, plain=False))
             peers = {PEFT: PeftStates, ROWWISE: RowPromptStates}
             for what, kind in peers.items():
                 yield candidate(what, length, kind(peer, length, bfloat16=bfloat16) if takes_past(peer) else None)
-        yield candidate("bare backbone: the limit", 0, BareStates(bare, bfloat16=bfloat16))
+        yield candidate("bare backbone: the limit", 0, BareStates(bare))
 
 
 def measure(candidates: Sequence[Candidate], n_batches: int, repeats: int) -> Mapping[int, list[float]]:
