@@ -8,8 +8,8 @@ an embedding is looked up for every row of the batch and goes into the model as 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from spacy.training import Example
 from torch import nn
+from torch.backends import cuda as kernel_flags  # named after CUDA, but the flags hold for CPUs as well
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModel
 from transformers.modeling_utils import PreTrainedModel
@@ -26,7 +28,6 @@ from spacy_ptv2.alignment.casing import N_CASING_CLASSES
 from spacy_ptv2.alignment.encoding import WantedStates, batch_windows, encode_docs, resolve_limits
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.pipeline.tag_schemes import TagScheme
-from spacy_ptv2.torch_modules.attention_kernels import training_attention
 from spacy_ptv2.torch_modules.batches import PieceBatch
 from spacy_ptv2.torch_modules.build import build_prompted_encoder
 from spacy_ptv2.torch_modules.joint_pass import read_batches
@@ -91,7 +92,7 @@ class BareStates(nn.Module):
     def forward(self, batch: TorchBatch) -> torch.Tensor:
         """As `OurStates.forward`."""
         embedded = self.model.get_input_embeddings()(batch.pieces.ids).detach().requires_grad_()
-        with training_attention(embedded.device, bfloat16=embedded.dtype == torch.bfloat16):
+        with _quickest_attention(embedded.dtype):
             states = self.model(inputs_embeds=embedded, attention_mask=batch.pieces.mask).last_hidden_state
         return _read(states, batch)
 
@@ -175,6 +176,21 @@ def load_frozen(backbone: str, *, attention_dropout: bool, dtype: torch.dtype = 
 def takes_past(model: PreTrainedModel) -> bool:
     """Return whether a family takes prompts as `past_key_values`."""
     return "past_key_values" in inspect.signature(model.forward).parameters
+
+
+@contextmanager
+def _quickest_attention(dtype: torch.dtype) -> Iterator[None]:
+    """Switch torch's fused kernel off in bfloat16, where it is slow in training (benchmarks/attention_kernels.py)."""
+    if dtype != torch.bfloat16:
+        yield
+        return
+    reduced = kernel_flags.fp16_bf16_reduction_math_sdp_allowed()
+    kernel_flags.allow_fp16_bf16_reduction_math_sdp(True)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        kernel_flags.allow_fp16_bf16_reduction_math_sdp(reduced)
 
 
 def _autocast(bfloat16: bool) -> Any:

@@ -63,22 +63,32 @@ class PromptedAttention:
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
             # Not to -inf on the way: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
+        fused = self.kind == "sdpa" and not self.injection.plain_attention
+        attend = scaled_dot_product_attention if fused else plain_attention
         mixed = []
         for rows, group, keys, values, mask in by_group(self.injection, self.layer, key, value, bias):
             with group.dropping(dropout, self.layer, self.layer, query.device) as rate:
-                if self.kind == "sdpa":
-                    mixed.append(scaled_dot_product_attention(query[rows], keys, values, mask, rate, scale=scale))
-                else:
-                    mixed.append(drop(_shares(query[rows], keys, mask, scale), rate) @ values)
+                mixed.append(attend(query[rows], keys, values, mask, rate, scale=scale))
         return join_rows(mixed).transpose(1, 2).flatten(2)
 
 
-def _shares(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None, scale: float) -> torch.Tensor:
-    """Return how much each piece attends to each key. Shape: (batch, heads, pieces, keys)"""
-    scores = query @ key.transpose(2, 3) * scale
+def plain_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bias: torch.Tensor | None,
+    dropout: float,
+    *,
+    scale: float,
+) -> torch.Tensor:
+    """Return what torch's `scaled_dot_product_attention` returns, each step written out.
+
+    Every piece must see some key; where there is a prompt it does. Shapes: As there.
+    """
+    scores = (query * scale) @ key.transpose(2, 3)
     if bias is not None:
         scores = scores.masked_fill(~bias, _least(scores)) if bias.dtype == torch.bool else scores + bias
-    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    return drop(torch.softmax(scores, dim=-1), dropout) @ value
 
 
 def by_group(
@@ -90,27 +100,30 @@ def by_group(
     """
     injection.note(layer, key, value)
     for rows, group in injection.by_rows():
-        yield rows, group, *prepend(group.at(layer), key[rows], value[rows], _rows(mask, rows))
+        own = (group.at(layer), key[rows], value[rows], _rows(mask, rows))
+        yield rows, group, *prepend(*own, by_heads=injection.plain_attention)
 
 
 def prepend(
-    prompt: torch.Tensor | None, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    prompt: torch.Tensor | None, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, by_heads: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put a layer's prompt before its keys and values, and let every piece see it.
 
     prompt (Tensor | None): Its keys and values. Shape: (2, length, heads * head_width). key, value: Shape: (batch,
     heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last dimension;
-    None where everything is seen. RETURNS: The last three, longer by the prompt.
+    None where everything is seen. by_heads (bool): In memory head after head, as plain matrix products take it,
+    instead of position after position, as projections leave it and fused kernels take it; each is the quicker there.
+    RETURNS: The last three, longer by the prompt.
     """
     if prompt is None:
         return key, value, mask
     batch, heads, _, width = key.shape
-    by_head = prompt.to(key.dtype).unflatten(-1, (heads, width)).unsqueeze(1).expand(-1, batch, -1, -1, -1)
-    # Joined where the projections left them in memory, position after position: quicker than head after head.
-    keys, values = (
-        torch.cat([rows, states.transpose(1, 2)], dim=1).transpose(1, 2)
-        for rows, states in zip(by_head, (key, value), strict=True)
-    )
+    own = prompt.to(key.dtype).unflatten(-1, (heads, width)).unsqueeze(1).expand(-1, batch, -1, -1, -1)
+    pairs = zip(own, (key, value), strict=True)
+    if by_heads:
+        keys, values = (torch.cat([rows.transpose(1, 2), states], dim=2) for rows, states in pairs)
+    else:
+        keys, values = (torch.cat([rows, states.transpose(1, 2)], dim=1).transpose(1, 2) for rows, states in pairs)
     if mask is not None:
         mask = pad(mask, (prompt.shape[1], 0), value=True if mask.dtype == torch.bool else 0.0)
     return keys, values, mask
@@ -164,12 +177,13 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
             kwargs["is_causal"] = False
         position_bias: torch.Tensor | None = kwargs.pop("position_bias", None)
         dropout = kwargs.pop("dropout", 0.0)
+        chosen = _eager if injection.plain_attention else attend
         mixed = []
         for rows, group, keys, values, mask in by_group(injection, layer, key, value, attention_mask):
             if position_bias is not None:  # relative positions say nothing about the prompt
                 kwargs["position_bias"] = pad(_rows(position_bias, rows), (keys.shape[2] - key.shape[2], 0))
             with group.dropping(dropout, layer, layer, query.device) as rate:
-                mixed.append(attend(module, query[rows], keys, values, mask, dropout=rate, **kwargs)[0])
+                mixed.append(chosen(module, query[rows], keys, values, mask, dropout=rate, **kwargs)[0])
         return join_rows(mixed), None
 
     return attention

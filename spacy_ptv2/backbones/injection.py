@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import dropout
 
-from .draws import Draws, drawing_from
+from .draws import Draws, drawing_from, drop_states
 from .staging import Stage
 
 LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
@@ -42,16 +42,22 @@ class RowGroup:
         prompt = self.prompts.get(layer)
         return None if prompt is None or prompt.shape[1] == 0 else prompt
 
+    def drop(self, states: torch.Tensor, rate: float, layer: int, place: int) -> torch.Tensor:
+        """Return hidden states of these rows under dropout. The arguments: See `dropping`."""
+        if self.draws is None:
+            return dropout(states, rate)
+        rate = self.draws.rate(layer, rate)
+        return drop_states(states, rate, self.draws.seed + place) if rate else states
+
     @contextmanager
     def dropping(self, rate: float, layer: int, place: int, device: torch.device) -> Iterator[float]:
-        """Yield the rate at which a place of the model drops for these rows, and let it draw their numbers.
+        """Yield the rate at which a kernel of the model drops for these rows, and let it draw their numbers.
 
         rate (float): Its own rate. layer (int): Where it is. place (int): Its number in the model.
         """
+        rate = rate if self.draws is None else self.draws.rate(layer, rate)
         if self.draws is None or rate == 0.0:
             yield rate
-        elif layer < self.draws.first_layer:
-            yield 0.0
         else:
             with drawing_from(self.draws.seed + place, device):
                 yield rate
@@ -61,17 +67,19 @@ class RowGroup:
 class Injection:
     """What happens to the calls inside a context.
 
-    groups (Sequence[RowGroup]): Of all rows, in order. stage (Stage | None): Which layers run. recorded: Where the keys
-    and values of each layer are noted down, None for nowhere.
+    groups (Sequence[RowGroup]): Of all rows, in order. stage (Stage | None): Which layers run. plain_attention (bool):
+    Write attention out instead of calling a fused kernel. recorded: Where the keys and values of each layer are noted
+    down, None for nowhere.
     """
 
     groups: Sequence[RowGroup] = ()
     stage: Stage | None = None
+    plain_attention: bool = False
     recorded: KeyValues | None = None
 
     def concerns_attention(self, layer: int) -> bool:
         """Return whether the attention of a layer has anything to do differently."""
-        if self.recorded is not None:
+        if self.recorded is not None or self.plain_attention:
             return True
         return any(group.draws is not None or group.at(layer) is not None for group in self.groups)
 
@@ -95,11 +103,7 @@ class Injection:
         """
         if states.dim() < 3:
             return states
-        dropped = []
-        for rows, group in self.by_rows():
-            with group.dropping(rate, layer, place, states.device) as own_rate:
-                dropped.append(dropout(states[rows], own_rate))
-        return join_rows(dropped)
+        return join_rows([group.drop(states[rows], rate, layer, place) for rows, group in self.by_rows()])
 
     def note(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Keep the keys and values of a layer where that is wanted."""
@@ -127,9 +131,9 @@ _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", defau
 
 
 @contextmanager
-def injected(*groups: RowGroup, stage: Stage | None = None) -> Iterator[None]:
+def injected(*groups: RowGroup, stage: Stage | None = None, plain_attention: bool = False) -> Iterator[None]:
     """Put the prompts of row groups into every call of a backbone made inside this context, in this thread only."""
-    with _activated(Injection(groups, stage)):
+    with _activated(Injection(groups, stage, plain_attention)):
         yield
 
 

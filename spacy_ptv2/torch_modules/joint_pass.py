@@ -17,7 +17,6 @@ import torch
 from ..backbones.checkpointing import checkpointed
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.staging import Stage
-from .attention_kernels import training_attention
 from .batches import PieceBatch, WindowBatches
 from .common_layers import recall_common, run_common
 from .prompted_encoder import PromptedEncoder
@@ -102,5 +101,5 @@ def _run(
 @contextmanager
 def _inside(leader: PromptedEncoder, groups: Sequence[RowGroup], stage: Stage | None) -> Iterator[None]:
     """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
-    with training_attention(leader.backbone.device, bfloat16=leader.trains_in_bfloat16), injected(*groups, stage=stage):
+    with injected(*groups, stage=stage, plain_attention=leader.plain_attention):
         yield

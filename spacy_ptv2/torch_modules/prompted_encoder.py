@@ -93,9 +93,14 @@ class PromptedEncoder(nn.Module):
         return torch.autocast(self.backbone.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     @property
-    def trains_in_bfloat16(self) -> bool:
-        """Whether this is a training step, and its matrix products are in bfloat16."""
-        return self.training and (self.autocast or self.backbone.model.dtype == torch.bfloat16)
+    def plain_attention(self) -> bool:
+        """Whether attention is written out: in training in bfloat16 on a CPU.
+
+        There a step with torch's fused kernel takes 1.5 to 4 times as long, most on short rows; in float32, and in
+        prediction, the fused one is the faster (benchmarks/attention_kernels.py).
+        """
+        in_bfloat16 = self.autocast or self.backbone.model.dtype == torch.bfloat16
+        return self.training and in_bfloat16 and self.backbone.device.type == "cpu"
 
     def place_casing(self, layer: int | None, n_classes: int) -> None:
         """Add a casing embedding, or move it, at its start.

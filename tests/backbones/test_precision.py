@@ -73,5 +73,5 @@ def test_only_weights_in_float32_train_under_autocast(folder):
         options = EncoderOptions(mixed_precision=True)
         encoder = build_prompted_encoder(backbone, PromptOptions(length=2), options, n_casing_classes=9).train()
         assert encoder.autocast is expected
-        assert encoder.trains_in_bfloat16
-        assert not encoder.eval().trains_in_bfloat16
+        assert encoder.plain_attention
+        assert not encoder.eval().plain_attention
