@@ -1,0 +1,58 @@
+"""RESULTS.md, which the benchmarks write: one section per table, with the command that made it and the machine."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PREAMBLE = """# Results
+
+Written by the commands below; each replaces its own section. Ratios are medians over repeats, with their range.
+"""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with its first column on the left and the others on the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    padded = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in lines
+    ]
+    padded.insert(1, ["-" * width for width in widths])
+    return "\n".join("   ".join(line).rstrip() for line in padded)
+
+
+def record(section: str, text: str, path: Path = RESULTS) -> None:
+    """Write a section, in the place of one that has the same heading."""
+    head, *sections = (path.read_text(encoding="utf8") if path.exists() else PREAMBLE).split("\n## ")
+    by_heading = {part.partition("\n")[0]: part.rstrip("\n") for part in sections}
+    by_heading[section] = f"{section}\n\n`{_command()}`\n\n{_machine()}\n\n```\n{text.rstrip()}\n```"
+    parts = [head.rstrip("\n"), *by_heading.values()]
+    path.write_text("\n\n## ".join(parts) + "\n", encoding="utf8")
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+
+
+def _machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "spacy"))
+    threads = torch.get_num_threads()
+    return f"{versions}; {_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}; {date.today().isoformat()}"
+
+
+def _cpu_name() -> str:
+    """Return the model name of the processor, as Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
