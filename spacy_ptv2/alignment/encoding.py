@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from spacy.tokens import Doc, Span
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
 from ..torch_modules.batches import PieceBatch, Reading, WindowBatches
-from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs
-from .windows import cut_windows
+from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
+from .windows import DocWindows, cut_windows
 
 DEFAULT_WINDOW = 512
 
@@ -37,19 +38,26 @@ class WindowLimits:
 class EncodedDocs:
     """All windows of a batch of Docs, and where the pieces of each token stand in them.
 
-    ids, casing (list[Ints1d]): Per window, special pieces included. windows_per_doc (list[int])
+    flat_ids, flat_casing (Ints1d): Of all windows, one behind the other, special pieces included.
+    lengths (Ints1d): Pieces of each window. windows_per_doc (list[int])
     token_window, token_column (Ints1d): The window and the column of each piece of each token, tokens in order.
     pieces_per_token (Ints1d): How many of these rows each token has, at least 1. Shape: (n_tokens,)
     tokens_per_doc (list[int])
     """
 
-    ids: list[Ints1d]
-    casing: list[Ints1d]
+    flat_ids: Ints1d
+    flat_casing: Ints1d
+    lengths: Ints1d
     windows_per_doc: list[int]
     token_window: Ints1d
     token_column: Ints1d
     pieces_per_token: Ints1d
     tokens_per_doc: list[int]
+
+    @cached_property
+    def ids(self) -> list[Ints1d]:
+        """The pieces of each window."""
+        return np.split(self.flat_ids, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
 @dataclass(frozen=True)
@@ -74,25 +82,18 @@ def encode_docs(
     """
     prefix, suffix = backbone.special_pieces
     body = limits.window - len(prefix) - len(suffix)
-    spans = [None] * len(docs) if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
-    all_pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing)
-    ids: list[Ints1d] = []
-    casing: list[Ints1d] = []
-    places: list[tuple[Ints1d, Ints1d, Ints1d]] = []
-    windows_per_doc: list[int] = []
-    for pieces, token_spans in zip(all_pieces, spans, strict=True):
-        windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=token_spans)
-        starts = np.array([start for start, _ in windows.ranges], dtype=np.int64)
-        places.append(_locate(pieces, windows.source, windows.owner, starts, len(ids), len(prefix)))
-        for start, end in windows.ranges:
-            ids.append(np.concatenate([prefix, pieces.ids[start:end], suffix]))
-            casing.append(np.pad(pieces.casing[start:end], (len(prefix), len(suffix))))
-        windows_per_doc.append(len(windows.ranges))
-    token_window, token_column, pieces_per_token = (
-        np.concatenate([np.zeros(0, np.int64), *(place[i] for place in places)]) for i in range(3)
+    spans = None if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
+    pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing)
+    windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=spans)
+    flat_ids, flat_casing = _with_special_pieces(pieces, windows, prefix, suffix)
+    return EncodedDocs(
+        flat_ids,
+        flat_casing,
+        windows.ends - windows.starts + len(prefix) + len(suffix),
+        windows.windows_per_doc.tolist(),
+        *_locate(pieces, windows, len(prefix)),
+        pieces.tokens_per_doc.tolist(),
     )
-    tokens_per_doc = [len(doc) for doc in docs]
-    return EncodedDocs(ids, casing, windows_per_doc, token_window, token_column, pieces_per_token, tokens_per_doc)
 
 
 def batch_windows(
@@ -105,7 +106,7 @@ def batch_windows(
     counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
     every encoder gets the batches that it would get alone.
     """
-    lengths = np.array([len(ids) for ids in encoded.ids], dtype=np.int64)
+    lengths = encoded.lengths
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
     for reader, states in enumerate(wanted):
         is_read[reader, states.window] = True
@@ -180,32 +181,46 @@ def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: in
     return WindowLimits(length, overlap)
 
 
-def _locate(
-    pieces: DocPieces, source: Ints1d, owner: Ints1d, starts: Ints1d, first_window: int, n_prefix: int
-) -> tuple[Ints1d, Ints1d, Ints1d]:
+def _with_special_pieces(
+    pieces: DocPieces, windows: DocWindows, prefix: Sequence[int], suffix: Sequence[int]
+) -> tuple[Ints1d, Ints1d]:
+    """Return `EncodedDocs.flat_ids` and `.flat_casing`."""
+    bodies = windows.ends - windows.starts
+    lengths = bodies + len(prefix) + len(suffix)
+    starts = starts_of(lengths)
+    ids, casing = (np.zeros(lengths.sum(), dtype=np.int64) for _ in range(2))
+    for place, piece in enumerate(prefix):
+        ids[starts + place] = piece
+    for place, piece in enumerate(suffix):
+        ids[starts + len(prefix) + bodies + place] = piece
+    ramp = ramps(bodies)
+    own, source = (np.repeat(first, bodies) + ramp for first in (starts + len(prefix), windows.starts))
+    ids[own], casing[own] = pieces.ids[source], pieces.casing[source]
+    return ids, casing
+
+
+def _locate(pieces: DocPieces, windows: DocWindows, n_prefix: int) -> tuple[Ints1d, Ints1d, Ints1d]:
     """Return window and column of each token's pieces, and the number of pieces of each token."""
     counts = pieces.last - pieces.first + 1
-    ramp = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    wanted = np.repeat(pieces.first, counts) + ramp
-    window = np.full(len(wanted), first_window, dtype=np.int64)
+    wanted = np.repeat(pieces.first, counts) + ramps(counts)
+    # What no window holds stands on the leading special piece of its Doc's first window.
+    token_window = np.repeat(starts_of(windows.windows_per_doc), pieces.tokens_per_doc)
+    window = np.repeat(token_window, counts)
     column = np.zeros(len(wanted), dtype=np.int64)
-    if len(source):
-        stand_in = source[wanted]
-        found = stand_in != NO_PIECE
-        local = owner[wanted[found]]
-        window[found] = first_window + local
-        column[found] = n_prefix + stand_in[found] - starts[local]
+    stand_in = np.append(windows.source, NO_PIECE)[wanted]  # behind all pieces: for NO_PIECE itself
+    found = np.flatnonzero(stand_in != NO_PIECE)
+    owner = windows.owner[wanted[found]]
+    window[found] = owner
+    column[found] = n_prefix + stand_in[found] - windows.starts[owner]
     return window, column, counts
 
 
 def _pad_batch(encoded: EncodedDocs, group: list[int], readings: Sequence[Reading], pad_id: int) -> PieceBatch:
-    longest = len(encoded.ids[group[-1]])
-    ids = np.full((len(group), longest), pad_id, dtype=np.int64)
-    casing = np.zeros((len(group), longest), dtype=np.int64)
-    mask = np.zeros((len(group), longest), dtype=np.int64)
-    for row, window in enumerate(group):
-        length = len(encoded.ids[window])
-        ids[row, :length] = encoded.ids[window]
-        casing[row, :length] = encoded.casing[window]
-        mask[row, :length] = 1
+    lengths = encoded.lengths[group]
+    columns = np.arange(lengths[-1])
+    is_piece = columns < lengths[:, None]
+    places = np.where(is_piece, starts_of(encoded.lengths)[group][:, None] + columns, 0)
+    ids = np.where(is_piece, encoded.flat_ids[places], pad_id)
+    casing = np.where(is_piece, encoded.flat_casing[places], 0)
+    mask = is_piece.astype(np.int64)
     return PieceBatch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(casing), readings)
