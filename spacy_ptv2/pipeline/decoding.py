@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARGIN = 4  # tokens on each side of a fault at first
+MAX_PATHS = 1 << 20  # compared in one step, from tag to tag in so many stretches: 8 MB
 
 Floats2d = NDArray[np.float32]
 Ints1d = NDArray[np.int64]
@@ -60,8 +61,10 @@ def _repair(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, faults:
                 by_size[(end - start).bit_length()].append((start, end))
         if not by_size:
             return  # the scores are not numbers
+        n_rows = max(1, MAX_PATHS // allowed.size)
         for together in by_size.values():
-            _search(tags, scores, allowed, together)
+            for start in range(0, len(together), n_rows):
+                _search(tags, scores, allowed, together[start : start + n_rows])
         searched.update(stretches)
         faults = find_faults(tags, allowed)
         places = set(faults.tolist())
