@@ -23,7 +23,7 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import Adam, Config, fix_random_seed
 from transformers import AutoModel
 
-from spacy_ptv2.alignment.encoding import WindowLimits, encode_docs, group_by_length
+from spacy_ptv2.alignment.encoding import WindowLimits, encode_docs, group_with_little_padding
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.finding import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
@@ -183,7 +183,7 @@ def padded_windows(backbone: Backbone, texts: Sequence[Text]) -> list[dict[str, 
     limits = WindowLimits(min(backbone.max_positions, 512), 64)
     windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_casing=False).ids
     batches = []
-    for group in group_by_length([len(ids) for ids in windows], BATCH_PIECES):
+    for group in group_with_little_padding([len(ids) for ids in windows], BATCH_PIECES):
         rows = [torch.as_tensor(windows[index]) for index in group]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=backbone.pad_id)
         lengths = torch.tensor([len(row) for row in rows])

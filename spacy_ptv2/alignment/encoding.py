@@ -22,6 +22,8 @@ from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
 from .windows import DocWindows, cut_windows
 
 DEFAULT_WINDOW = 512
+# What a batch costs beside its pieces, in pieces: the Python of all layers. On a GPU pieces are cheap.
+CPU_BATCH_COST, GPU_BATCH_COST = 64, 4096
 
 SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]
 
@@ -97,7 +99,13 @@ def encode_docs(
 
 
 def batch_windows(
-    encoded: EncodedDocs, wanted: Sequence[WantedStates], *, budget: int, pad_id: int, is_train: bool
+    encoded: EncodedDocs,
+    wanted: Sequence[WantedStates],
+    *,
+    budget: int,
+    pad_id: int,
+    is_train: bool,
+    per_batch: int = CPU_BATCH_COST,
 ) -> WindowBatches:
     """Pad the windows into batches and look up what each encoder reads of them.
 
@@ -105,13 +113,18 @@ def batch_windows(
     budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own. In prediction a window
     counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
     every encoder gets the batches that it would get alone.
+    per_batch (int): What one more batch costs in prediction, in padded pieces: the more, the fewer batches.
     """
     lengths = encoded.lengths
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
     for reader, states in enumerate(wanted):
         is_read[reader, states.window] = True
     n_readers = is_read.any(axis=0) if is_train else is_read.sum(axis=0)
-    groups = group_by_length(lengths.tolist(), budget, n_readers.astype(int).tolist())
+    rows = n_readers.astype(int).tolist()
+    if is_train:
+        groups = group_by_length(lengths.tolist(), budget, rows)
+    else:
+        groups = group_with_little_padding(lengths.tolist(), budget, rows, per_batch=per_batch)
     batch_of = np.zeros(len(lengths), dtype=np.int64)
     for number, group in enumerate(groups):
         batch_of[group] = number
@@ -159,6 +172,31 @@ def group_by_length(lengths: Sequence[int], budget: int, n_readers: Sequence[int
             groups.append([index])
             n_rows = rows
     return groups
+
+
+def group_with_little_padding(
+    lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None, *, per_batch: int = CPU_BATCH_COST
+) -> list[list[int]]:
+    """Group as `group_by_length` does, within the same budget, into the groups that take the least time altogether.
+
+    per_batch (int): What one more batch takes beside its padded pieces, in pieces.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    order = [index for index in order if n_readers is None or n_readers[index]]
+    rows = np.cumsum([0, *(1 if n_readers is None else n_readers[index] for index in order)])
+    # cost[n]: of the first n windows, shortest first; start[n]: where the last of their groups starts
+    cost, start = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
+    for end, index in enumerate(order, start=1):
+        first = min(int(np.searchsorted(rows, rows[end] - budget // max(1, lengths[index]))), end - 1)
+        totals = cost[first:end] + lengths[index] * (rows[end] - rows[first:end])
+        best = int(totals.argmin())
+        start[end], cost[end] = first + best, totals[best] + per_batch
+    groups: list[list[int]] = []
+    end = len(order)
+    while end:
+        groups.append(order[start[end] : end])
+        end = int(start[end])
+    return groups[::-1]
 
 
 def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: int, shift: int) -> WindowLimits:

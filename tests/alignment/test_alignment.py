@@ -1,6 +1,6 @@
 """Pieces, windows and batches: no token is ever dropped, and nothing depends on how Docs are batched."""
 
-from itertools import chain
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from spacy_ptv2.alignment.encoding import (
     batch_windows,
     encode_docs,
     group_by_length,
+    group_with_little_padding,
     resolve_limits,
 )
 from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
@@ -169,6 +170,25 @@ def test_batches_stay_in_budget_and_lose_nothing():
     assert all(len(g) == 1 or max(lengths[i] for i in g) * len(g) <= 24 for g in groups)
     assert group_by_length([], 24) == []
     assert group_by_length([4, 4, 5, 4], 16, [2, 2, 1, 0]) == [[0, 1], [2]]
+
+
+@settings(max_examples=60)
+@given(windows=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=7), per_batch=st.integers(0, 12))
+def test_groups_with_little_padding_are_the_cheapest(windows, per_batch):
+    """Of all ways to cut the windows, sorted by length, into groups within the budget."""
+    lengths, readers = [length for length, _ in windows], [n for _, n in windows]
+
+    def cost(groups):
+        sizes = [(max(lengths[i] for i in own) * sum(readers[i] for i in own), len(own)) for own in groups]
+        fits = all(padded <= 20 or n == 1 for padded, n in sizes)
+        return sum(padded + per_batch for padded, _ in sizes) if fits else np.inf
+
+    groups = group_with_little_padding(lengths, 20, readers, per_batch=per_batch)
+    ordered = sorted((i for i in range(len(windows)) if readers[i]), key=lengths.__getitem__)
+    assert list(chain.from_iterable(groups)) == ordered
+    inner = range(1, len(ordered))
+    bounds = [[0, *cuts, len(ordered)] for n in range(len(ordered)) for cuts in combinations(inner, n)]
+    assert cost(groups) == min((cost([ordered[a:b] for a, b in pairwise(own)]) for own in bounds), default=0)
 
 
 def test_batches_return_the_wanted_pieces_in_order(tiny):
