@@ -1,61 +1,58 @@
-"""What the benchmarks print, and where it is kept: plain tables, and one section of RESULTS.md for each measurement."""
+"""RESULTS.md, which the benchmarks write: one section per table, with the command that made it and the machine."""
 
 from __future__ import annotations
 
 import platform
-import re
 import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
-import transformers
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PREAMBLE = """# Results
+
+Written by the commands below; each replaces its own section. Ratios are medians over repeats, with their range.
+"""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with aligned columns, the header underlined."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    """Return a table with its first column on the left and the others on the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    padded = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in lines
+    ]
+    padded.insert(1, ["-" * width for width in widths])
+    return "\n".join("   ".join(line).rstrip() for line in padded)
 
 
 def record(section: str, text: str, path: Path = RESULTS) -> None:
-    """Write a text with the command of this process and the machine under a heading, in the place of what stood there.
-
-    section (str): The heading. path (Path): A Markdown file; it is made if it is missing.
-    """
-    written = path.read_text(encoding="utf8") if path.exists() else "# Results\n"
-    entry = f"## {section}\n\n`{command()}`\n{machine()}\n\n```\n{text}\n```\n"
-    found = re.search(rf"^## {re.escape(section)}\n.*?(?=^## |\Z)", written, flags=re.DOTALL | re.MULTILINE)
-    if found is None:
-        written = f"{written.rstrip()}\n\n{entry}"
-    else:
-        rest = written[found.end() :]
-        written = written[: found.start()] + entry + (f"\n{rest}" if rest else "")
-    path.write_text(written, encoding="utf8")
+    """Write a section, in the place of one that has the same heading."""
+    head, *sections = (path.read_text(encoding="utf8") if path.exists() else PREAMBLE).split("\n## ")
+    by_heading = {part.partition("\n")[0]: part.rstrip("\n") for part in sections}
+    by_heading[section] = f"{section}\n\n`{_command()}`\n\n{_machine()}\n\n```\n{text.rstrip()}\n```"
+    parts = [head.rstrip("\n"), *by_heading.values()]
+    path.write_text("\n\n## ".join(parts) + "\n", encoding="utf8")
 
 
-def command() -> str:
-    """Return how this process was started."""
+def _command() -> str:
     return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
-def machine() -> str:
-    """Return what the figures depend on beside the command."""
+def _machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "spacy"))
     threads = torch.get_num_threads()
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-    return f"on {date.today()}: {processor()}, {threads} thread{'s' * (threads > 1)}, {versions}."
+    return f"{versions}; {_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}; {date.today().isoformat()}"
 
 
-def processor() -> str:
-    """Return the name of the processor."""
-    information = Path("/proc/cpuinfo")
-    text = information.read_text() if information.exists() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1) if found else platform.processor() or platform.machine()
+def _cpu_name() -> str:
+    """Return the model name of the processor, as Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ from spacy.tokens import Doc, Span
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
 from ..torch_modules.batches import PieceBatch, Reading, WindowBatches
-from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs
-from .windows import cut_windows
+from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
+from .windows import DocWindows, cut_windows
 
 DEFAULT_WINDOW = 512
+# What a batch costs beside its pieces, in pieces: the Python of all layers. On a GPU pieces are cheap.
+CPU_BATCH_COST, GPU_BATCH_COST = 64, 4096
 
 SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]
 
@@ -37,19 +40,26 @@ class WindowLimits:
 class EncodedDocs:
     """All windows of a batch of Docs, and where the pieces of each token stand in them.
 
-    ids, casing (list[Ints1d]): Per window, special pieces included. windows_per_doc (list[int])
+    flat_ids, flat_casing (Ints1d): Of all windows, one behind the other, special pieces included.
+    lengths (Ints1d): Pieces of each window. windows_per_doc (list[int])
     token_window, token_column (Ints1d): The window and the column of each piece of each token, tokens in order.
     pieces_per_token (Ints1d): How many of these rows each token has, at least 1. Shape: (n_tokens,)
     tokens_per_doc (list[int])
     """
 
-    ids: list[Ints1d]
-    casing: list[Ints1d]
+    flat_ids: Ints1d
+    flat_casing: Ints1d
+    lengths: Ints1d
     windows_per_doc: list[int]
     token_window: Ints1d
     token_column: Ints1d
     pieces_per_token: Ints1d
     tokens_per_doc: list[int]
+
+    @cached_property
+    def ids(self) -> list[Ints1d]:
+        """The pieces of each window."""
+        return np.split(self.flat_ids, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
 @dataclass(frozen=True)
@@ -74,29 +84,28 @@ def encode_docs(
     """
     prefix, suffix = backbone.special_pieces
     body = limits.window - len(prefix) - len(suffix)
-    spans = [None] * len(docs) if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
-    all_pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing)
-    ids: list[Ints1d] = []
-    casing: list[Ints1d] = []
-    places: list[tuple[Ints1d, Ints1d, Ints1d]] = []
-    windows_per_doc: list[int] = []
-    for pieces, token_spans in zip(all_pieces, spans, strict=True):
-        windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=token_spans)
-        starts = np.array([start for start, _ in windows.ranges], dtype=np.int64)
-        places.append(_locate(pieces, windows.source, windows.owner, starts, len(ids), len(prefix)))
-        for start, end in windows.ranges:
-            ids.append(np.concatenate([prefix, pieces.ids[start:end], suffix]))
-            casing.append(np.pad(pieces.casing[start:end], (len(prefix), len(suffix))))
-        windows_per_doc.append(len(windows.ranges))
-    token_window, token_column, pieces_per_token = (
-        np.concatenate([np.zeros(0, np.int64), *(place[i] for place in places)]) for i in range(3)
+    spans = None if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
+    pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing)
+    windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=spans)
+    flat_ids, flat_casing = _with_special_pieces(pieces, windows, prefix, suffix)
+    return EncodedDocs(
+        flat_ids,
+        flat_casing,
+        windows.ends - windows.starts + len(prefix) + len(suffix),
+        windows.windows_per_doc.tolist(),
+        *_locate(pieces, windows, len(prefix)),
+        pieces.tokens_per_doc.tolist(),
     )
-    tokens_per_doc = [len(doc) for doc in docs]
-    return EncodedDocs(ids, casing, windows_per_doc, token_window, token_column, pieces_per_token, tokens_per_doc)
 
 
 def batch_windows(
-    encoded: EncodedDocs, wanted: Sequence[WantedStates], *, budget: int, pad_id: int, is_train: bool
+    encoded: EncodedDocs,
+    wanted: Sequence[WantedStates],
+    *,
+    budget: int,
+    pad_id: int,
+    is_train: bool,
+    per_batch: int = CPU_BATCH_COST,
 ) -> WindowBatches:
     """Pad the windows into batches and look up what each encoder reads of them.
 
@@ -104,13 +113,18 @@ def batch_windows(
     budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own. In prediction a window
     counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
     every encoder gets the batches that it would get alone.
+    per_batch (int): What one more batch costs in prediction, in padded pieces: the more, the fewer batches.
     """
-    lengths = np.array([len(ids) for ids in encoded.ids], dtype=np.int64)
+    lengths = encoded.lengths
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
     for reader, states in enumerate(wanted):
         is_read[reader, states.window] = True
     n_readers = is_read.any(axis=0) if is_train else is_read.sum(axis=0)
-    groups = group_by_length(lengths.tolist(), budget, n_readers.astype(int).tolist())
+    rows = n_readers.astype(int).tolist()
+    if is_train:
+        groups = group_by_length(lengths.tolist(), budget, rows)
+    else:
+        groups = group_with_little_padding(lengths.tolist(), budget, rows, per_batch=per_batch)
     batch_of = np.zeros(len(lengths), dtype=np.int64)
     for number, group in enumerate(groups):
         batch_of[group] = number
@@ -160,6 +174,31 @@ def group_by_length(lengths: Sequence[int], budget: int, n_readers: Sequence[int
     return groups
 
 
+def group_with_little_padding(
+    lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None, *, per_batch: int = CPU_BATCH_COST
+) -> list[list[int]]:
+    """Group as `group_by_length` does, within the same budget, into the groups that take the least time altogether.
+
+    per_batch (int): What one more batch takes beside its padded pieces, in pieces.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    order = [index for index in order if n_readers is None or n_readers[index]]
+    rows = np.cumsum([0, *(1 if n_readers is None else n_readers[index] for index in order)])
+    # cost[n]: of the first n windows, shortest first; start[n]: where the last of their groups starts
+    cost, start = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
+    for end, index in enumerate(order, start=1):
+        first = min(int(np.searchsorted(rows, rows[end] - budget // max(1, lengths[index]))), end - 1)
+        totals = cost[first:end] + lengths[index] * (rows[end] - rows[first:end])
+        best = int(totals.argmin())
+        start[end], cost[end] = first + best, totals[best] + per_batch
+    groups: list[list[int]] = []
+    end = len(order)
+    while end:
+        groups.append(order[start[end] : end])
+        end = int(start[end])
+    return groups[::-1]
+
+
 def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: int, shift: int) -> WindowLimits:
     """Return checked window limits.
 
@@ -180,32 +219,46 @@ def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: in
     return WindowLimits(length, overlap)
 
 
-def _locate(
-    pieces: DocPieces, source: Ints1d, owner: Ints1d, starts: Ints1d, first_window: int, n_prefix: int
-) -> tuple[Ints1d, Ints1d, Ints1d]:
+def _with_special_pieces(
+    pieces: DocPieces, windows: DocWindows, prefix: Sequence[int], suffix: Sequence[int]
+) -> tuple[Ints1d, Ints1d]:
+    """Return `EncodedDocs.flat_ids` and `.flat_casing`."""
+    bodies = windows.ends - windows.starts
+    lengths = bodies + len(prefix) + len(suffix)
+    starts = starts_of(lengths)
+    ids, casing = (np.zeros(lengths.sum(), dtype=np.int64) for _ in range(2))
+    for place, piece in enumerate(prefix):
+        ids[starts + place] = piece
+    for place, piece in enumerate(suffix):
+        ids[starts + len(prefix) + bodies + place] = piece
+    ramp = ramps(bodies)
+    own, source = (np.repeat(first, bodies) + ramp for first in (starts + len(prefix), windows.starts))
+    ids[own], casing[own] = pieces.ids[source], pieces.casing[source]
+    return ids, casing
+
+
+def _locate(pieces: DocPieces, windows: DocWindows, n_prefix: int) -> tuple[Ints1d, Ints1d, Ints1d]:
     """Return window and column of each token's pieces, and the number of pieces of each token."""
     counts = pieces.last - pieces.first + 1
-    ramp = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    wanted = np.repeat(pieces.first, counts) + ramp
-    window = np.full(len(wanted), first_window, dtype=np.int64)
+    wanted = np.repeat(pieces.first, counts) + ramps(counts)
+    # What no window holds stands on the leading special piece of its Doc's first window.
+    token_window = np.repeat(starts_of(windows.windows_per_doc), pieces.tokens_per_doc)
+    window = np.repeat(token_window, counts)
     column = np.zeros(len(wanted), dtype=np.int64)
-    if len(source):
-        stand_in = source[wanted]
-        found = stand_in != NO_PIECE
-        local = owner[wanted[found]]
-        window[found] = first_window + local
-        column[found] = n_prefix + stand_in[found] - starts[local]
+    stand_in = np.append(windows.source, NO_PIECE)[wanted]  # behind all pieces: for NO_PIECE itself
+    found = np.flatnonzero(stand_in != NO_PIECE)
+    owner = windows.owner[wanted[found]]
+    window[found] = owner
+    column[found] = n_prefix + stand_in[found] - windows.starts[owner]
     return window, column, counts
 
 
 def _pad_batch(encoded: EncodedDocs, group: list[int], readings: Sequence[Reading], pad_id: int) -> PieceBatch:
-    longest = len(encoded.ids[group[-1]])
-    ids = np.full((len(group), longest), pad_id, dtype=np.int64)
-    casing = np.zeros((len(group), longest), dtype=np.int64)
-    mask = np.zeros((len(group), longest), dtype=np.int64)
-    for row, window in enumerate(group):
-        length = len(encoded.ids[window])
-        ids[row, :length] = encoded.ids[window]
-        casing[row, :length] = encoded.casing[window]
-        mask[row, :length] = 1
+    lengths = encoded.lengths[group]
+    columns = np.arange(lengths[-1])
+    is_piece = columns < lengths[:, None]
+    places = np.where(is_piece, starts_of(encoded.lengths)[group][:, None] + columns, 0)
+    ids = np.where(is_piece, encoded.flat_ids[places], pad_id)
+    casing = np.where(is_piece, encoded.flat_casing[places], 0)
+    mask = is_piece.astype(np.int64)
     return PieceBatch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(casing), readings)

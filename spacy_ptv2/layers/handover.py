@@ -14,6 +14,8 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
 from thinc.types import Floats2d
 
@@ -43,7 +45,7 @@ class _Waiting(Generic[T]):
     """A value, the Doc that it is for, and how that was tokenised."""
 
     doc: weakref.ref[Doc]
-    tokenisation: Ints1d
+    tokenisation: NDArray[np.uint64]
     value: T
 
     def is_for(self, doc: Doc) -> bool:
@@ -101,7 +103,6 @@ class Handover(Generic[T]):
         return Handover, ()
 
 
-def _tokenisation(doc: Doc) -> Ints1d:
+def _tokenisation(doc: Doc) -> NDArray[np.uint64]:
     """Return where each token starts and how long it is. Shape: (n_tokens, 2)"""
-    table: Ints1d = doc.to_array(["IDX", "LENGTH"]).astype(np.int64)
-    return table
+    return np.asarray(doc.to_array([IDX, LENGTH]), dtype=np.uint64)

@@ -78,7 +78,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
     encoded = windows.encode(X, [get_shim(encode)])
-    if not encoded.ids:
+    if not len(encoded.lengths):
         return PieceStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
     wanted = WantedStates(encoded.token_window, encoded.token_column)
     states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode).backbone, is_train=is_train), is_train)

@@ -18,6 +18,7 @@ from thinc.types import Floats3d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from ..alignment.encoding import EncodedDocs, WantedStates
+from ..alignment.pieces import ramps
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
@@ -53,13 +54,13 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
     encoded = windows.encode(X, [get_shim(encode)])
-    if not encoded.ids:
+    if not len(encoded.lengths):
         return FullTransformerBatch.empty(len(X)), lambda dY: X
     every = _every_piece(encoded)
     rows, backprop_encode = encode(
         windows.batch(encoded, [every], get_shim(encode).backbone, is_train=is_train), is_train
     )
-    n_windows, n_columns, width = len(encoded.ids), max(len(ids) for ids in encoded.ids), model.get_dim("nO")
+    n_windows, n_columns, width = len(encoded.lengths), int(encoded.lengths.max()), model.get_dim("nO")
     places = to_ints(model.ops, every.window * n_columns + every.column)
     states = model.ops.alloc2f(n_windows * n_columns, width)
     states[places] = rows
@@ -93,10 +94,7 @@ def replace_listener_cfg(tok2vec_model_cfg: dict[str, Any], listener_model_cfg: 
 
 def _every_piece(encoded: EncodedDocs) -> WantedStates:
     """Ask for every piece of every window, special ones included."""
-    lengths = np.array([len(ids) for ids in encoded.ids])
-    window = np.repeat(np.arange(len(lengths)), lengths)
-    column = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return WantedStates(window, column)
+    return WantedStates(np.repeat(np.arange(len(encoded.lengths)), encoded.lengths), ramps(encoded.lengths))
 
 
 def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptShim) -> OutT:
@@ -135,8 +133,9 @@ def _model_output(states: Any) -> BaseModelOutput:
 
 def _wordpieces(encoded: EncodedDocs, n_columns: int, shim: PromptShim) -> WordpieceBatch:
     tokenizer, pad_id = shim.backbone.tokenizer, shim.backbone.pad_id
-    lengths = [len(ids) for ids in encoded.ids]
     ids: Any = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
-    mask: Any = (np.arange(n_columns) < np.array(lengths)[:, None]).astype("float32")
+    mask: Any = (np.arange(n_columns) < encoded.lengths[:, None]).astype("float32")
     strings = [cast(list[str], tokenizer.convert_ids_to_tokens(row)) for row in ids]
-    return WordpieceBatch(strings=strings, input_ids=ids, attention_mask=mask, lengths=lengths, token_type_ids=None)
+    return WordpieceBatch(
+        strings=strings, input_ids=ids, attention_mask=mask, lengths=encoded.lengths.tolist(), token_type_ids=None
+    )

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc
 
-from ..alignment.encoding import EncodedDocs, SpanGetter, WantedStates, batch_windows, encode_docs, resolve_limits
+from ..alignment.encoding import (
+    CPU_BATCH_COST,
+    GPU_BATCH_COST,
+    EncodedDocs,
+    SpanGetter,
+    WantedStates,
+    batch_windows,
+    encode_docs,
+    resolve_limits,
+)
 from ..backbones.backbone import Backbone
 from ..options import WindowOptions
 from ..torch_modules.batches import WindowBatches
@@ -42,5 +51,11 @@ class WindowEncoding:
         self, encoded: EncodedDocs, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
     ) -> WindowBatches:
         """Pad the windows into batches within the budget, for one or several encoders."""
-        budget = self.options.batch_pieces
-        return batch_windows(encoded, wanted, budget=budget, pad_id=backbone.pad_id, is_train=is_train)
+        return batch_windows(
+            encoded,
+            wanted,
+            budget=self.options.batch_pieces,
+            pad_id=backbone.pad_id,
+            is_train=is_train,
+            per_batch=CPU_BATCH_COST if backbone.device.type == "cpu" else GPU_BATCH_COST,
+        )

@@ -1,7 +1,7 @@
 """Entity tags as a sequence labelling problem: IOB2 and BILUO, which tags may follow which, and decoding.
 
 In: logits. Out: the most probable sequence of tags among the valid ones, so an invalid one cannot come out.
-Source: Ratinov and Roth 2009 (BILUO), https://aclanthology.org/W09-1119; Viterbi 1967.
+Source: Ratinov and Roth 2009 (BILUO), https://aclanthology.org/W09-1119.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Errors, PTuningError
+from .decoding import decode_documents, find_faults
 
 Scheme = Literal["iob2", "biluo"]
 SCHEMES: tuple[Scheme, ...] = ("iob2", "biluo")
@@ -66,16 +67,9 @@ class TagScheme:
         return np.array([[self._may_follow(a, b) for b in self.tags] for a in self.tags])
 
     @cached_property
-    def may_start(self) -> NDArray[np.bool_]:
-        """Which tags may begin a sequence. Shape: (n_tags,)"""
-        starts: NDArray[np.bool_] = self.allowed[self.tag_ids[OUTSIDE]]
-        return starts
-
-    @cached_property
-    def may_end(self) -> NDArray[np.bool_]:
-        """Which tags may end a sequence. Shape: (n_tags,)"""
-        ends: NDArray[np.bool_] = self.allowed[:, self.tag_ids[OUTSIDE]]
-        return ends
+    def begins(self) -> NDArray[np.bool_]:
+        """Which tags begin an entity. Shape: (n_tags,)"""
+        return np.array([tag[0] in "BU" for tag in self.tags])
 
     def _may_follow(self, before: str, after: str) -> bool:
         inside = after[0] in "IL"
@@ -84,46 +78,28 @@ class TagScheme:
         is_open = before[0] in "BI"
         return (before[1:] == after[1:] and inside) if is_open else not inside
 
-    def decode(self, log_probabilities: Floats2d) -> Ints1d:
-        """Return the most probable valid sequence of tags.
+    def decode(self, log_probabilities: Floats2d, lengths: Sequence[int] | None = None) -> Ints1d:
+        """Return the most probable valid sequence of tags, of one document or of several, one behind the other.
 
-        log_probabilities (Floats2d): Shape: (n_tokens, n_tags). RETURNS (Ints1d): Shape: (n_tokens,)
+        log_probabilities (Floats2d): Shape: (n_tokens, n_tags). lengths (Sequence[int] | None): Tokens of each
+        document; None for one. RETURNS (Ints1d): Shape: (n_tokens,)
         """
-        best: Ints1d = log_probabilities.argmax(axis=1)
-        # If the best tags on their own happen to be valid, nothing valid can be better.
-        return best if self.is_valid(best) else self._viterbi(log_probabilities)
+        bounds = np.cumsum([0, *([len(log_probabilities)] if lengths is None else lengths)])
+        return decode_documents(log_probabilities, bounds, self.allowed, self.tag_ids[OUTSIDE])
 
     def is_valid(self, tags: Ints1d) -> bool:
         """Return whether a sequence of tag indices is a valid one."""
-        if len(tags) == 0:
-            return True
-        steps = self.allowed[tags[:-1], tags[1:]]
-        return bool(self.may_start[tags[0]] and steps.all() and self.may_end[tags[-1]])
-
-    def _viterbi(self, scores: Floats2d) -> Ints1d:
-        n_tokens, n_tags = scores.shape
-        forbidden = np.where(self.allowed, 0.0, -np.inf)
-        best = scores[0] + np.where(self.may_start, 0.0, -np.inf)
-        came_from = np.zeros((n_tokens, n_tags), dtype=np.int64)
-        for i in range(1, n_tokens):
-            paths = best[:, None] + forbidden
-            came_from[i] = paths.argmax(axis=0)
-            best = paths.max(axis=0) + scores[i]
-        tags = np.zeros(n_tokens, dtype=np.int64)
-        tags[-1] = (best + np.where(self.may_end, 0.0, -np.inf)).argmax()
-        for i in range(n_tokens - 1, 0, -1):
-            tags[i - 1] = came_from[i, tags[i]]
-        return tags
+        outside = [self.tag_ids[OUTSIDE]]
+        return not len(find_faults(np.concatenate([outside, tags, outside]).astype(np.int64), self.allowed))
 
     def entities(self, tags: Ints1d) -> list[tuple[int, int, str]]:
-        """Return (start, end, label) of the entities in a valid sequence, end exclusive."""
-        found: list[tuple[int, int, str]] = []
-        for i, tag in enumerate(tags):
-            if tag == 0:
-                continue
-            prefix, _, label = self.tags[tag].partition("-")
-            if prefix in "BU":
-                found.append((i, i + 1, label))
-            else:
-                found[-1] = (found[-1][0], i + 1, label)
-        return found
+        """Return (start, end, label) of the entities in a valid sequence, or in several in a row; end exclusive.
+
+        Tags of a valid sequence that are not "O" belong to the last entity that began.
+        """
+        inside = np.flatnonzero(tags != self.tag_ids[OUTSIDE])
+        first = np.flatnonzero(self.begins[tags[inside]])
+        starts = inside[first]
+        ends = starts + np.diff(np.append(first, len(inside)))
+        labels = [self.tags[tag].partition("-")[2] for tag in tags[starts]]
+        return list(zip(starts.tolist(), ends.tolist(), labels, strict=True))

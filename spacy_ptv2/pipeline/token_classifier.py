@@ -143,7 +143,7 @@ class TokenClassifier(SafetensorsPipe):
         if not any(len(doc) for doc in docs):
             return [[] for _ in docs]
         logits = self.model.predict(docs)
-        return [self._decode(doc, self.model.ops.to_numpy(rows)) for doc, rows in zip(docs, logits, strict=True)]
+        return self._decode(docs, self.model.ops.to_numpy(self.model.ops.xp.concatenate(logits)))
 
     def set_annotations(self, docs: Iterable[Doc], predictions: list[Prediction]) -> None:
         """Write `doc.ents` and the confidences."""
@@ -203,20 +203,27 @@ class TokenClassifier(SafetensorsPipe):
             message = Errors.P401.format(label=label, name=self.name, labels=", ".join(self.labels) or "none")
             raise PTuningError(message) from None
 
-    def _decode(self, doc: Doc, logits: Floats2d) -> Prediction:
+    def _decode(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
+        """Return each Doc's entities. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
+        lengths = [len(doc) for doc in docs]
         log_probabilities = _log_softmax(np, logits)
-        tags = self.tag_scheme.decode(log_probabilities)
+        tags = self.tag_scheme.decode(log_probabilities, lengths)
         chosen = np.take_along_axis(log_probabilities, tags[:, None], axis=1)[:, 0]
-        prediction: Prediction = []
-        for start, end, label in self.tag_scheme.entities(tags):
-            confidence = float(np.exp(chosen[start:end].sum()))
+        entities = self.tag_scheme.entities(tags)
+        bounds = np.cumsum([0, *lengths])
+        owners = np.searchsorted(bounds, [start for start, _, _ in entities], side="right") - 1
+        predictions: list[Prediction] = [[] for _ in docs]
+        for owner, (first, last, label) in zip(owners.tolist(), entities, strict=True):
+            doc, shift = docs[owner], int(bounds[owner])
+            confidence = float(np.exp(chosen[first:last].sum()))
+            start, end = first - shift, last - shift
             while start < end and doc[start].is_space:
                 start += 1
             while end > start and doc[end - 1].is_space:
                 end -= 1
             if end > start:
-                prediction.append((start, end, label, confidence))
-        return prediction
+                predictions[owner].append((start, end, label, confidence))
+        return predictions
 
 
 def _log_softmax(xp: Any, logits: Any) -> Any:

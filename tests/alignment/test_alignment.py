@@ -1,5 +1,7 @@
 """Pieces, windows and batches: no token is ever dropped, and nothing depends on how Docs are batched."""
 
+from itertools import chain, combinations, pairwise
+
 import numpy as np
 import pytest
 import spacy
@@ -26,6 +28,7 @@ from spacy_ptv2.alignment.encoding import (
     batch_windows,
     encode_docs,
     group_by_length,
+    group_with_little_padding,
     resolve_limits,
 )
 from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
@@ -33,6 +36,8 @@ from spacy_ptv2.alignment.windows import cut_windows
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
+
+from .plain import plain_casing_class, plain_encoding
 
 NLP = spacy.blank("en")
 ODD_TEXTS = [
@@ -90,7 +95,7 @@ def test_any_text_keeps_every_token(tiny_folder, texts, window):
 
 def test_tokens_stand_on_their_own_pieces(tiny):
     doc = Doc(NLP.vocab, words=["Peter", "didn't", "office", "\u200b", "EU"])
-    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=True)
+    pieces = piece_docs([doc], tiny.tokenizer, with_casing=True)
     strings = tiny.tokenizer.convert_ids_to_tokens(pieces.ids)
     by_token = [strings[a : b + 1] for a, b in zip(pieces.first, pieces.last, strict=True)]
     assert by_token[0] == ["peter"]
@@ -103,7 +108,7 @@ def test_tokens_stand_on_their_own_pieces(tiny):
 
 def test_doc_without_pieces_stands_on_the_special_piece(tiny):
     docs = [NLP.make_doc("peter"), NLP.make_doc(" \n ")]
-    (pieces,) = piece_docs(docs[1:], tiny.tokenizer, with_casing=True)
+    pieces = piece_docs(docs[1:], tiny.tokenizer, with_casing=True)
     assert len(pieces.ids) == 0
     assert set(pieces.first) == {NO_PIECE}
     encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_casing=True)
@@ -125,7 +130,7 @@ def test_casing_classes(text, expected):
 
 def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 50)
-    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tiny.tokenizer, with_casing=False)
     windows = cut_windows(pieces, body=20, overlap=8, token_spans=None)
     assert windows.ranges == [(0, 20), (12, 32), (24, 44), (30, 50)]
     assert windows.source.tolist() == list(range(50))
@@ -138,7 +143,7 @@ def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
 
 
 def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
-    (pieces,) = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_casing=False)
+    pieces = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_casing=False)
     windows = cut_windows(pieces, body=20, overlap=9, token_spans=None)
     assert windows.ranges == [(0, 20), (11, 31)]
     assert windows.owner.tolist() == [0] * 16 + [1] * 15
@@ -146,11 +151,11 @@ def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
 
 def test_span_getter_restricts_windows_and_others_borrow(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 10)
-    (pieces,) = piece_docs([doc], tiny.tokenizer, with_casing=False)
-    windows = cut_windows(pieces, body=20, overlap=0, token_spans=[(2, 4), (6, 6), (6, 9)])
+    pieces = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    windows = cut_windows(pieces, body=20, overlap=0, token_spans=[[(2, 4), (6, 6), (6, 9)]])
     assert windows.ranges == [(2, 4), (6, 9)]
     assert windows.source.tolist() == [2, 2, 2, 3, 3, 3, 6, 7, 8, 8]
-    nothing = cut_windows(pieces, body=20, overlap=0, token_spans=[])
+    nothing = cut_windows(pieces, body=20, overlap=0, token_spans=[[]])
     assert nothing.ranges == [(0, 0)]
     assert set(nothing.source) == {NO_PIECE}
     limits = WindowLimits(22, 0)
@@ -165,6 +170,25 @@ def test_batches_stay_in_budget_and_lose_nothing():
     assert all(len(g) == 1 or max(lengths[i] for i in g) * len(g) <= 24 for g in groups)
     assert group_by_length([], 24) == []
     assert group_by_length([4, 4, 5, 4], 16, [2, 2, 1, 0]) == [[0, 1], [2]]
+
+
+@settings(max_examples=60)
+@given(windows=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=7), per_batch=st.integers(0, 12))
+def test_groups_with_little_padding_are_the_cheapest(windows, per_batch):
+    """Of all ways to cut the windows, sorted by length, into groups within the budget."""
+    lengths, readers = [length for length, _ in windows], [n for _, n in windows]
+
+    def cost(groups):
+        sizes = [(max(lengths[i] for i in own) * sum(readers[i] for i in own), len(own)) for own in groups]
+        fits = all(padded <= 20 or n == 1 for padded, n in sizes)
+        return sum(padded + per_batch for padded, _ in sizes) if fits else np.inf
+
+    groups = group_with_little_padding(lengths, 20, readers, per_batch=per_batch)
+    ordered = sorted((i for i in range(len(windows)) if readers[i]), key=lengths.__getitem__)
+    assert list(chain.from_iterable(groups)) == ordered
+    inner = range(1, len(ordered))
+    bounds = [[0, *cuts, len(ordered)] for n in range(len(ordered)) for cuts in combinations(inner, n)]
+    assert cost(groups) == min((cost([ordered[a:b] for a, b in pairwise(own)]) for own in bounds), default=0)
 
 
 def test_batches_return_the_wanted_pieces_in_order(tiny):
@@ -225,5 +249,37 @@ def test_pieces_out_of_reading_order_are_still_found():
     def tokenizer(texts, **settings):
         return {"input_ids": [[7, 8, 9]], "offset_mapping": [[(3, 4), (4, 5), (0, 2)]]}
 
-    (pieces,) = piece_docs([doc], tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tokenizer, with_casing=False)
     assert (pieces.first.tolist(), pieces.last.tolist()) == ([0, 0, 1], [2, 2, 2])
+
+
+WORDS = ["Peter", "McLaren", "\u200b", " ", "B2B", "didn't", "3,000", "Ünï", "漢字", "office", "\x07", "-"]
+
+
+@settings(max_examples=80)
+@given(
+    docs=st.lists(st.lists(st.sampled_from(WORDS), max_size=30), min_size=1, max_size=5),
+    window=st.integers(5, 24),
+    with_spans=st.booleans(),
+)
+def test_all_docs_at_once_as_doc_by_doc(tiny_folder, docs, window, with_spans):
+    backbone = get_backbone(BackboneSource(str(tiny_folder)))
+    docs = [Doc(NLP.vocab, words=words) for words in docs]
+    spans = (lambda docs: [[d[1:3], d[5:9], d[8:20]] for d in docs]) if with_spans else None
+    limits = WindowLimits(window, min(3, window - 3))
+    encoded = encode_docs(docs, backbone, limits, with_casing=True, get_spans=spans)
+    ids, casing, per_doc, places = plain_encoding(
+        docs, backbone.tokenizer, backbone.special_pieces, window=window, overlap=limits.overlap, get_spans=spans
+    )
+    assert [own.tolist() for own in encoded.ids] == ids
+    assert encoded.flat_casing.tolist() == list(chain.from_iterable(casing))
+    assert encoded.windows_per_doc == per_doc
+    assert encoded.pieces_per_token.tolist() == [len(own) for own in places]
+    assert list(zip(encoded.token_window.tolist(), encoded.token_column.tolist(), strict=True)) == list(
+        chain.from_iterable(places)
+    )
+
+
+@given(text=st.text(alphabet="aBcD1.éÉ漢 ", max_size=6))
+def test_casing_class_as_letter_by_letter(text):
+    assert casing_class(text) == plain_casing_class(text)

@@ -164,10 +164,10 @@ def vectors_in_a_worker(data, queue):
 def test_a_spawned_worker_finds_the_backbone_where_it_was(corpus, tmp_path):
     """Even if it came from a `path`, and the name leads nowhere."""
     folder = save_tiny_backbone(tmp_path / "kept", "bert", seed=9)
-    backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": "org/nowhere", "path": str(folder)}
+    backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": "org/nowhere", "path": str(folder), "dtype": "float32"}
     nlp = build_pipeline(folder, corpus, backbone=backbone)
     (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
-    shim.backbone.source = BackboneSource("org/nowhere")  # the worker was started without the `path`
+    shim.backbone.source = BackboneSource("org/nowhere", dtype="float32")  # the worker was started without the `path`
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     worker = context.Process(target=vectors_in_a_worker, args=(pickle.dumps(shim), queue))

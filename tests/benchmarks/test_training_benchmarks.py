@@ -9,7 +9,6 @@ from transformers import AutoModel
 from typer.testing import CliRunner
 
 from benchmarks import epoch, training_memory, training_step
-from benchmarks.results import record, table
 from benchmarks.torch_loops import PeftStates, RowPromptStates
 from benchmarks.training import prompt_config, save_sentences
 
@@ -53,8 +52,9 @@ def test_epoch(folder, tmp_path, monkeypatch):
     times = {"all": 2.0, "forward": 0.9, "backward": 0.7}
     monkeypatch.setattr(epoch, "run", lambda config, folder, profile=False: times)
     printed = run(epoch, folder, tmp_path / "results.md", "--profile")
-    assert "ours as shipped         1.00 (1.00 to 1.00)" in printed
-    assert "ours as shipped         45.0%     35.0%      80.0%" in printed
+    rows = [line.split() for line in printed.splitlines() if line.startswith("ours as shipped ")]
+    assert rows[0][3:] == ["1.00", "(1.00", "to", "1.00)"]
+    assert rows[1][3:] == ["45.0%", "35.0%", "80.0%"]
 
 
 def test_the_clock_of_an_epoch(folder, tmp_path):
@@ -90,15 +90,3 @@ def test_the_prompt_per_row_is_what_peft_computes(folder):
 
     with torch.no_grad():
         torch.testing.assert_close(rowwise(Batch), peft(Batch))
-
-
-def test_a_section_is_replaced_and_the_others_stay(tmp_path):
-    path = tmp_path / "results.md"
-    for section, text in (("One", "a"), ("Two", "b"), ("One", table(("x", "yy"), [("1", "2")])), ("Two more", "c")):
-        record(section, text, path)
-    written = path.read_text(encoding="utf8")
-    assert [line for line in written.splitlines() if line.startswith("#")] == [
-        "# Results", "## One", "## Two", "## Two more",
-    ]  # fmt: skip
-    assert "```\nx   yy\n-   --\n1   2\n```\n\n## Two\n" in written
-    assert "```\na\n```" not in written and "```\nb\n```" in written

@@ -51,6 +51,49 @@ def test_decoding_finds_the_best_valid_sequence(scheme):
             assert scheme.decode(scores).tolist() == best.tolist()
 
 
+def viterbi(scheme, scores):
+    """The whole of one document, token by token."""
+    forbidden = np.where(scheme.allowed, 0.0, -np.inf)
+    outside = scheme.tag_ids["O"]
+    best, came_from = scores[0] + forbidden[outside], []
+    for row in scores[1:]:
+        paths = best[:, None] + forbidden
+        came_from.append(paths.argmax(axis=0))
+        best = paths.max(axis=0) + row
+    tags = [int((best + forbidden[:, outside]).argmax())]
+    for step in reversed(came_from):
+        tags.append(int(step[tags[-1]]))
+    return tags[::-1]
+
+
+@pytest.mark.parametrize("scheme", [IOB2, BILUO])
+@pytest.mark.parametrize("outside", [0.0, 2.0, 4.0])  # the more, the rarer faults, and the more stretches
+def test_documents_at_once_as_one_by_one_in_whole(scheme, outside):
+    random = np.random.default_rng(2)
+    for _ in range(20):
+        lengths = random.integers(0, 60, size=6)
+        scores = random.normal(size=(lengths.sum(), len(scheme.tags))).astype("f") * random.choice([0.5, 3.0])
+        scores[:, 0] += outside
+        decoded = np.split(scheme.decode(scores, lengths), np.cumsum(lengths)[:-1])
+        rows = np.split(scores, np.cumsum(lengths)[:-1])
+        assert [d.tolist() for d in decoded] == [viterbi(scheme, r) if len(r) else [] for r in rows]
+
+
+def test_a_fault_may_reach_far():
+    """What one token decides changes the other end of a long entity."""
+    scheme = TagScheme("biluo", ("X",))
+    scores = np.full((200, 5), -5.0)
+    scores[:, scheme.tag_ids["I-X"]] = 0.0
+    scores[0, scheme.tag_ids["B-X"]] = 1.0
+    assert [scheme.tags[tag] for tag in scheme.decode(scores)] == ["B-X", *["I-X"] * 198, "L-X"]
+    scores[0, scheme.tag_ids["B-X"]] = scores[0, scheme.tag_ids["I-X"]] = -2000.0
+    assert scheme.decode(scores).tolist() == viterbi(scheme, scores)
+
+
+def test_scores_that_are_no_numbers_end_as_well():
+    assert len(IOB2.decode(np.full((30, len(IOB2.tags)), np.nan))) == 30
+
+
 def test_nothing_invalid_comes_out():
     random = np.random.default_rng(1)
     for scheme in (IOB2, BILUO):
@@ -64,6 +107,7 @@ def test_entities():
     assert BILUO.entities(np.array(ids)) == [(0, 1, "PER"), (1, 4, "LOC"), (5, 6, "LOC")]
     ids = [IOB2.tag_ids[tag] for tag in "B-PER B-PER I-PER O B-LOC".split()]
     assert IOB2.entities(np.array(ids)) == [(0, 1, "PER"), (1, 3, "PER"), (4, 5, "LOC")]
+    assert IOB2.entities(np.zeros(3, dtype=np.int64)) == []
 
 
 def test_encoding_of_gold_tags():

@@ -1,0 +1,126 @@
+"""Whole `nlp.pipe` of ours against spacy-transformers with `ner`, the bare forward pass, and ours without a prompt.
+
+python -m benchmarks.annotation [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--docs 0] [--long 2] [--repeats 5]
+python -m benchmarks.annotation --pipeline training/model-best --corpus dev.spacy
+
+On the documents of a corpus (default: the sentences of Wikigold) and on some of 5,000 words joined from them. Words are
+given, so that nobody tokenises them; Docs are made before the clock starts. Candidates alternate within each repeat
+and the first round warms up. "of the limit": the bare model over the same windows, in batches that are sorted over the
+whole corpus and padded beforehand, in the same precision. With a trained pipeline also the entity F1 of each precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import typer
+from spacy.language import Language
+
+from .annotators import (
+    BareForward,
+    Text,
+    annotate,
+    backbone_of,
+    cut_texts,
+    entity_f1,
+    ours,
+    read_texts,
+    spacy_transformers,
+    trained,
+    without_prompt,
+)
+from .pipelines import MINILM, seconds, spread
+from .results import RESULTS, record, table
+
+PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
+THEIRS = "spacy-transformers + ner"
+HEADER = ("texts", "candidate", "faster than theirs", "of the limit", "time / no prompt", "entity F1")
+
+
+def main(
+    backbone: str = MINILM,
+    corpus: Path | None = None,
+    docs: int = 0,
+    long: int = 2,
+    long_words: int = 5000,
+    length: int = 64,
+    repeats: int = 5,
+    pipeline: Path | None = None,
+    results: Path = RESULTS,
+) -> None:
+    """Print and record one row per precision and kind of text.
+
+    docs: How many of the corpus, 0 for all. long: How many long documents. length: Of the prompt, in all layers.
+    """
+    backbone = backbone if pipeline is None else backbone_of(pipeline)
+    texts = read_texts(corpus, docs)
+    pipelines = build_pipelines(backbone, length, pipeline)
+    rows = []
+    for kind, chosen in (("corpus", texts), (f"{long_words} words", cut_texts(texts, long * long_words, long_words))):
+        if chosen:
+            times = measure(pipelines, backbone, chosen, repeats)
+            scores = (
+                {}
+                if pipeline is None
+                else {name: entity_f1(pipelines[f"ours, {name}"], chosen) for name in PRECISIONS.values()}
+            )
+            rows += [[kind, *row] for row in compare(times, scores)]
+    text = table(HEADER, rows)
+    print(text)
+    name = Path(backbone).name if pipeline is None else f"{pipeline}"
+    where = "Wikigold" if corpus is None else f"{corpus.parent.name}/{corpus.stem}"
+    record(f"Annotation: {name}, {where}", text, results)
+
+
+def build_pipelines(backbone: str, length: int, pipeline: Path | None) -> dict[str, Language]:
+    """Return theirs, and ours in each precision with and without the prompt."""
+    found = {THEIRS: spacy_transformers(backbone)}
+    for dtype, name in PRECISIONS.items():
+        build = (
+            partial(ours, backbone, length=length, dtype=dtype)
+            if pipeline is None
+            else partial(trained, pipeline, dtype)
+        )
+        found[f"ours, {name}"] = build()
+        found[f"no prompt, {name}"] = without_prompt(build())
+    return found
+
+
+def measure(
+    pipelines: dict[str, Language], backbone: str, texts: Sequence[Text], repeats: int
+) -> dict[str, list[float]]:
+    """Return the seconds that each candidate took in each round but the first."""
+    limits = {f"limit, {name}": BareForward(backbone, dtype, texts) for dtype, name in PRECISIONS.items()}
+    times: dict[str, list[float]] = {name: [] for name in (*pipelines, *limits)}
+    for _ in range(repeats + 1):
+        for name, nlp in pipelines.items():
+            times[name].append(seconds(partial(annotate, nlp, [text.make_doc(nlp) for text in texts])))
+        for name, run in limits.items():
+            times[name].append(seconds(run))
+    return {name: own[1:] for name, own in times.items()}
+
+
+def compare(times: dict[str, list[float]], scores: dict[str, float]) -> list[list[str]]:
+    """Return a row for each precision. scores: Entity F1 of each, if there is any."""
+    rows = []
+    for name in PRECISIONS.values():
+        own = times[f"ours, {name}"]
+        score = f"{scores[name]:.4f}" if name in scores else ""
+        faster, share = ratios(times[THEIRS], own), ratios(times[f"limit, {name}"], own)
+        rows.append([f"ours, {name}", faster, share, ratios(own, times[f"no prompt, {name}"]), score])
+        limit, bare = times[f"limit, {name}"], times[f"no prompt, {name}"]
+        rows.append([f"no prompt, {name}", ratios(times[THEIRS], bare), ratios(limit, bare), "", ""])
+        rows.append([f"bare forward, {name}", ratios(times[THEIRS], limit), "", "", ""])
+    return rows
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> str:
+    """Return the spread of the ratios of two candidates, round by round."""
+    text: str = spread([a / b for a, b in zip(above, below, strict=True)])
+    return text
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,93 @@
+"""The commands that measure annotation, on very little: they run, print their rows and write their sections."""
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from benchmarks import annotation, curves, import_time
+from benchmarks.annotators import cut_texts, read_texts, trained
+from benchmarks.results import record, table
+
+from ..tiny import build_pipeline, save_tiny_backbone
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny BERT with positions for the spans of 128 tokens that spacy-transformers takes."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("backbones") / "long", "bert", max_position_embeddings=512)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(module, *arguments):
+        app = typer.Typer()
+        app.command()(module.main)
+        results = tmp_path / "RESULTS.md"
+        outcome = CliRunner().invoke(app, [*map(str, arguments), "--repeats", "1", "--results", str(results)])
+        assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
+        assert outcome.output.strip() in results.read_text(encoding="utf8")
+        return [line.split("   ")[0].strip() + "|" + line for line in outcome.output.splitlines()]
+
+    return run
+
+
+def test_annotation(run, folder):
+    options = ("--docs", 5, "--long", 1, "--long-words", 80, "--length", 2)
+    lines = "\n".join(run(annotation, "--backbone", folder, *options))
+    for precision in ("fp32", "bf16"):
+        for candidate in ("ours", "no prompt", "bare forward"):
+            assert lines.count(f"{candidate}, {precision}") == 2
+    assert "80 words|" in lines
+
+
+def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
+    path = tmp_path / "pipeline"
+    build_pipeline(folder, corpus).to_disk(path)
+    assert (
+        trained(path, "bfloat16").config["components"]["ptuning_transformer"]["model"]["backbone"]["dtype"]
+        == "bfloat16"
+    )
+    lines = run(annotation, "--pipeline", path, "--corpus", corpus, "--long", 0)
+    scored = [line.split()[-1] for line in lines if "ours, " in line]
+    assert len(scored) == 2
+    assert all(0 <= float(score) <= 1 for score in scored)
+
+
+def test_curves(run, folder, monkeypatch):
+    in_place = lambda curve, texts: [curves.peak_bytes(e.settings, t) for e, t in zip(curve, texts, strict=True)]  # noqa: E731
+    monkeypatch.setattr(curves, "peaks", in_place)  # without a process for each
+    options = ("--words", 60, "--lengths", "0,2", "--doc-words", "20,60", "--batch-pieces", "64,512")
+    lines = run(curves, "--backbone", folder, *options)
+    assert [line.split("|")[0] for line in lines[2:]] == [
+        name for name in ("prompt length", "words per document", "batch_pieces") for _ in range(2)
+    ]
+
+
+def test_import_time(run, monkeypatch):
+    import_time.check_hidden()
+    monkeypatch.setattr(import_time, "check_hidden", lambda: None)
+    monkeypatch.setattr(import_time, "PAIRS", {"pass": (["pass"], ["pass"])})
+    lines = run(import_time)
+    assert [line.split()[1] for line in lines if line.startswith("pass|")] == ["clock", "processor"]
+
+
+def test_texts_are_joined_and_cut():
+    texts = read_texts(None, 3)
+    joined = cut_texts(texts, 100, 40)
+    assert [len(text.words) for text in joined] == [40, 40, 20]
+    words = [word for text in texts for word in text.words]
+    assert sum((text.words for text in joined), [])[: len(words)] == words[:100]  # noqa: RUF017
+    assert len(read_texts(None, n_words=50)) <= 10
+
+
+def test_sections_are_replaced(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    text = table(("what", "ratio"), [("a", "1.00"), ("longer", "12.00")])
+    assert text.splitlines() == ["what     ratio", "------   -----", "a         1.00", "longer   12.00"]
+    record("One", text, path)
+    record("Two", "second", path)
+    record("One", "first again", path)
+    written = path.read_text(encoding="utf8")
+    assert [line for line in written.splitlines() if line.startswith("## ")] == ["## One", "## Two"]
+    assert "longer" not in written and "first again" in written
+    assert written.count("`python -m benchmarks.") == 2
