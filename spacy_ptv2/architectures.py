@@ -135,7 +135,7 @@ def build_ptuning_transformer_v1(
     revision: str | None = None,
     path: str | None = None,
     allow_download: bool = False,
-    dtype: Precision = "float32",
+    dtype: Precision = "auto",
     attention: AttentionKind = "sdpa",
     quantization: Quantization | None = None,
     verify: Verification = "strict",
