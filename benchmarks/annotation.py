@@ -69,7 +69,7 @@ def main(
             rows += [[kind, *row] for row in compare(times, scores)]
     text = table(HEADER, rows)
     print(text)
-    name = Path(backbone).name if pipeline is None else f"{pipeline}"
+    name = Path(backbone).name if pipeline is None else f"the pipeline {pipeline.parent.name}/{pipeline.name}"
     where = "Wikigold" if corpus is None else f"{corpus.parent.name}/{corpus.stem}"
     record(f"Annotation: {name}, {where}", text, results)
 

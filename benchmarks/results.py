@@ -41,7 +41,9 @@ def record(section: str, text: str, path: Path = RESULTS) -> None:
 
 
 def _command() -> str:
-    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    """Return how this process was started, absolute paths cut to their last two parts."""
+    arguments = ["/".join(Path(a).parts[-2:]) if Path(a).is_absolute() else a for a in sys.argv[1:]]
+    return shlex.join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *arguments])
 
 
 def _machine() -> str:
