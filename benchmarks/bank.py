@@ -82,7 +82,7 @@ def save_tasks(
 
 def fill(backbone: str, paths: dict[str, Path]) -> tuple[PromptBank, float]:
     """Return a bank of all tasks, and the bytes of resident memory that each took, the first one left out."""
-    bank = PromptBank(backbone)
+    bank = PromptBank(BackboneSource(backbone, dtype="float32"))
     resident = []
     for name, path in paths.items():
         bank.load(name, path)

@@ -94,6 +94,22 @@ def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
             torch.testing.assert_close(together[row][real], alone[0][real], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_attention_is_the_same_attention(folder, kind):
+    """States and gradients, where layers have a prompt and where they have none."""
+    backbone = load(folder, kind)
+    ids, mask = batch()
+    results = []
+    for plain in (False, True):
+        prompts = make_prompts(backbone, (0, 2), seed=3)
+        with injected(RowGroup(prompts), plain_attention=plain):
+            states = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
+        (states * torch.linspace(-1, 1, states.shape[-1])).sum().backward()
+        results.append([states.detach(), *(prompt.grad for prompt in prompts.values())])
+    for expected, got in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
+
+
 def test_hidden_states_of_every_layer(folder):
     backbone = load(folder)
     ids, mask = batch()
