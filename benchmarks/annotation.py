@@ -31,7 +31,7 @@ from .annotators import (
     trained,
     without_prompt,
 )
-from .pipelines import MINILM, seconds, spread
+from .pipelines import MINILM, corpus_name, seconds, spread
 from .results import RESULTS, record, table
 
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
@@ -70,8 +70,7 @@ def main(
     text = table(HEADER, rows)
     print(text)
     name = Path(backbone).name if pipeline is None else f"the pipeline {pipeline.parent.name}/{pipeline.name}"
-    where = "Wikigold" if corpus is None else f"{corpus.parent.name}/{corpus.stem}"
-    record(f"Annotation: {name}, {where}", text, results)
+    record(f"Annotation: {name}, {corpus_name(corpus)}", text, results)
 
 
 def build_pipelines(backbone: str, length: int, pipeline: Path | None) -> dict[str, Language]:

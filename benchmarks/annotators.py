@@ -12,12 +12,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import spacy
 import torch
 from spacy.language import Language
 from spacy.scorer import get_ner_prf
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Adam, Config, fix_random_seed
@@ -28,13 +27,11 @@ from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.finding import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.corpora.conll import read_conll, to_docs
 from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt
 
-from .pipelines import LABELS, WIKIGOLD
+from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 BATCH_PIECES = 4096  # of configs/ner.cfg
 
 
@@ -57,7 +54,7 @@ def read_texts(corpus: Path | None, n_docs: int = 0, *, n_words: int = 0) -> lis
     n_docs (int), n_words (int): How many documents, and how many words at least; 0 for all.
     """
     vocab = spacy.blank("en").vocab
-    docs = to_docs(read_conll(WIKIGOLD), vocab) if corpus is None else DocBin().from_disk(corpus).get_docs(vocab)
+    docs = read_corpus(corpus, vocab)
     texts: list[Text] = []
     total = 0
     for doc in docs:
@@ -102,11 +99,7 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
     blank = Example(Doc(nlp.vocab, words=["a"]), Doc(nlp.vocab, words=["a"]))
     nlp.get_pipe("transformer").initialize(lambda: [blank], nlp=nlp)  # type: ignore[attr-defined]
     nlp.get_pipe("token_classifier").initialize(lambda: [blank], nlp=nlp, labels=LABELS)  # type: ignore[attr-defined]
-    output = nlp.get_pipe("token_classifier").model.get_ref("output_layer")  # type: ignore[attr-defined]
-    output.set_param("W", np.random.RandomState(0).normal(scale=0.06, size=output.get_param("W").shape).astype("f"))
-    bias = output.get_param("b")
-    bias[0] = 2.0  # "O"
-    output.set_param("b", bias)
+    draw_head(nlp.get_pipe("token_classifier"))
     return nlp
 
 

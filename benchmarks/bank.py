@@ -29,7 +29,8 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.serving import PromptBank
 
-from .pipelines import MINILM, blank, read_docs, resident_bytes, seconds, top_third
+from .memory import resident_bytes
+from .pipelines import MINILM, blank, read_docs, seconds, top_third
 
 Spans = list[tuple[int, int, str]]
 

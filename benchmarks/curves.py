@@ -10,7 +10,6 @@ of resident memory above that of the loaded pipeline, in a fresh process for eac
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,8 +18,9 @@ from typing import Any
 
 import typer
 
+from . import memory
 from .annotators import Text, annotate, cut_texts, ours, read_texts
-from .pipelines import MINILM, resident_bytes, seconds, spread
+from .pipelines import MINILM, corpus_name, seconds, spread
 from .results import RESULTS, record, table
 
 HEADER = ("what", "entry", "time", "peak memory", "MB")
@@ -62,8 +62,7 @@ def main(
         rows += compare(curve, measure(curve, chosen, repeats), peaks(curve, chosen))
     text = table(HEADER, rows)
     print(text)
-    where = "Wikigold" if corpus is None else f"{corpus.parent.name}/{corpus.stem}"
-    record(f"Curves: {Path(backbone).name}, {dtype}, {where}", text, results)
+    record(f"Curves: {Path(backbone).name}, {dtype}, {corpus_name(corpus)}", text, results)
 
 
 def measure(curve: Sequence[Entry], texts: Sequence[Sequence[Text]], repeats: int) -> list[list[float]]:
@@ -78,11 +77,8 @@ def measure(curve: Sequence[Entry], texts: Sequence[Sequence[Text]], repeats: in
 
 def peaks(curve: Sequence[Entry], texts: Sequence[Sequence[Text]]) -> list[int]:
     """Return the bytes of each entry at their peak, above those of the idle pipeline."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1, maxtasksperchild=1) as pool:
-        return [
-            int(pool.apply(peak_bytes, (entry.settings, chosen))) for entry, chosen in zip(curve, texts, strict=True)
-        ]
+    pairs = zip(curve, texts, strict=True)
+    return [memory.in_fresh_process(peak_bytes, entry.settings, chosen) for entry, chosen in pairs]
 
 
 def peak_bytes(settings: dict[str, Any], texts: Sequence[Text]) -> int:
@@ -90,12 +86,7 @@ def peak_bytes(settings: dict[str, Any], texts: Sequence[Text]) -> int:
     nlp = ours(**settings)
     annotate(nlp, [Text(["Warm"], [False], ["O"]).make_doc(nlp)])
     docs = [text.make_doc(nlp) for text in texts]
-    before = resident_bytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-    annotate(nlp, docs)
-    status = Path("/proc/self/status").read_text().splitlines()
-    (kilobytes,) = (line.split()[1] for line in status if line.startswith("VmHWM:"))
-    return int(kilobytes) * 1024 - before
+    return memory.peak_bytes(lambda: annotate(nlp, docs))
 
 
 def compare(curve: Sequence[Entry], times: Sequence[Sequence[float]], memory: Sequence[int]) -> list[list[str]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,20 +11,32 @@ from typing import Any
 import numpy as np
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from spacy.util import fix_random_seed
+from spacy.vocab import Vocab
 
 from spacy_ptv2.corpora.conll import read_conll, to_docs
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 WIKIGOLD = Path(__file__).parents[1] / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 LABELS = ["LOC", "MISC", "ORG", "PER"]
 
 
+def read_corpus(corpus: Path | None, vocab: Vocab) -> Iterator[Doc]:
+    """Yield the annotated documents of a `.spacy` file, or the sentences of Wikigold for None."""
+    return to_docs(read_conll(WIKIGOLD), vocab) if corpus is None else DocBin().from_disk(corpus).get_docs(vocab)
+
+
+def corpus_name(corpus: Path | None) -> str:
+    """Return what the results call a corpus."""
+    return "Wikigold" if corpus is None else f"{corpus.parent.name}/{corpus.stem}"
+
+
 def read_docs(nlp: Language, n_docs: int) -> list[Doc]:
     """Return the first sentences of Wikigold without annotations, tokenised as there."""
-    docs = to_docs(read_conll(WIKIGOLD), nlp.vocab)
+    docs = read_corpus(None, nlp.vocab)
     return [Doc(nlp.vocab, words=[t.text for t in doc]) for doc, _ in zip(docs, range(n_docs), strict=False)]
 
 
@@ -64,7 +74,12 @@ def add_entity_task(
     fix_random_seed(seed)
     blank_doc = Doc(nlp.vocab, words=["a"])
     pipe.initialize(lambda: [Example(blank_doc, blank_doc)], nlp=nlp, labels=LABELS)  # type: ignore[attr-defined]
-    output = pipe.model.get_ref("output_layer")  # type: ignore[attr-defined]
+    draw_head(pipe, seed, deviation)
+
+
+def draw_head(pipe: Any, seed: int = 0, deviation: float = 0.06) -> None:
+    """Give a `token_classifier` random weights that find an entity now and then."""
+    output = pipe.model.get_ref("output_layer")
     weights = np.random.RandomState(seed).normal(scale=deviation, size=output.get_param("W").shape)
     output.set_param("W", output.ops.asarray2f(weights))
     bias = output.get_param("b")
@@ -94,13 +109,6 @@ def seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process (Linux)."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def spread(ratios: list[float]) -> str:

@@ -7,7 +7,6 @@ random prompts of their own. What is measured is what they take beyond blank spa
 vocabulary: memory in a fresh process each, time side by side in one.
 """
 
-import multiprocessing
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +20,8 @@ from wasabi import msg
 
 from spacy_ptv2.layers.model_state import prompt_shims
 
-from .pipelines import LABELS, resident_bytes, tok2vec_block
+from .memory import in_fresh_process, resident_bytes
+from .pipelines import LABELS, tok2vec_block
 
 MAX_MEGABYTES, MAX_MILLISECONDS = 5.0, 50.0  # the bars
 TEXT = "Ada Lovelace worked with Charles Babbage in London."
@@ -31,10 +31,8 @@ def main(source: str, copies: int = 20) -> None:
     """Measure and print; exit with 1 if a bar is missed."""
     with tempfile.TemporaryDirectory() as name:
         pipelines, blanks = make_copies(source, Path(name), copies)
-        spawn = multiprocessing.get_context("spawn")
-        with spawn.Pool(1, maxtasksperchild=1) as pool:
-            ours, blank = (pool.apply(megabytes_per_load, (paths,)) for paths in (pipelines, blanks))
-            (seconds, blank_seconds), pointers = pool.apply(seconds_per_load, (pipelines, blanks))
+        ours, blank = (in_fresh_process(megabytes_per_load, paths) for paths in (pipelines, blanks))
+        (seconds, blank_seconds), pointers = in_fresh_process(seconds_per_load, pipelines, blanks)
     beyond, longer = ours - blank, 1000 * (seconds - blank_seconds)
     rows = [
         ("memory, MB", f"{ours:.2f}", f"{blank:.2f}", f"{beyond:.2f}", "5"),

@@ -13,18 +13,16 @@ from typing import Any
 
 import spacy
 from spacy.schemas import ConfigSchemaTraining
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed
 
 from spacy_ptv2 import BackboneSource, find_backbone
-from spacy_ptv2.corpora.conll import read_conll, to_docs
 
-from .pipelines import WIKIGOLD
+from .pipelines import CONFIGS, read_corpus
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 ENCODER = "components.transformer.model"
 FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False, f"{ENCODER}.backbone.dtype": "float32"}
 WARM_CACHE: Mapping[str, Any] = {f"{ENCODER}.state_cache_mb": 4096}  # warm after the round that warms up
@@ -37,9 +35,7 @@ def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:
     RETURNS (Path): `train.spacy` there.
     """
     vocab = spacy.blank("en").vocab
-    docs: list[Doc] = list(to_docs(read_conll(WIKIGOLD), vocab))
-    if corpus is not None:
-        docs = list(DocBin().from_disk(corpus).get_docs(vocab))
+    docs = list(read_corpus(corpus, vocab))
     if 0 < n_sentences < len(docs):
         docs = [docs[number * len(docs) // n_sentences] for number in range(n_sentences)]
     DocBin(docs=docs[:8]).to_disk(folder / "dev.spacy")

@@ -11,15 +11,9 @@ first step loads and what the optimizer keeps is in it.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import multiprocessing
-import re
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
 
 import typer
 from thinc.api import Config
@@ -27,13 +21,13 @@ from thinc.api import Config
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
+from .memory import in_fresh_process, peak_bytes
 from .pipelines import MINILM, spread, top_third
 from .results import RESULTS, record, table
 from .training import FP32, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
 
 FINETUNING = "fine-tuning"
 CHECKPOINTING = {"components.transformer.model.gradient_checkpointing": True}
-T = TypeVar("T")
 
 
 def main(
@@ -72,29 +66,16 @@ def rows(peaks: dict[str, list[float]]) -> list[tuple[str, str, str]]:
     return [(what, f"{median(own):.0f}", spread(shares[what])) for what, own in peaks.items()]
 
 
-def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
-    """Return what a function returns in a new process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
 def peak_megabytes(config: str, place: float, steps: int) -> float:
     """Return by how much steps on one batch raise the resident memory of this process at most."""
     loop = SpacyLoop(Config().from_str(config, interpolate=False))
     batch = min(int(place * len(loop.batches)), len(loop.batches) - 1)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status_megabytes("VmRSS")
-    for _ in range(steps):
-        loop.step(batch)
-    return status_megabytes("VmHWM") - before
 
+    def run() -> None:
+        for _ in range(steps):
+            loop.step(batch)
 
-def status_megabytes(name: str) -> float:
-    """Return a size that the kernel knows of this process."""
-    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found.group(1)) * 1024 / 1e6 if found else float("nan")
+    return peak_bytes(run) / 1e6
 
 
 if __name__ == "__main__":

@@ -22,12 +22,10 @@ from thinc.api import Config
 
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.corpora.conll import read_conll, to_docs
 from spacy_ptv2.training.trials import train_trials
 
-from .pipelines import MINILM, WIKIGOLD, spread
+from .pipelines import CONFIGS, MINILM, read_corpus, spread
 
-NER_CONFIG = Path(__file__).parents[1] / "configs" / "ner.cfg"
 RATE = "training.optimizer.learn_rates.prompt"
 
 
@@ -38,7 +36,7 @@ def main(backbone: str = MINILM, trials: int = 4, sentences: int = 200, repeats:
     print(f"{'prompts in':>12} {f'{trials} in one pass / {trials} alone':>28}")
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus.spacy"
-        docs = list(to_docs(read_conll(WIKIGOLD), spacy.blank("en").vocab))
+        docs = list(read_corpus(None, spacy.blank("en").vocab))
         DocBin(docs=docs[:sentences]).to_disk(corpus)
         for where, layers in (("top half", list(range(held.n_layers // 2, held.n_layers))), ("all layers", None)):
             config = build_config(corpus, backbone, layers)
@@ -60,7 +58,7 @@ def build_config(corpus: Path, backbone: str, layers: list[int] | None) -> Confi
         "components.transformer.model.casing_place": "prompt",
         "initialize.before_init.epochs": 1,
     }
-    return load_config(NER_CONFIG, overrides=overrides, interpolate=False)
+    return load_config(CONFIGS / "ner.cfg", overrides=overrides, interpolate=False)
 
 
 def seconds(config: Config, variants: Mapping[str, Mapping[str, Any]], folder: str) -> float:

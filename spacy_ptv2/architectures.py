@@ -5,7 +5,9 @@ and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the
 """
 
 import warnings
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
@@ -31,6 +33,8 @@ from .options import (
 )
 from .types import Tok2VecModel, TransformerModel
 
+OptionsT = TypeVar("OptionsT", BackboneSource, EncoderOptions, WindowOptions)
+
 
 def build_backbone_v1(
     name: str,
@@ -43,7 +47,7 @@ def build_backbone_v1(
     verify: Verification = "strict",
 ) -> BackboneSource:
     """Say which frozen model to use, and how; see `BackboneSource`. Nothing is loaded yet."""
-    return BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
+    return _pick(BackboneSource, locals())
 
 
 def build_prompt_v1(
@@ -110,19 +114,9 @@ def build_tok2vec_ptuning_v1(
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
-    options = EncoderOptions(
-        layer_mix=layer_mix,
-        casing=casing,
-        backbone_dropout=backbone_dropout,
-        attention_dropout=attention_dropout,
-        mixed_precision=mixed_precision,
-        gradient_checkpointing=gradient_checkpointing,
-        casing_place=casing_place,
-        state_cache_mb=state_cache_mb,
-        state_cache_disk_mb=state_cache_disk_mb,
-    )
-    windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces))
-    return PromptedTok2Vec(PromptShim(backbone, prompt, options), pooling or reduce_first(), windows)
+    settings = locals()
+    shim = PromptShim(backbone, prompt, _pick(EncoderOptions, settings))
+    return PromptedTok2Vec(shim, pooling or reduce_first(), WindowEncoding(_pick(WindowOptions, settings)))
 
 
 def build_ptuning_transformer_v1(
@@ -160,22 +154,12 @@ def build_ptuning_transformer_v1(
     The rest: See `BackboneSource`, `PromptOptions`, `EncoderOptions`, `WindowOptions`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
     """
+    settings = locals()
     from .layers.prompted_transformer import PromptedTransformer
 
     _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
-    source = BackboneSource(name, revision, path, allow_download, dtype, attention, quantization, verify)
-    options = EncoderOptions(
-        layer_mix=layer_mix,
-        casing=casing,
-        backbone_dropout=backbone_dropout,
-        attention_dropout=attention_dropout,
-        mixed_precision=mixed_precision,
-        gradient_checkpointing=gradient_checkpointing,
-        casing_place=casing_place,
-        state_cache_mb=state_cache_mb,
-        state_cache_disk_mb=state_cache_disk_mb,
-    )
-    windows = WindowEncoding(WindowOptions(window, overlap, batch_pieces), get_spans)
+    source, options = _pick(BackboneSource, settings), _pick(EncoderOptions, settings)
+    windows = WindowEncoding(_pick(WindowOptions, settings), get_spans)
     return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)
 
 
@@ -211,6 +195,11 @@ def build_token_classifier_v1(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", head.layers[-1])
     return model
+
+
+def _pick(kind: type[OptionsT], settings: Mapping[str, Any]) -> OptionsT:
+    """Build options from the arguments of a function that have the names of their fields."""
+    return kind(**{field.name: settings[field.name] for field in fields(kind)})
 
 
 def _check_hf_configs(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:

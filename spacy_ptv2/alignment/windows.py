@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -32,11 +31,6 @@ class DocWindows:
     windows_per_doc: Ints1d
     source: Ints1d
     owner: Ints1d
-
-    @cached_property
-    def ranges(self) -> list[PieceRange]:
-        """`starts` and `ends`, window by window."""
-        return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
 
 def cut_windows(

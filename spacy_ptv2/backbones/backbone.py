@@ -50,6 +50,11 @@ class Backbone:
         return self.found.path
 
     @property
+    def precision(self) -> str:
+        """The type of its weights, in which it computes, as "bfloat16"."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def recorded(self) -> Recorded:
         """What a pipeline that is trained on it should remember."""
         return Recorded(self.fingerprint, self.found.revision, self.found.requirement)

@@ -36,14 +36,12 @@ def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, de
     device (torch.device): Where its weights shall be.
     RAISES (BackboneError): P101-P115; P105 if the fingerprint is another one.
     """
-    if recorded is not None and source.override is None and source.verify == "strict":
-        alive = _shared.get(_key(recorded.fingerprint, source, device))
+    known = recorded.fingerprint if recorded is not None and source.verify == "strict" else None
+    if known is not None and source.override is None:
+        alive = _shared.get(_key(known, source, device))
         if alive is not None:
             return alive
-    found = locate_backbone(source, recorded)
-    if recorded is None or source.verify != "strict":
-        return _share(source, found, device)
-    return _share(source, found, device, recorded.fingerprint)
+    return _share(source, locate_backbone(source, recorded), device, known)
 
 
 def on_device(backbone: Backbone, device: torch.device) -> Backbone:

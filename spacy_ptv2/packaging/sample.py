@@ -46,7 +46,7 @@ def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
 
 def find_precisions(nlp: Language) -> list[str]:
     """Return the types in which a pipeline's backbones compute here, as "bfloat16"."""
-    return sorted({str(shim.backbone.model.dtype).removeprefix("torch.") for shim in trained_prompts(nlp)})
+    return sorted({shim.backbone.precision for shim in trained_prompts(nlp)})
 
 
 def describe(doc: Doc) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def describe_backbone(backbone: Backbone) -> str:
     """Return in words which backbone it is, and how it was loaded."""
     source = backbone.source
     quantized = "" if source.quantization is None else f", {source.quantization}"
-    dtype = str(backbone.model.dtype).removeprefix("torch.")
-    return f"{source.name!r} ({dtype}, {source.attention}{quantized}; fingerprint {backbone.fingerprint[:12]})"
+    settings = f"{backbone.precision}, {source.attention}{quantized}"
+    return f"{source.name!r} ({settings}; fingerprint {backbone.fingerprint[:12]})"
 
 
 def backbone_bytes(backbone: Backbone) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from ..backbones.backbone import Backbone
 from ..backbones.precision import has_bfloat16
 from ..errors import Errors, PTuningError
@@ -33,7 +31,7 @@ def build_prompted_encoder(
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,
         shift_positions=prompt.shift_positions,
-        autocast=mixed_precision and backbone.model.dtype == torch.float32,
+        autocast=mixed_precision and backbone.precision == "float32",
         checkpointing=options.gradient_checkpointing,
         state_cache=build_state_cache(options),
     )

@@ -41,11 +41,10 @@ class PromptedEncoder(nn.Module):
     `place_casing`; None without.
     backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
     not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
-    torch's seed at the time this is built, whatever else draws.
-    shift_positions (bool): Positions of the pieces start behind the prompt.
-    autocast (bool): Train in bfloat16 over
-    weights of another type. checkpointing (bool): Keep no activations inside the layers. state_cache (StateCache |
-    None): Where training keeps the states below the first layer that is not the bare backbone's.
+    torch's seed at the time this is built, whatever else draws. shift_positions (bool): Positions of the pieces start
+    behind the prompt. autocast (bool): Train in bfloat16 over weights of another type. checkpointing (bool): Keep no
+    activations inside the layers. state_cache (StateCache | None): Where training keeps the states below the first
+    layer that is not the bare backbone's.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class PromptedEncoder(nn.Module):
         There a step with torch's fused kernel takes 1.5 to 4 times as long, most on short rows; in float32, and in
         prediction, the fused one is the faster (benchmarks/attention_kernels.py).
         """
-        in_bfloat16 = self.autocast or self.backbone.model.dtype == torch.bfloat16
+        in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
         return self.training and in_bfloat16 and self.backbone.device.type == "cpu"
 
     def place_casing(self, layer: int | None, n_classes: int) -> None:
