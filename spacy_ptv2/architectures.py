@@ -24,6 +24,7 @@ from .layers.window_encoding import WindowEncoding
 from .options import (
     CasingPlace,
     EncoderOptions,
+    EngineName,
     NormalStart,
     PromptOptions,
     PromptStart,
@@ -101,6 +102,7 @@ def build_tok2vec_ptuning_v1(
     casing_place: CasingPlace = "pieces",
     state_cache_mb: int = 0,
     state_cache_disk_mb: int = 0,
+    engine: EngineName = "auto",
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,
@@ -110,7 +112,7 @@ def build_tok2vec_ptuning_v1(
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
     layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place,
-    state_cache_mb, state_cache_disk_mb: See `EncoderOptions`.
+    state_cache_mb, state_cache_disk_mb, engine: See `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
@@ -142,6 +144,7 @@ def build_ptuning_transformer_v1(
     casing_place: CasingPlace = "pieces",
     state_cache_mb: int = 0,
     state_cache_disk_mb: int = 0,
+    engine: EngineName = "auto",
     window: int | None = None,
     overlap: int = 64,
     batch_pieces: int = 4096,

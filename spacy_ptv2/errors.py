@@ -309,3 +309,4 @@ class Warnings(_Messages):
         '`prompt` only upper `layers` and set casing_place to "prompt", or set state_cache_mb and state_cache_disk_mb '
         "to 0."
     )
+    PW07 = "The engine {name!r} is left aside, and torch runs the backbone in its place: {reason}."

@@ -10,6 +10,7 @@ from typing import Literal
 
 Switch = bool | Literal["auto"]
 CasingPlace = Literal["pieces", "prompt"]
+EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class EncoderOptions:
     casing_place ("pieces" | "prompt"): Where the casing joins: at the piece embeddings, where it does most, or at the
     input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be
     shared with other prompts. state_cache_mb, state_cache_disk_mb (int): Megabytes of memory, and then of disk, for
-    what these layers give, so that training computes it once for all epochs.
+    what these layers give, so that training computes it once for all epochs. engine (str): What runs the backbone in
+    prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `backbones/engine.py`.
     """
 
     layer_mix: bool = True
@@ -77,6 +79,7 @@ class EncoderOptions:
     casing_place: CasingPlace = "pieces"
     state_cache_mb: int = 0
     state_cache_disk_mb: int = 0
+    engine: EngineName = "auto"
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def prepend(
 
 def _rows(mask: OptionalTensor, rows: slice) -> OptionalTensor:
     """Return the rows of a mask or bias, all of it where it is the same for all of them."""
-    return mask if mask is None or len(mask) == 1 else mask[rows]
+    return mask if mask is None or mask.shape[0] == 1 else mask[rows]
 
 
 def _least(like: torch.Tensor) -> float:

@@ -114,7 +114,7 @@ class Injection:
         """Return the states that enter a layer with what is added to them. Shape: (rows, pieces, hidden_width)"""
         if not any(layer in group.added for group in self.groups):
             return states
-        parts = states.split([len(states) if group.rows is None else group.rows for group in self.groups])
+        parts = states.split([states.shape[0] if group.rows is None else group.rows for group in self.groups])
         joined = [
             part + group.added[layer].to(part.dtype) if layer in group.added else part
             for part, group in zip(parts, self.groups, strict=True)

@@ -1,4 +1,4 @@
-"""A second tree of modules over the same weights.
+"""A second tree of modules, over the same weights or a copy of them.
 
 Whether dropout runs is a switch on each module. With a tree of its own for training, no switch of the shared model is
 ever touched, so another thread may predict with it at the same time.
@@ -7,7 +7,8 @@ ever touched, so another thread may predict with it at the same time.
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -19,10 +20,21 @@ def make_twin(module: Module) -> Module:
 
     What was put in the place of a module's forward is not taken over.
     """
-    configs = [part.config for part in module.modules() if hasattr(part, "config")]
-    shared = (*module.parameters(), *module.buffers(), *configs)
     leaves = [leaf for leaf in module.modules() if not list(leaf.children()) and list(leaf.parameters())]
-    twin = copy.deepcopy(module, {id(part): part for part in (*shared, *leaves)})
-    for part in twin.modules():
+    return _bare(module, (*module.parameters(), *module.buffers(), *_configs(module), *leaves))
+
+
+def make_copy(module: Module) -> Module:
+    """Return a copy of a module with weights of its own, and without what was put in the place of its forward."""
+    return _bare(module, _configs(module))
+
+
+def _configs(module: nn.Module) -> list[Any]:
+    return [part.config for part in module.modules() if hasattr(part, "config")]
+
+
+def _bare(module: Module, shared: Iterable[Any]) -> Module:
+    copied = copy.deepcopy(module, {id(part): part for part in shared})
+    for part in copied.modules():
         part.__dict__.pop("forward", None)
-    return twin
+    return copied

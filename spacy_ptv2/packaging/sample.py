@@ -45,8 +45,8 @@ def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def find_precisions(nlp: Language) -> list[str]:
-    """Return the types in which a pipeline's backbones compute here, as "bfloat16"."""
-    return sorted({shim.backbone.precision for shim in trained_prompts(nlp)})
+    """Return what a pipeline's backbones compute in here, as "bfloat16" or "int8 in OpenVINO"."""
+    return sorted({shim.encoder.precision for shim in trained_prompts(nlp)})
 
 
 def describe(doc: Doc) -> dict[str, Any]:

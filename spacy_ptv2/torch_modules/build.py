@@ -34,6 +34,7 @@ def build_prompted_encoder(
         autocast=mixed_precision and backbone.precision == "float32",
         checkpointing=options.gradient_checkpointing,
         state_cache=build_state_cache(options),
+        engine=options.engine,
     )
     if use_casing:
         encoder.place_casing(first or None if options.casing_place == "prompt" else None, n_casing_classes)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 from ..backbones.checkpointing import checkpointed
+from ..backbones.engine import get_engine
+from ..backbones.graph import GraphInputs
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.staging import Stage
 from .batches import PieceBatch, WindowBatches
@@ -47,27 +49,70 @@ def _read_batch(
 ) -> list[torch.Tensor]:
     leader = encoders[0]
     embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
-    added = [encoder.added(batch, reading.rows) for encoder, reading in zip(encoders, batch.readings, strict=True)]
-    rows = torch.cat([reading.rows for reading in batch.readings])
+    inputs = [
+        _inputs_of(encoder, prompt, batch, embeddings, reading.rows)
+        for encoder, prompt, reading in zip(encoders, prompts, batch.readings, strict=True)
+    ]
     first = min(encoder.first_layer for encoder in encoders)
-    stage = _common_stage(leader, embeddings, batch, rows, first) if first > 0 else None
-    sizes = [len(reading.rows) for reading in batch.readings]
-    embedded = [
-        part + own[None].to(part.dtype) if None in own else part
-        for part, own in zip(embeddings[rows].split(sizes), added, strict=True)
-    ]
-    groups = [
-        RowGroup(prompt, size, {place: states for place, states in own.items() if place is not None}, encoder.draws())
-        for encoder, prompt, size, own in zip(encoders, prompts, sizes, added, strict=True)
-    ]
-    inside = partial(_inside, leader, groups, stage)
-    with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
-        mixes = any(encoder.layer_mix is not None for encoder in encoders)
-        states = _run(leader, leader.model, torch.cat(embedded), batch.mask[rows], mixes=mixes)
-    by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
+    by_encoder = _run_in_engine(encoders, inputs) if len(encoders) == 1 or first == 0 else None
+    if by_encoder is None:
+        rows = torch.cat([reading.rows for reading in batch.readings])
+        stage = _common_stage(leader, embeddings, batch, rows, first) if first > 0 else None
+        by_encoder = _run_in_torch(encoders, inputs, stage)
     return [
         encoder.read(own, reading.wanted)
         for encoder, own, reading in zip(encoders, by_encoder, batch.readings, strict=True)
+    ]
+
+
+def _inputs_of(
+    encoder: PromptedEncoder, prompt: LayerPrompts, batch: PieceBatch, embeddings: torch.Tensor, rows: torch.Tensor
+) -> GraphInputs:
+    added = encoder.added(batch, rows)
+    own = embeddings[rows]
+    if None in added:
+        own = own + added[None].to(own.dtype)
+    inside = {layer: states for layer, states in added.items() if layer is not None}
+    return GraphInputs(own, batch.mask[rows], prompt, inside)
+
+
+def _run_in_engine(
+    encoders: Sequence[PromptedEncoder], inputs: Sequence[GraphInputs]
+) -> list[Sequence[torch.Tensor]] | None:
+    """Return the states that each encoder reads, computed one after the other; None without an engine that does it."""
+    leader = encoders[0]
+    engine = None if leader.training else get_engine(leader.backbone, leader.engine)
+    if engine is None or not all(len(own.mask) for own in inputs):
+        return None
+    by_encoder: list[Sequence[torch.Tensor]] = []
+    for encoder, own in zip(encoders, inputs, strict=True):
+        states = engine.run(leader.backbone, own, shift=leader.shift, all_states=encoder.layer_mix is not None)
+        if states is None:
+            return None
+        by_encoder.append(states)
+    return by_encoder
+
+
+def _run_in_torch(
+    encoders: Sequence[PromptedEncoder], inputs: Sequence[GraphInputs], stage: Stage | None
+) -> list[Sequence[torch.Tensor]]:
+    """Return the states that each encoder reads, computed in one pass."""
+    leader = encoders[0]
+    sizes = [len(own.mask) for own in inputs]
+    groups = [
+        RowGroup(own.prompts, size, own.added, encoder.draws())
+        for encoder, own, size in zip(encoders, inputs, sizes, strict=True)
+    ]
+    embeddings, mask = (
+        torch.cat(tensors) for tensors in zip(*((own.embeddings, own.mask) for own in inputs), strict=True)
+    )
+    inside = partial(_inside, leader, groups, stage)
+    with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
+        mixes = any(encoder.layer_mix is not None for encoder in encoders)
+        states = _run(leader, leader.model, embeddings, mask, mixes=mixes)
+    by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
+    return [
+        own[-1:] if encoder.layer_mix is None else own[:-1] for encoder, own in zip(encoders, by_encoder, strict=True)
     ]
 
 

@@ -16,7 +16,9 @@ from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
 from ..backbones.draws import Draws, drawing_from
+from ..backbones.engine import get_engine
 from ..backbones.injection import LayerPrompts
+from ..options import EngineName
 from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
@@ -44,7 +46,7 @@ class PromptedEncoder(nn.Module):
     torch's seed at the time this is built, whatever else draws. shift_positions (bool): Positions of the pieces start
     behind the prompt. autocast (bool): Train in bfloat16 over weights of another type. checkpointing (bool): Keep no
     activations inside the layers. state_cache (StateCache | None): Where training keeps the states below the first
-    layer that is not the bare backbone's.
+    layer that is not the bare backbone's. engine (EngineName): What runs the backbone in prediction.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PromptedEncoder(nn.Module):
         autocast: bool,
         checkpointing: bool,
         state_cache: StateCache | None = None,
+        engine: EngineName = "torch",
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -72,6 +75,7 @@ class PromptedEncoder(nn.Module):
         self.autocast = autocast
         self.checkpointing = checkpointing
         self.state_cache = state_cache
+        self.engine = engine
         self._random = random.Random(torch.initial_seed())
 
     @property
@@ -90,6 +94,12 @@ class PromptedEncoder(nn.Module):
         """Return the context in which its passes run."""
         enabled = self.autocast and self.training
         return torch.autocast(self.backbone.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    @property
+    def precision(self) -> str:
+        """What it predicts in, as "bfloat16" or "int8 in OpenVINO"; where it is equal, predictions are."""
+        engine = get_engine(self.backbone, self.engine)
+        return self.backbone.precision if engine is None else engine.precision(self.backbone)
 
     @property
     def plain_attention(self) -> bool:
@@ -142,7 +152,7 @@ class PromptedEncoder(nn.Module):
     def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
         """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
         mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
-        return id(self.backbone), self.shift, mode if training else None
+        return id(self.backbone), self.shift, mode if training else self.engine
 
     def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
         """Return what the casing adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""
@@ -153,11 +163,11 @@ class PromptedEncoder(nn.Module):
         return {self.casing_layer: casing * gain * batch.mask[rows].unsqueeze(-1)}
 
     def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
-        """Return the vectors of wanted pieces from the states of all layers, the last layer's behind them once more.
+        """Return the vectors of wanted pieces.
 
-        states: Shape of each: (rows, pieces, hidden_width). RETURNS: Shape: (n_wanted, hidden_width), in float32
+        states: The last layer's, with a layer mix those of all layers. Shape of each: (rows, pieces, hidden_width).
+        RETURNS: Shape: (n_wanted, hidden_width), in float32
         """
-        if self.layer_mix is None:
-            return states[-1].flatten(0, 1).index_select(0, wanted).float()
-        mixed: torch.Tensor = self.layer_mix([state.flatten(0, 1).index_select(0, wanted) for state in states[:-1]])
-        return mixed
+        rows = [state.flatten(0, 1).index_select(0, wanted) for state in states]
+        read: torch.Tensor = rows[-1].float() if self.layer_mix is None else self.layer_mix(rows)
+        return read

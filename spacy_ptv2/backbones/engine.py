@@ -1,0 +1,155 @@
+"""Engines: other ways than torch to run a frozen backbone in prediction, with the prompts as inputs.
+
+In: a backbone and the name of an engine. Out: an `Engine`, whose graphs are compiled once per form and process and
+serve every task over that backbone. Each graph is compared with torch on rows of the first batch that it gets. What an engine
+cannot do is left to torch, with a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from importlib.metadata import version
+
+import torch
+
+from ..errors import Warnings
+from ..options import EngineName
+from .backbone import Backbone
+from .graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
+from .graph_cache import forget_graph, recall_graph
+from .openvino_graph import CompiledGraph, convert_graph, has_openvino
+
+# How far states may be off, as a share of their size: beyond this a graph is wrong, not imprecise.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.25}
+
+WORTH_CONVERTING = 5_000_000  # parameters; a smaller backbone is read through in the time that a conversion takes
+
+_engines: weakref.WeakKeyDictionary[Backbone, dict[EngineName, Engine]] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def get_engine(backbone: Backbone, name: EngineName) -> Engine | None:
+    """Return the one engine of that name for a backbone, None for torch.
+
+    "auto" is OpenVINO where that is installed, for what runs on the CPU and is not tiny; else torch.
+    """
+    if name == "auto":
+        is_worth_it = backbone.n_parameters >= WORTH_CONVERTING and find_obstacle(backbone) is None
+        name = "openvino" if is_worth_it else "torch"
+    if name == "torch":
+        return None
+    with _lock:
+        engines = _engines.setdefault(backbone, {})
+        if name not in engines:
+            engines[name] = Engine(name)
+        return engines[name]
+
+
+def find_obstacle(backbone: Backbone) -> str | None:
+    """Return why OpenVINO cannot run a backbone in this process, or None."""
+    if not has_openvino():
+        return 'the package openvino is not installed, `pip install "spacy-ptv2[openvino]"` brings it'
+    if backbone.device.type != "cpu":
+        return f"the backbone is on {backbone.device}, and OpenVINO runs on the CPU"
+    if backbone.source.quantization is not None:
+        return f"the backbone is quantized ({backbone.source.quantization!r}), which a graph cannot express"
+    if Engine.is_forked:
+        return (
+            "this process was forked from one that had used it, and its threads do not survive that; let nlp.pipe with "
+            'n_process come first, or call multiprocessing.set_start_method("spawn")'
+        )
+    return None
+
+
+class Engine:
+    """Runs a backbone in prediction. Safe under threads: they take turns, and each pass has all cores.
+
+    name (EngineName): "openvino" computes in the precision of the backbone's weights, "openvino-int8" multiplies by
+    weights of 8 bits.
+    """
+
+    in_use = False  # whether any has started its threads in this process: they do not survive a fork
+    is_forked = False
+
+    def __init__(self, name: EngineName) -> None:
+        self._name = name
+        self._graphs: dict[GraphForm, CompiledGraph | None] = {}
+        self._lock = threading.Lock()
+        self._has_warned = False
+
+    def run(
+        self, backbone: Backbone, inputs: GraphInputs, *, shift: int | None, all_states: bool
+    ) -> tuple[torch.Tensor, ...] | None:
+        """Return the last hidden states, with `all_states` those of all layers; None where torch is to compute them.
+
+        shift (int | None): See `GraphForm`. RETURNS: Shape of each: (rows, pieces, hidden_width), in float32
+        """
+        obstacle = find_obstacle(backbone)
+        if obstacle is not None:
+            self._warn(obstacle)
+            return None
+        form = inputs.form(shift=shift, all_states=all_states)
+        with self._lock:
+            if form not in self._graphs:
+                self._graphs[form] = self._build(backbone, form, inputs.sample())
+            graph = self._graphs[form]
+            return None if graph is None else graph(inputs.flat(backbone))
+
+    def precision(self, backbone: Backbone) -> str:
+        """Return what it multiplies in, and the engine where that makes a difference: "float32" is the same in all."""
+        has_failed = bool(self._graphs) and not any(self._graphs.values())
+        if has_failed or find_obstacle(backbone) is not None:
+            return backbone.precision
+        chosen = self._chosen(backbone)
+        return chosen if chosen == "float32" else f"{chosen} in OpenVINO"
+
+    def _chosen(self, backbone: Backbone) -> str:
+        if self._name == "openvino-int8":
+            return "int8"
+        return "bfloat16" if backbone.precision == "bfloat16" else "float32"
+
+    def _build(self, backbone: Backbone, form: GraphForm, inputs: GraphInputs) -> CompiledGraph | None:
+        """Compile a graph and compare it with torch on these inputs; None if it is no good."""
+        most = TOLERANCES[self._chosen(backbone)]
+        Engine.in_use = True
+        key = repr((self._name, backbone.fingerprint, backbone.precision, backbone.source.attention, form, _versions()))
+        try:
+            module = PromptGraph(backbone, form)
+            with torch.no_grad():
+                expected = module(*inputs.flat(backbone))
+            if self._name == "openvino-int8":
+                module.quantize()
+            converted = recall_graph(key, lambda: convert_graph(export_graph(module, backbone)))
+            in_bfloat16 = backbone.precision == "bfloat16"
+            graph = CompiledGraph(converted, width=backbone.hidden_width, in_bfloat16=in_bfloat16)
+            error = largest_error(graph(inputs.flat(backbone)), expected, inputs.mask)
+        except Exception as problem:  # of two compilers, whose errors are of any kind
+            reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
+        else:
+            if error <= most:
+                return graph
+            reason = f"its states are off by {error:.2g} of their size, expected at most {most}"
+        forget_graph(key)
+        self._warn(reason)
+        return None
+
+    def _warn(self, reason: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(Warnings.PW07.format(name=self._name, reason=reason), stacklevel=2)
+
+
+def _versions() -> list[str]:
+    """Return the versions of all that decides what a converted graph is."""
+    return [f"{name} {version(name)}" for name in ("spacy-ptv2", "torch", "transformers", "openvino")]
+
+
+def _after_fork() -> None:
+    Engine.is_forked = Engine.in_use
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

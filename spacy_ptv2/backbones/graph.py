@@ -1,0 +1,147 @@
+"""A frozen backbone as one graph, the prompt among its inputs: what an engine is built from, once for every task.
+
+In: a backbone and the form that a task needs. Out: a module of plain tensors, without hooks or context variables
+around it, and its `torch.export`. Its weights are a copy in float32, in which engines choose their own precision.
+Source: https://docs.pytorch.org/docs/stable/export.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+
+from .backbone import Backbone
+from .injection import LayerPrompts, RowGroup, injected
+from .install import open_for_prompts
+from .twins import make_copy
+
+INT8_STEPS = 127
+
+
+@dataclass(frozen=True)
+class GraphForm:
+    """What decides which graph a task needs, beside the backbone. Prompts do not: every layer takes one of any length.
+
+    added (tuple[int, ...]): Layers to whose input something is added. shift (int | None): How many positions the prompt
+    takes up, None where it takes up none. all_states (bool): Return the states of all layers, those of the embeddings
+    first, instead of the last layer's.
+    """
+
+    added: tuple[int, ...] = ()
+    shift: int | None = None
+    all_states: bool = False
+
+
+@dataclass(frozen=True)
+class GraphInputs:
+    """What one call of a graph reads.
+
+    embeddings (Tensor): Of the pieces. Shape: (rows, pieces, embedding_width). mask (Tensor): 1 for pieces, 0 for
+    padding. Shape: (rows, pieces). prompts (LayerPrompts): By layer. added (dict[int, Tensor]): By layer. Shape of
+    each: (rows, pieces, hidden_width)
+    """
+
+    embeddings: torch.Tensor
+    mask: torch.Tensor
+    prompts: LayerPrompts
+    added: dict[int, torch.Tensor]
+
+    def form(self, *, shift: int | None, all_states: bool) -> GraphForm:
+        """Return the form of the graph that takes them."""
+        return GraphForm(tuple(sorted(self.added)), shift, all_states)
+
+    def sample(self) -> GraphInputs:
+        """Return two rows of them, the first one with padding."""
+        rows = torch.tensor([0, len(self.mask) - 1])
+        mask = self.mask[rows]
+        mask[0, (mask.shape[1] + 1) // 2 :] = 0
+        added = {layer: states[rows] for layer, states in self.added.items()}
+        return GraphInputs(self.embeddings[rows], mask, self.prompts, added)
+
+    def flat(self, backbone: Backbone) -> list[torch.Tensor]:
+        """Return the tensors in the order that a graph takes them in, in float32."""
+        nothing = torch.zeros(2, 0, backbone.key_width)
+        prompts = (self.prompts.get(layer, nothing) for layer in range(backbone.n_layers))
+        beside = [*prompts, *(self.added[layer] for layer in sorted(self.added))]
+        return [self.embeddings.float(), self.mask, *(tensor.float() for tensor in beside)]
+
+
+class PromptGraph(nn.Module):
+    """A copy of a backbone that takes all it reads as arguments."""
+
+    def __init__(self, backbone: Backbone, form: GraphForm) -> None:
+        super().__init__()
+        self.form = form
+        self.rule = backbone.rule
+        self.n_layers = backbone.n_layers
+        self.model = make_copy(backbone.model).float().eval()
+        open_for_prompts(self.model, backbone.rule, backbone.source.attention)
+
+    def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Take what `GraphInputs.flat` gives. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
+        form = self.form
+        prompts = dict(enumerate(beside[: self.n_layers]))
+        added = dict(zip(form.added, beside[self.n_layers :], strict=True))
+        inputs = {"inputs_embeds": embeddings}
+        if form.shift is not None:
+            inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
+        with injected(RowGroup(prompts, None, added)):
+            output = self.model(**inputs, attention_mask=mask, output_hidden_states=form.all_states)
+        return output.hidden_states if form.all_states else (output.last_hidden_state,)
+
+    def quantize(self) -> None:
+        """Keep the weights of all linear layers in 8 bits."""
+        for module in list(self.model.modules()):
+            for name, child in list(module.named_children()):
+                if type(child) is nn.Linear:
+                    setattr(module, name, Int8Linear(child))
+
+
+class Int8Linear(nn.Module):
+    """A linear layer with weights of 8 bits, which engines that know the pattern multiply as such.
+
+    Rounded to nearest, symmetric, one scale per output (Jacob et al. 2018, section 2, https://arxiv.org/abs/1712.05877).
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach()
+        scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny) / INT8_STEPS
+        self.register_buffer("weight", (weight / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.bias = linear.bias
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Shape: (..., nI) -> (..., nO)"""
+        weight, scale = cast(torch.Tensor, self.weight), cast(torch.Tensor, self.scale)
+        return nn.functional.linear(X, weight.to(X.dtype) * scale, self.bias)
+
+
+def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
+    """Return the graph as torch exports it, for any number of rows and pieces and prompts of any length."""
+    sizes = count(5)  # no two alike, so that none is taken for another
+    rows, pieces = next(sizes), next(sizes)
+    embeddings = torch.zeros(rows, pieces, backbone.embedding_width)
+    prompts = {layer: torch.zeros(2, next(sizes), backbone.key_width) for layer in range(backbone.n_layers)}
+    added = {layer: torch.zeros(rows, pieces, backbone.hidden_width) for layer in graph.form.added}
+    mask = torch.ones(rows, pieces, dtype=torch.long)
+    mask[0, -1] = 0
+    example = GraphInputs(embeddings, mask, prompts, added).flat(backbone)
+    by_row: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
+    beside = [*({1: Dim.DYNAMIC} for _ in prompts), *(by_row for _ in added)]
+    with torch.no_grad():
+        return torch.export.export(graph, tuple(example), dynamic_shapes=(by_row, by_row, tuple(beside)), strict=False)
+
+
+def largest_error(states: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], mask: torch.Tensor) -> float:
+    """Return how far the states of pieces are off, as a share of their size, on the mean of the worst layer."""
+    pieces = mask.bool()
+    pairs = zip(states, expected, strict=True)
+    errors = [(own - other)[pieces].abs().mean() / other[pieces].abs().mean() for own, other in pairs]
+    return float(torch.stack(errors).max())  # NaN if any is

@@ -1,0 +1,234 @@
+"""OpenVINO in the place of torch: the same states in every family that it takes, torch's own where it does not."""
+
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+
+from spacy_ptv2.backbones import engine as engines
+from spacy_ptv2.backbones import graph_cache
+from spacy_ptv2.backbones.engine import Engine, get_engine
+from spacy_ptv2.backbones.graph import Int8Linear
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.torch_modules.joint_pass import read_batches
+
+from ..backbones.oracles import ORACLES
+from ..tiny import save_tiny_backbone
+from .test_joint_pass import EVAL, build, make_batch
+
+pytest.importorskip("openvino")
+
+# The one for an operation that OpenVINO does not know, the other because its sliding mask gives NaN there.
+LEFT_TO_TORCH = {"deberta", "mistral"}
+ROWS = [[0, 1, 2, 3]]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The cache of graphs, in a folder of its own."""
+    monkeypatch.setattr(graph_cache, "_cache_folder", lambda: tmp_path / "graphs")
+    return tmp_path / "graphs"
+
+
+@pytest.fixture
+def bert(tmp_path):
+    """A tiny BERT whose engines are its own."""
+    return load(tmp_path / "bert", "bert")
+
+
+def load(folder, family, **source):
+    return get_backbone(BackboneSource(str(save_tiny_backbone(folder, family, deviation=0.15)), **source))
+
+
+def read(backbone, engine, batch=None, options=EVAL, **prompt):
+    """The states that a seeded encoder reads of a batch."""
+    torch.manual_seed(3)
+    encoder = build(backbone, replace(options, engine=engine), **{"length": 3, **prompt})
+    with torch.inference_mode():
+        (states,) = read_batches([encoder], [batch or make_batch(ROWS)])
+    return states
+
+
+def kept(cache):
+    return sorted(cache.glob("*/graph.xml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(ORACLES))
+def test_every_family_gives_the_same_states(family, tmp_path, cache):
+    backbone = load(tmp_path / family, family)
+    expected = read(backbone, "torch", layers=(0, 2), length=(2, 5))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        states = read(backbone, "openvino", layers=(0, 2), length=(2, 5))
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+    assert any("[PW07]" in str(warning.message) for warning in caught) == (family in LEFT_TO_TORCH)
+    assert len(kept(cache)) == (family not in LEFT_TO_TORCH)
+
+
+def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
+    batches = [make_batch(ROWS), make_batch([[2]], n_columns=11)]
+    for prompt in ({"length": 0}, {"layers": (1,)}, {"length": (1, 6, 2)}):
+        for batch in batches:
+            expected = read(bert, "torch", batch, **prompt)
+            torch.testing.assert_close(read(bert, "openvino", batch, **prompt), expected, atol=1e-5, rtol=1e-5)
+    # The casing joins at the first layer with a prompt: at the embeddings, outside of the graph, or at layer 1.
+    assert len(kept(cache)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "prompt"),
+    [
+        (replace(EVAL, layer_mix=False), {}),
+        (replace(EVAL, casing_place="pieces"), {"layers": (2,)}),
+        (EVAL, {"shift_positions": True, "length": 5}),
+    ],
+)
+def test_forms_of_the_encoder(bert, cache, options, prompt):
+    expected = read(bert, "torch", options=options, **prompt)
+    torch.testing.assert_close(
+        read(bert, "openvino", options=options, **prompt), expected, atol=1e-5, rtol=1e-5
+    )
+    assert len(kept(cache)) == 1
+
+
+def test_several_prompts_share_a_pass_or_the_engine(bert, cache):
+    """Where lower layers are shared torch runs all in one pass, else the engine one after the other."""
+    for lowest, n_graphs in ((1, 0), (0, 1)):
+        encoders = [build(bert, replace(EVAL, engine="openvino"), length=n, layers=(lowest, 2)) for n in (2, 3)]
+        plain = [build(bert, length=n, layers=(lowest, 2)) for n in (2, 3)]
+        for encoder, other in zip(plain, encoders, strict=True):
+            encoder.load_state_dict(other.state_dict())
+        for rows in ([[0, 1], [1, 2, 3]], [[], [0, 3]]):
+            with torch.inference_mode():
+                expected, states = (read_batches(own, [make_batch(rows)]) for own in (plain, encoders))
+            torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+        assert len(kept(cache)) == n_graphs
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "most", "precision"),
+    [
+        ("openvino", "float32", 1e-5, "float32"),
+        ("openvino", "bfloat16", 0.1, "bfloat16 in OpenVINO"),
+        ("openvino-int8", "float32", 0.1, "int8 in OpenVINO"),
+        ("torch", "bfloat16", 0.1, "bfloat16"),
+    ],
+)
+def test_precision(tmp_path, name, dtype, most, precision):
+    exact = read(load(tmp_path / "exact", "bert"), "torch")
+    backbone = load(tmp_path / "other", "bert", dtype=dtype)
+    error = float((read(backbone, name) - exact).abs().mean() / exact.abs().mean())
+    assert error < most and (error > 1e-4) == (precision != "float32")
+    assert build(backbone, replace(EVAL, engine=name)).precision == precision
+
+
+def test_weights_of_8_bits_are_off_by_half_a_step():
+    linear = torch.nn.Linear(16, 5)
+    rounded = Int8Linear(linear)
+    step = linear.weight.detach().abs().amax(dim=1) / 127
+    assert rounded.weight.dtype == torch.int8 and int(rounded.weight.abs().max()) == 127
+    off = (rounded(torch.eye(16)) - linear(torch.eye(16))).abs().amax(dim=0)
+    assert (off <= step * 0.51).all() and (off > 0).any()
+
+
+def test_trained_states_are_torchs_own(bert, cache):
+    encoder = build(bert, replace(EVAL, engine="openvino")).train()
+    (states,) = read_batches([encoder], [make_batch(ROWS)])
+    assert states.requires_grad and not kept(cache)
+
+
+def test_auto_takes_what_is_there(bert, monkeypatch):
+    assert get_engine(bert, "auto") is None  # tiny
+    monkeypatch.setattr(engines, "WORTH_CONVERTING", 1)
+    assert get_engine(bert, "auto") is get_engine(bert, "openvino") is not None
+    monkeypatch.setattr(engines, "has_openvino", lambda: False)
+    assert get_engine(bert, "auto") is None
+
+
+@pytest.mark.parametrize(
+    ("hinder", "reason"),
+    [
+        (lambda patch, backbone: patch.setattr(engines, "has_openvino", lambda: False), r"spacy-ptv2\[openvino\]"),
+        (lambda patch, backbone: patch.setattr(Engine, "is_forked", True), "forked"),
+        (lambda patch, backbone: patch.setattr(engines, "find_obstacle", lambda backbone: "on cuda:0"), "cuda:0"),
+        (
+            lambda patch, backbone: patch.setattr(backbone, "source", replace(backbone.source, quantization="int8")),
+            "'int8'",
+        ),
+        (lambda patch, backbone: patch.setattr(engines, "convert_graph", lambda program: 1 / 0), "ZeroDivisionError"),
+        (lambda patch, backbone: patch.setitem(engines.TOLERANCES, "int8", 1e-9), "expected at most 1e-09"),
+    ],
+)
+def test_torch_steps_in(bert, cache, monkeypatch, hinder, reason):
+    """With one warning that says why, and nothing that did not work is kept."""
+    expected = read(bert, "torch")
+    hinder(monkeypatch, bert)
+    with pytest.warns(UserWarning, match=rf"\[PW07\].*'openvino-int8'.*{reason}") as caught:
+        states = [read(bert, "openvino-int8") for _ in range(2)]
+    assert len([warning for warning in caught if "PW07" in str(warning.message)]) == 1
+    assert torch.equal(states[0], expected) and torch.equal(states[1], expected)
+    assert get_engine(bert, "openvino-int8").precision(bert) == "float32"
+    assert not kept(cache)
+
+
+@pytest.mark.slow
+def test_another_process_finds_the_graph(tmp_path, cache, monkeypatch):
+    """Until it is damaged; then it is made again, at once or by the one after."""
+    expected = read(load(tmp_path / "bert", "bert"), "torch")
+    calls = []
+    convert = engines.convert_graph
+    monkeypatch.setattr(engines, "convert_graph", lambda program: calls.append(1) or convert(program))
+
+    def start_anew(name):
+        calls.clear()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"\[PW07\]")
+            states = read(load(tmp_path / name, "bert"), "openvino")  # the same files, an engine of its own
+        torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+        return len(calls)
+
+    assert [start_anew("a"), start_anew("b")] == [1, 0]
+    (description,) = kept(cache)
+    description.write_bytes(b"")
+    assert [start_anew("c"), start_anew("d")] == [1, 0]
+    weights = description.with_suffix(".bin")
+    weights.write_bytes(bytes(weights.stat().st_size))
+    assert [start_anew(name) for name in "efg"] in ([0, 1, 0], [1, 0, 0])
+
+
+def test_graphs_not_used_for_longest_go(bert, cache, monkeypatch):
+    for number in range(3):
+        folder = cache / str(number)
+        folder.mkdir(parents=True)
+        (folder / "graph.xml").write_bytes(bytes(1000))
+        os.utime(folder, (number, number))
+    monkeypatch.setattr(graph_cache, "MOST_BYTES", 2500)
+    graph_cache._prune(cache)
+    assert [file.parent.name for file in kept(cache)] == ["1", "2"]
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(bert, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(graph_cache, "_cache_folder", lambda: tmp_path / "file" / "graphs")
+    torch.testing.assert_close(read(bert, "openvino"), read(bert, "torch"), atol=1e-5, rtol=1e-5)
+
+
+def test_threads_take_turns(bert):
+    batches = [make_batch(ROWS, n_columns=n) for n in range(7, 13)]
+    expected = [read(bert, "torch", batch) for batch in batches]
+    torch.manual_seed(3)
+    encoder = build(bert, replace(EVAL, engine="openvino"), length=3)
+
+    def work(batch):
+        with torch.inference_mode():
+            return [read_batches([encoder], [batch])[0] for _ in range(20)]
+
+    with ThreadPoolExecutor(len(batches)) as pool:
+        for states, alone in zip(pool.map(work, batches), expected, strict=True):
+            for own in states:
+                torch.testing.assert_close(own, alone, atol=1e-5, rtol=1e-5)
