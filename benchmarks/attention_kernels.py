@@ -15,7 +15,7 @@ import torch
 import typer
 from torch.nn.functional import scaled_dot_product_attention
 
-from spacy_ptv2.backbones.attention import plain_attention
+from spacy_ptv2.backbones.written_out import plain_attention
 
 HEADS, HEAD_WIDTH, PROMPT = 12, 32, 64
 SHAPES = ((64, 10), (24, 26), (12, 52), (5, 128), (1, 512))  # windows, pieces: about 640 padded pieces each
