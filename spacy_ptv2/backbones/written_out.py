@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import dropout as drop
 
-MOST_PIECES, FEWEST_ROWS = 32, 12  # see `pays_apart`
+MOST_PIECES, FEWEST_ROWS = 28, 12  # see `pays_apart`
 EVEN = 16  # a softmax in bfloat16 takes up to twice as long where a row of scores is no multiple of it
 
 
@@ -33,14 +33,16 @@ def plain_attention(
 
 
 def pays_apart(query: torch.Tensor, key: torch.Tensor, prompt: torch.Tensor) -> bool:
-    """Return whether `attend_apart` is the quickest way: on CPUs, for many rows that are short beside their prompt.
+    """Return whether to `attend_apart`: in bfloat16 on CPUs, for many rows that are short beside their prompt.
 
-    The copies that it saves grow with the rows; putting heads before rows costs more the more pieces there are
+    There it is the quickest way, in training and prediction: the copies that it saves grow with the rows, while putting
+    heads before rows costs more the more pieces there are. In float32 it may be quicker on one core, hardly on two
     (benchmarks/attention_kernels.py). It wants as many heads of keys as of queries. The arguments: As there.
     """
     rows, heads, pieces, _ = query.shape
     many_and_short = rows >= FEWEST_ROWS and pieces <= min(MOST_PIECES, prompt.shape[1] // 2)
-    return many_and_short and query.device.type == "cpu" and heads == key.shape[1]
+    suitable = query.dtype == torch.bfloat16 and heads == key.shape[1]
+    return many_and_short and suitable and query.device.type == "cpu"
 
 
 def attend_apart(
@@ -88,7 +90,7 @@ def _joint_softmax(with_prompt: torch.Tensor, with_text: torch.Tensor) -> Sequen
     lengths = [with_prompt.shape[-1], with_text.shape[-1]]
     scores = [with_prompt, with_text]
     missing = -sum(lengths) % EVEN
-    if missing and with_text.dtype == torch.bfloat16:
+    if missing:
         lengths.append(missing)
         scores.append(with_text.new_full((), -torch.inf).expand(*with_text.shape[:2], missing))
     weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1)

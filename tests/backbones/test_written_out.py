@@ -85,16 +85,18 @@ def test_weights_are_dropped_and_scaled():
 @pytest.mark.parametrize(
     ("rows", "pieces", "key_heads", "length", "expected"),
     [
-        (12, 32, 4, 64, True),
-        (11, 32, 4, 64, False),  # few rows
-        (12, 33, 4, 96, False),  # long ones
-        (12, 32, 4, 63, False),  # long beside the prompt
-        (12, 32, 2, 64, False),  # fewer heads of keys
+        (12, 28, 4, 56, True),
+        (11, 28, 4, 56, False),  # few rows
+        (12, 29, 4, 96, False),  # long ones
+        (12, 28, 4, 55, False),  # long beside the prompt
+        (12, 28, 2, 56, False),  # fewer heads of keys
     ],
 )
-def test_pays_for_many_short_rows(rows, pieces, key_heads, length, expected):
-    query, key = torch.empty(rows, 4, pieces, 8), torch.empty(rows, key_heads, pieces, 8)
-    assert pays_apart(query, key, torch.empty(2, length, 8 * key_heads)) is expected
+def test_pays_for_many_short_rows_in_bfloat16(rows, pieces, key_heads, length, expected):
+    states = [torch.empty(rows, heads, pieces, 8) for heads in (4, key_heads)]
+    prompt = torch.empty(2, length, 8 * key_heads)
+    assert pays_apart(*(state.bfloat16() for state in states), prompt) is expected
+    assert not pays_apart(*states, prompt)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_the_model_meets_the_prompt_apart_where_it_pays(tmp_path, monkeypatch, f
     monkeypatch.setattr(
         attention, "attend_apart", lambda *args, **kwargs: met.append(1) or attend_apart(*args, **kwargs)
     )
-    backbone = load(save_tiny_backbone(tmp_path / family, family), kind)
+    backbone = load(save_tiny_backbone(tmp_path / family, family), kind, dtype="bfloat16")
     prompts = {layer: torch.randn(2, 18, backbone.key_width) for layer in range(3)}
     with torch.no_grad(), injected(RowGroup(prompts)):
         backbone.model(input_ids=torch.full((rows, 9), 7), attention_mask=torch.ones(rows, 9, dtype=torch.long))
