@@ -2,34 +2,32 @@
 
 Two ways lead here. Where a family's attention goes through transformers' attention interface, functions registered
 there put the prompt before the keys and values and leave the rest to the function that was meant. Where it does not,
-the family's rule computes queries, keys and values, and `PromptedAttention` attends. Rows with different prompts attend
-group by group, each exactly as it would alone.
+the family's rule computes queries, keys and values, and `PromptedAttention` attends. Both attend to the prompt apart
+from the text where that is quicker. Rows with different prompts attend group by group, each exactly as it would alone.
 Source: https://huggingface.co/docs/transformers/attention_interface (the interface).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import dropout as drop
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from .injection import Injection, RowGroup, attention_injection, join_rows
+from .injection import Injection, attention_injection, join_rows
 from .source import AttentionKind
+from .written_out import add_mask, attend_apart, least, pays_apart, plain_attention
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
 LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the number of an attention block's layer, set on the block
-
-
-OptionalTensor = TypeVar("OptionalTensor", torch.Tensor, torch.Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -62,46 +60,42 @@ class PromptedAttention:
         """
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
             # Not to -inf on the way: a row that sees nothing would become NaN.
-            bias = bias.clamp(min=max(_least(query), _least(bias))).to(query.dtype)
+            bias = bias.clamp(min=max(least(query), least(bias))).to(query.dtype)
         fused = self.kind == "sdpa" and not self.injection.plain_attention
-        attend = scaled_dot_product_attention if fused else plain_attention
-        mixed = []
-        for rows, group, keys, values, mask in by_group(self.injection, self.layer, key, value, bias):
-            with group.dropping(dropout, self.layer, self.layer, query.device) as rate:
-                mixed.append(attend(query[rows], keys, values, mask, rate, scale=scale))
-        return join_rows(mixed).transpose(1, 2).flatten(2)
+        attend = partial(scaled_dot_product_attention if fused else plain_attention, scale=scale)
+        free_scale = scale if self.kind == "sdpa" else None
+        mixed = attend_by_group(attend, self.injection, self.layer, (query, key, value), bias, dropout, free_scale)
+        return mixed.transpose(1, 2).flatten(2)
 
 
-def plain_attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    bias: torch.Tensor | None,
+def attend_by_group(
+    attend: Callable[..., torch.Tensor],
+    injection: Injection,
+    layer: int,
+    states: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    mask: torch.Tensor | None,
     dropout: float,
-    *,
-    scale: float,
+    scale: float | None,
 ) -> torch.Tensor:
-    """Return what torch's `scaled_dot_product_attention` returns, each step written out.
+    """Attend over the prompt of each group and the pieces of its rows. Shape: (batch, heads, pieces, head_width)
 
-    Every piece must see some key; where there is a prompt it does. Shapes: As there.
+    attend (Callable): Attends in that shape, given a query, keys, values, a mask and a rate of dropout. states: The
+    query, keys and values of all rows, which are noted down where that is asked for; in that shape. mask: See
+    `prepend`. scale (float | None): Of the scores, None where only `attend` may compute them.
     """
-    scores = (query * scale) @ key.transpose(2, 3)
-    if bias is not None:
-        scores = scores.masked_fill(~bias, _least(scores)) if bias.dtype == torch.bool else scores + bias
-    return drop(torch.softmax(scores, dim=-1), dropout) @ value
-
-
-def by_group(
-    injection: Injection, layer: int, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
-) -> Iterator[tuple[slice, RowGroup, torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """Yield the rows of each group, the group, and its keys, values and mask with its prompt before them.
-
-    Keys and values are noted down where that is asked for. Shapes: See `prepend`.
-    """
-    injection.note(layer, key, value)
-    for rows, group in injection.by_rows():
-        own = (group.at(layer), key[rows], value[rows], _rows(mask, rows))
-        yield rows, group, *prepend(*own, by_heads=injection.plain_attention)
+    injection.note(layer, *states[1:])
+    mixed = []
+    for group, query, key, value, own_mask in zip(
+        injection.with_rows(), *map(injection.split, states), _split_mask(mask, injection), strict=True
+    ):
+        prompt = group.at(layer)
+        with group.dropping(dropout, layer, layer, query.device) as rate:
+            if scale is not None and prompt is not None and pays_apart(query, key, prompt):
+                mixed.append(attend_apart(query, key, value, prompt, own_mask, rate, scale=scale))
+            else:
+                longer = prepend(prompt, key, value, own_mask, by_heads=injection.plain_attention)
+                mixed.append(attend(query, *longer, rate))
+    return join_rows(mixed)
 
 
 def prepend(
@@ -129,13 +123,11 @@ def prepend(
     return keys, values, mask
 
 
-def _rows(mask: OptionalTensor, rows: slice) -> OptionalTensor:
-    """Return the rows of a mask or bias, all of it where it is the same for all of them."""
-    return mask if mask is None or mask.shape[0] == 1 else mask[rows]
-
-
-def _least(like: torch.Tensor) -> float:
-    return torch.finfo(like.dtype).min
+def _split_mask(mask: torch.Tensor | None, injection: Injection) -> Sequence[torch.Tensor | None]:
+    """Return the mask of each group's rows, all of it where it is the same for all of them."""
+    if mask is None or mask.shape[0] == 1:
+        return [mask] * len(injection.with_rows())
+    return injection.split(mask)
 
 
 def _sdpa(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -152,7 +144,7 @@ def _eager(
 ) -> Any:
     """Call what the block's own module of transformers attends with where nothing else is asked for."""
     if mask is not None and mask.dtype == torch.bool:  # it adds the mask to the scores
-        mask = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(~mask, _least(query))
+        mask = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(~mask, least(query))
     attend = sys.modules[type(module).__module__].eager_attention_forward
     return attend(module, query, key, value, mask, **kwargs)
 
@@ -176,15 +168,20 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
             attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
             kwargs["is_causal"] = False
         position_bias: torch.Tensor | None = kwargs.pop("position_bias", None)
+        if position_bias is not None:  # relative positions say nothing about the prompt
+            attention_mask = add_mask(position_bias, attention_mask)
         dropout = kwargs.pop("dropout", 0.0)
         chosen = _eager if injection.plain_attention else attend
-        mixed = []
-        for rows, group, keys, values, mask in by_group(injection, layer, key, value, attention_mask):
-            if position_bias is not None:  # relative positions say nothing about the prompt
-                kwargs["position_bias"] = pad(_rows(position_bias, rows), (keys.shape[2] - key.shape[2], 0))
-            with group.dropping(dropout, layer, layer, query.device) as rate:
-                mixed.append(chosen(module, query[rows], keys, values, mask, dropout=rate, **kwargs)[0])
-        return join_rows(mixed), None
+
+        def attend_in_module(*call: Any) -> torch.Tensor:
+            *states_and_mask, rate = call
+            mixed: torch.Tensor = chosen(module, *states_and_mask, dropout=rate, **kwargs)[0]
+            return mixed.transpose(1, 2)
+
+        scale = (kwargs.get("scaling") or query.shape[-1] ** -0.5) if attend is _sdpa else None
+        states = (query, key, value)
+        mixed = attend_by_group(attend_in_module, injection, layer, states, attention_mask, dropout, scale)
+        return mixed.transpose(1, 2), None
 
     return attention
 

@@ -83,18 +83,16 @@ class Injection:
             return True
         return any(group.draws is not None or group.at(layer) is not None for group in self.groups)
 
-    def by_rows(self) -> list[tuple[slice, RowGroup]]:
-        """Return the groups that have rows, from the first row to the last."""
+    def with_rows(self) -> list[RowGroup]:
+        """Return the groups that have rows, from the first row to the last; one for all where there is none."""
         if len(self.groups) < 2:
-            return [(slice(None), group) for group in self.groups or (RowGroup(),)]
-        found = []
-        start = 0
-        for group in self.groups:
-            end = start + (group.rows or 0)
-            if end > start:
-                found.append((slice(start, end), group))
-            start = end
-        return found
+            return list(self.groups) or [RowGroup()]
+        return [group for group in self.groups if group.rows]
+
+    def split(self, states: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return the rows of each of these groups; a single group's uncut, which costs nothing in backpropagation."""
+        groups = self.with_rows()
+        return [states] if len(groups) == 1 else states.split([group.rows or 0 for group in groups])
 
     def drop(self, states: torch.Tensor, rate: float, layer: int, place: int) -> torch.Tensor:
         """Return states under dropout, each group's by its own draws.
@@ -103,7 +101,8 @@ class Injection:
         """
         if states.dim() < 3:
             return states
-        return join_rows([group.drop(states[rows], rate, layer, place) for rows, group in self.by_rows()])
+        parts = zip(self.with_rows(), self.split(states), strict=True)
+        return join_rows([group.drop(part, rate, layer, place) for group, part in parts])
 
     def note(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Keep the keys and values of a layer where that is wanted."""
@@ -114,12 +113,11 @@ class Injection:
         """Return the states that enter a layer with what is added to them. Shape: (rows, pieces, hidden_width)"""
         if not any(layer in group.added for group in self.groups):
             return states
-        parts = states.split([states.shape[0] if group.rows is None else group.rows for group in self.groups])
         joined = [
             part + group.added[layer].to(part.dtype) if layer in group.added else part
-            for part, group in zip(parts, self.groups, strict=True)
+            for group, part in zip(self.with_rows(), self.split(states), strict=True)
         ]
-        return torch.cat(joined)
+        return join_rows(joined)
 
 
 def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:

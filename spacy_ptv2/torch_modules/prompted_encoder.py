@@ -105,8 +105,8 @@ class PromptedEncoder(nn.Module):
     def plain_attention(self) -> bool:
         """Whether attention is written out: in training in bfloat16 on a CPU.
 
-        There a step with torch's fused kernel takes 1.5 to 4 times as long, most on short rows; in float32, and in
-        prediction, the fused one is the faster (benchmarks/attention_kernels.py).
+        There a step with torch's fused kernel takes 2 to 5 times as long, most on short rows; in float32, and in
+        prediction but for many short rows, the fused one is the faster (benchmarks/attention_kernels.py).
         """
         in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
         return self.training and in_bfloat16 and self.backbone.device.type == "cpu"

@@ -90,9 +90,7 @@ def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
 )
 def test_forms_of_the_encoder(bert, cache, options, prompt):
     expected = read(bert, "torch", options=options, **prompt)
-    torch.testing.assert_close(
-        read(bert, "openvino", options=options, **prompt), expected, atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(read(bert, "openvino", options=options, **prompt), expected, atol=1e-5, rtol=1e-5)
     assert len(kept(cache)) == 1
 
 
