@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
 from spacy.util import fix_random_seed
@@ -84,6 +85,21 @@ def test_confidence_per_entity(trained):
     stored = DocBin(docs=[doc], store_user_data=False)
     (loaded,) = DocBin().from_bytes(stored.to_bytes()).get_docs(trained.vocab)
     assert loaded.spans["ents"].attrs["scores"] == group.attrs["scores"]
+
+
+def test_confidence_is_the_product_of_the_tags(nlp):
+    head = nlp.get_pipe("token_classifier")
+    docs = [Doc(nlp.vocab, words=["a"] * n) for n in (40, 0, 3)]
+    logits = np.random.default_rng(0).normal(size=(43, len(head.tag_scheme.tags))).astype("f")
+    logits[:20, head.tag_scheme.tag_ids["I-PER"]] += 9  # one entity of 20 tokens
+    probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    tags = head.tag_scheme.decode(np.log(probabilities), [len(doc) for doc in docs])
+    expected = probabilities[np.arange(43), tags]
+    predictions = head._decode(docs, logits)
+    assert (0, 20, "PER") in [entity[:3] for entity in predictions[0]]
+    for first, prediction in zip((0, 40, 40), predictions, strict=True):
+        for start, end, _, confidence in prediction:
+            assert confidence == pytest.approx(expected[first + start : first + end].prod(), rel=1e-4)
 
 
 def test_saved_files_are_exactly_these(trained, tmp_path):
