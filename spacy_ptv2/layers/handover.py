@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
 from thinc.types import Floats2d
@@ -45,12 +43,13 @@ class _Waiting(Generic[T]):
     """A value, the Doc that it is for, and how that was tokenised."""
 
     doc: weakref.ref[Doc]
-    tokenisation: NDArray[np.uint64]
+    n_tokens: int
+    tokenisation: bytes
     value: T
 
     def is_for(self, doc: Doc) -> bool:
         """Return whether a Doc is that one, with the same tokens."""
-        return self.doc() is doc and np.array_equal(self.tokenisation, _tokenisation(doc))
+        return self.doc() is doc and self.tokenisation == _tokenisation(doc)
 
 
 class Handover(Generic[T]):
@@ -68,7 +67,7 @@ class Handover(Generic[T]):
                 key = id(doc)
                 self._drop(key)
                 gone = weakref.ref(doc, partial(self._forget, key))
-                self._waiting[key] = _Waiting(gone, _tokenisation(doc), value)
+                self._waiting[key] = _Waiting(gone, len(doc), _tokenisation(doc), value)
                 self._n_tokens += len(doc)
             while self._n_tokens > MAX_WAITING_TOKENS and len(self._waiting) > len(docs):
                 self._drop(next(iter(self._waiting)))
@@ -85,7 +84,7 @@ class Handover(Generic[T]):
     def _drop(self, key: int) -> _Waiting[T] | None:
         entry = self._waiting.pop(key, None)
         if entry is not None:
-            self._n_tokens -= len(entry.tokenisation)
+            self._n_tokens -= entry.n_tokens
         return entry
 
     def _forget(self, key: int, doc: weakref.ref[Doc]) -> None:
@@ -103,6 +102,7 @@ class Handover(Generic[T]):
         return Handover, ()
 
 
-def _tokenisation(doc: Doc) -> NDArray[np.uint64]:
-    """Return where each token starts and how long it is. Shape: (n_tokens, 2)"""
-    return np.asarray(doc.to_array([IDX, LENGTH]), dtype=np.uint64)
+def _tokenisation(doc: Doc) -> bytes:
+    """Return where each token starts and how long it is."""
+    tokenisation: bytes = doc.to_array([IDX, LENGTH]).tobytes()
+    return tokenisation

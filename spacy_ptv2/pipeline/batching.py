@@ -23,10 +23,13 @@ def batch_by_tokens(
     total = 0
     for item in stream:
         size = n_tokens(item)
-        if batch and (len(batch) >= max_docs or total + size > max_tokens):
+        if batch and total + size > max_tokens:
             yield batch
             batch, total = [], 0
         batch.append(item)
         total += size
+        if len(batch) >= max_docs:  # it does not wait for what comes next
+            yield batch
+            batch, total = [], 0
     if batch:
         yield batch

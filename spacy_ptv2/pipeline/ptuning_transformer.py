@@ -5,7 +5,7 @@ padded pieces within and across documents and bounds what a batch of long docume
 vector per token on the Doc (`doc.tensor`) where that one keeps all states of all pieces.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from spacy.language import Language
 from spacy.pipeline.tok2vec import Tok2Vec
@@ -18,7 +18,6 @@ from ..errors import Errors, FormatError
 from ..layers.listener import PTuningListener
 from ..packaging.requirements import record_requirements
 from ..types import Tok2VecModel
-from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from .safetensors_pipe import SafetensorsPipe
 
 
@@ -30,12 +29,6 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
 
     def __init__(self, vocab: Vocab, model: Tok2VecModel, name: str = "ptuning_transformer") -> None:
         super().__init__(vocab, model, name)
-
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Annotate a stream in order; a batch ends at `batch_size` Docs or at `MAX_BUFFERED_TOKENS` tokens."""
-        for docs in batch_by_tokens(stream, batch_size, MAX_BUFFERED_TOKENS):
-            self.set_annotations(docs, self.predict(docs))
-            yield from docs
 
     def set_annotations(self, docs: Iterable[Doc], tokvecs: list[Floats2d]) -> None:
         """Leave the vectors on the Docs and with the listeners, for whom another such component may stand between."""

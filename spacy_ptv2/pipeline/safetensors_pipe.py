@@ -1,18 +1,23 @@
-"""Saving for our components: settings as JSON, everything trained as one safetensors file, nothing else."""
+"""What our components share: annotating a stream in bounded batches, and saving.
+
+What is saved are settings as JSON, everything trained as one safetensors file, and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import srsly
 from spacy import util
 from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError
 from ..layers.model_state import model_from_bytes, model_to_bytes
 from ..serialization import read_file
+from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 
 MODEL_FILE = "model.safetensors"
 
@@ -22,6 +27,20 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
 
     A damaged, missing or foreign file is refused with an error of its own (P301-P306) that names the file.
     """
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream in order; a batch ends at `batch_size` Docs or at `MAX_BUFFERED_TOKENS` tokens.
+
+        A batch that fails goes to the error handler, as with spaCy's own components.
+        """
+        handle_error = self.get_error_handler()
+        for docs in batch_by_tokens(stream, batch_size, MAX_BUFFERED_TOKENS):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception as error:
+                handle_error(self.name, self, docs, error)
+            else:
+                yield from docs
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Return the component's state, the backbone excluded."""

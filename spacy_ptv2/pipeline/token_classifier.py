@@ -212,10 +212,11 @@ class TokenClassifier(SafetensorsPipe):
         entities = self.tag_scheme.entities(tags)
         bounds = np.cumsum([0, *lengths])
         owners = np.searchsorted(bounds, [start for start, _, _ in entities], side="right") - 1
+        sums = np.array([np.add.reduce(chosen[first:last]) for first, last, _ in entities], dtype=chosen.dtype)
+        found = zip(entities, owners.tolist(), bounds[owners].tolist(), np.exp(sums).tolist(), strict=True)
         predictions: list[Prediction] = [[] for _ in docs]
-        for owner, (first, last, label) in zip(owners.tolist(), entities, strict=True):
-            doc, shift = docs[owner], int(bounds[owner])
-            confidence = float(np.exp(chosen[first:last].sum()))
+        for (first, last, label), owner, shift, confidence in found:
+            doc = docs[owner]
             start, end = first - shift, last - shift
             while start < end and doc[start].is_space:
                 start += 1

@@ -2,16 +2,19 @@
 
 import shutil
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
 from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
+from spacy_ptv2.pipeline import safetensors_pipe
 from spacy_ptv2.pipeline.batching import batch_by_tokens
 
 from ..tiny import build_pipeline, ner_model, save_tiny_backbone, train
@@ -82,6 +85,21 @@ def test_confidence_per_entity(trained):
     stored = DocBin(docs=[doc], store_user_data=False)
     (loaded,) = DocBin().from_bytes(stored.to_bytes()).get_docs(trained.vocab)
     assert loaded.spans["ents"].attrs["scores"] == group.attrs["scores"]
+
+
+def test_confidence_is_the_product_of_the_tags(nlp):
+    head = nlp.get_pipe("token_classifier")
+    docs = [Doc(nlp.vocab, words=["a"] * n) for n in (40, 0, 3)]
+    logits = np.random.default_rng(0).normal(size=(43, len(head.tag_scheme.tags))).astype("f")
+    logits[:20, head.tag_scheme.tag_ids["I-PER"]] += 9  # one entity of 20 tokens
+    probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    tags = head.tag_scheme.decode(np.log(probabilities), [len(doc) for doc in docs])
+    expected = probabilities[np.arange(43), tags]
+    predictions = head._decode(docs, logits)
+    assert (0, 20, "PER") in [entity[:3] for entity in predictions[0]]
+    for first, prediction in zip((0, 40, 40), predictions, strict=True):
+        for start, end, _, confidence in prediction:
+            assert confidence == pytest.approx(expected[first + start : first + end].prod(), rel=1e-4)
 
 
 def test_saved_files_are_exactly_these(trained, tmp_path):
@@ -201,6 +219,38 @@ def test_spacys_tagger_shares_the_backbone_with_the_head(tiny_folder, corpus):
 def test_batches_by_tokens():
     docs = [Doc(spacy.blank("en").vocab, words=["a"] * n) for n in (3, 3, 10, 1, 1, 1)]
     assert [[len(d) for d in batch] for batch in batch_by_tokens(docs, 2, 6)] == [[3, 3], [10], [1, 1], [1]]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_full_batch_does_not_wait_for_the_next_document(nlp, batch_size):
+    read = []
+    next(nlp.pipe((read.append(text) or text for text in TEXTS), batch_size=batch_size))
+    assert read == TEXTS[:batch_size]
+
+
+def test_what_waits_between_components_is_bounded_in_tokens(nlp, monkeypatch):
+    sizes = {name: [] for name in nlp.pipe_names}
+    for name, pipe in nlp.pipeline:
+        counted = partial(lambda predict, own, docs: own.append([*map(len, docs)]) or predict(docs), pipe.predict)
+        monkeypatch.setattr(pipe, "predict", partial(counted, sizes[name]))
+    monkeypatch.setattr(safetensors_pipe, "MAX_BUFFERED_TOKENS", 6)
+    texts = [" ".join(["Peter"] * n) for n in (3, 3, 10, 1, 1, 1)]
+    assert [doc.text for doc in nlp.pipe(texts, batch_size=1000)] == texts
+    assert all(own == [[3, 3], [10], [1, 1, 1]] for own in sizes.values())
+
+
+@pytest.mark.parametrize("component", ["ptuning_transformer", "token_classifier"])
+def test_a_batch_that_fails_goes_to_the_error_handler(nlp, monkeypatch, component):
+    pipe = nlp.get_pipe(component)
+    predict = pipe.predict
+    monkeypatch.setattr(pipe, "predict", lambda docs: predict(docs) if "EU" not in map(str, docs) else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(nlp.pipe(TEXTS, batch_size=2))
+    failed = []
+    nlp.set_error_handler(lambda name, pipe, docs, error: failed.append((name, [*map(str, docs)])))
+    texts = [doc.text for doc in nlp.pipe(TEXTS, batch_size=2)]
+    assert failed == [(component, TEXTS[2:4])]
+    assert texts == TEXTS[:2] + TEXTS[4:]
 
 
 # What goes wrong, and what is said then
