@@ -1,8 +1,8 @@
 """Engines: other ways than torch to run a frozen backbone in prediction, with the prompts as inputs.
 
 In: a backbone and the name of an engine. Out: an `Engine`, whose graphs are compiled once per form and process and
-serve every task over that backbone. Each graph is compared with torch on rows of the first batch that it gets. What an engine
-cannot do is left to torch, with a warning.
+serve every task over that backbone. Each graph is compared with torch on rows of the first batch that it gets. What an
+engine cannot do is left to torch, with a warning.
 """
 
 from __future__ import annotations
@@ -96,7 +96,12 @@ class Engine:
             if form not in self._graphs:
                 self._graphs[form] = self._build(backbone, form, inputs.sample())
             graph = self._graphs[form]
-            return None if graph is None else graph(inputs.flat(backbone))
+            states = None if graph is None else graph(inputs.flat(backbone))
+            if states is not None and not torch.isfinite(states[-1].sum(dim=-1)[inputs.mask.bool()]).all():
+                # As where a row of a sliding mask sees nothing, in windows longer than those that were compared.
+                self._warn("it gave states that are not numbers")
+                self._graphs[form] = states = None
+            return states
 
     def precision(self, backbone: Backbone) -> str:
         """Return what it multiplies in, and the engine where that makes a difference: "float32" is the same in all."""

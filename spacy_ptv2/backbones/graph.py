@@ -57,10 +57,10 @@ class GraphInputs:
         return GraphForm(tuple(sorted(self.added)), shift, all_states)
 
     def sample(self) -> GraphInputs:
-        """Return two rows of them, the first one with padding."""
+        """Return two rows of them, the first one almost all padding."""
         rows = torch.tensor([0, len(self.mask) - 1])
         mask = self.mask[rows]
-        mask[0, (mask.shape[1] + 1) // 2 :] = 0
+        mask[0, 1:] = 0
         added = {layer: states[rows] for layer, states in self.added.items()}
         return GraphInputs(self.embeddings[rows], mask, self.prompts, added)
 
