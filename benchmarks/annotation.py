@@ -5,8 +5,9 @@ python -m benchmarks.annotation --pipeline training/model-best --corpus dev.spac
 
 On the documents of a corpus (default: the sentences of Wikigold) and on some of 5,000 words joined from them. Words are
 given, so that nobody tokenises them; Docs are made before the clock starts. Candidates alternate within each repeat
-and the first round warms up. "of the limit": the bare model over the same windows, in batches that are sorted over the
-whole corpus and padded beforehand, in the same precision. With a trained pipeline also the entity F1 of each precision.
+and the first round warms up. "of the limit": the speed beside that of the bare model in torch over the same windows, in
+batches that are sorted over the whole corpus and padded beforehand, with weights of the same precision. With a trained
+pipeline also the entity F1 of each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import typer
 from spacy.language import Language
+
+from spacy_ptv2.options import EngineName
 
 from .annotators import (
     BareForward,
@@ -34,7 +37,16 @@ from .annotators import (
 from .pipelines import MINILM, corpus_name, seconds, spread
 from .results import RESULTS, record, table
 
-PRECISIONS = {"float32": "fp32", "bfloat16": "bf16"}
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
+CANDIDATES: dict[str, tuple[EngineName, str]] = {
+    "torch": ("torch", "fp32"),
+    "OpenVINO": ("openvino", "fp32"),
+    "OpenVINO, int8": ("openvino-int8", "fp32"),
+    "torch, bf16": ("torch", "bf16"),
+    "as shipped: OpenVINO, bf16": ("openvino", "bf16"),
+    "OpenVINO, int8 and bf16": ("openvino-int8", "bf16"),
+}
+BARE = "bare model in torch"
 THEIRS = "spacy-transformers + ner"
 HEADER = ("texts", "candidate", "faster than theirs", "of the limit", "time / no prompt", "entity F1")
 
@@ -61,11 +73,7 @@ def main(
     for kind, chosen in (("corpus", texts), (f"{long_words} words", cut_texts(texts, long * long_words, long_words))):
         if chosen:
             times = measure(pipelines, backbone, chosen, repeats)
-            scores = (
-                {}
-                if pipeline is None
-                else {name: entity_f1(pipelines[f"ours, {name}"], chosen) for name in PRECISIONS.values()}
-            )
+            scores = {} if pipeline is None else {name: entity_f1(pipelines[name], chosen) for name in CANDIDATES}
             rows += [[kind, *row] for row in compare(times, scores)]
     text = table(HEADER, rows)
     print(text)
@@ -74,24 +82,30 @@ def main(
 
 
 def build_pipelines(backbone: str, length: int, pipeline: Path | None) -> dict[str, Language]:
-    """Return theirs, and ours in each precision with and without the prompt."""
+    """Return theirs, and ours of each engine and precision with and without the prompt."""
     found = {THEIRS: spacy_transformers(backbone)}
-    for dtype, name in PRECISIONS.items():
+    for name, (engine, precision) in CANDIDATES.items():
+        settings = {"dtype": PRECISIONS[precision], "engine": engine}
         build = (
-            partial(ours, backbone, length=length, dtype=dtype)
+            partial(ours, backbone, length=length, **settings)
             if pipeline is None
-            else partial(trained, pipeline, dtype)
+            else partial(trained, pipeline, **settings)
         )
-        found[f"ours, {name}"] = build()
-        found[f"no prompt, {name}"] = without_prompt(build())
+        found[name] = build()
+        found[without(name)] = without_prompt(build())
     return found
+
+
+def without(name: str) -> str:
+    """Return the name of a candidate without its prompt."""
+    return f"{name}, no prompt"
 
 
 def measure(
     pipelines: dict[str, Language], backbone: str, texts: Sequence[Text], repeats: int
 ) -> dict[str, list[float]]:
     """Return the seconds that each candidate took in each round but the first."""
-    limits = {f"limit, {name}": BareForward(backbone, dtype, texts) for dtype, name in PRECISIONS.items()}
+    limits = {f"{BARE}, {name}": BareForward(backbone, dtype, texts) for name, dtype in PRECISIONS.items()}
     times: dict[str, list[float]] = {name: [] for name in (*pipelines, *limits)}
     for _ in range(repeats + 1):
         for name, nlp in pipelines.items():
@@ -102,16 +116,16 @@ def measure(
 
 
 def compare(times: dict[str, list[float]], scores: dict[str, float]) -> list[list[str]]:
-    """Return a row for each precision. scores: Entity F1 of each, if there is any."""
+    """Return a row for each candidate. scores: Entity F1 of each, if there is any."""
     rows = []
-    for name in PRECISIONS.values():
-        own = times[f"ours, {name}"]
+    for name, (_, precision) in CANDIDATES.items():
+        own, bare = times[name], times[without(name)]
+        faster, share = ratios(times[THEIRS], own), ratios(times[f"{BARE}, {precision}"], own)
         score = f"{scores[name]:.4f}" if name in scores else ""
-        faster, share = ratios(times[THEIRS], own), ratios(times[f"limit, {name}"], own)
-        rows.append([f"ours, {name}", faster, share, ratios(own, times[f"no prompt, {name}"]), score])
-        limit, bare = times[f"limit, {name}"], times[f"no prompt, {name}"]
-        rows.append([f"no prompt, {name}", ratios(times[THEIRS], bare), ratios(limit, bare), "", ""])
-        rows.append([f"bare forward, {name}", ratios(times[THEIRS], limit), "", "", ""])
+        rows.append([name, faster, share, ratios(own, bare), score])
+    for precision in PRECISIONS:
+        name = f"{BARE}, {precision}"
+        rows.append([name, ratios(times[THEIRS], times[name]), "", "", ""])
     return rows
 
 

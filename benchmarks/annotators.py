@@ -28,6 +28,7 @@ from spacy_ptv2.backbones.finding import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.model_state import prompt_shims
+from spacy_ptv2.options import EngineName
 from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt
 
 from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
@@ -103,12 +104,13 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
     return nlp
 
 
-def trained(path: Path, dtype: str) -> Language:
-    """Return a trained pipeline with its backbones in another precision."""
+def trained(path: Path, *, dtype: str, engine: EngineName) -> Language:
+    """Return a trained pipeline with its backbones in another precision and engine, in batches of configs/ner.cfg."""
     config = load_config(path / "config.cfg")
-    return spacy.load(
-        path, config={f"{name}.dtype": dtype for name in _backbone_blocks(config["components"], "components")}
-    )
+    settings: dict[str, Any] = {"nlp.batch_size": load_config(CONFIGS / "ner.cfg")["nlp"]["batch_size"]}
+    for block in _backbone_blocks(config["components"], "components"):
+        settings |= {f"{block}.dtype": dtype, f"{block.removesuffix('.backbone')}.engine": engine}
+    return spacy.load(path, config=settings)
 
 
 def backbone_of(path: Path) -> str:

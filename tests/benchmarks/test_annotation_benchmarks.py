@@ -34,22 +34,22 @@ def run(tmp_path):
 def test_annotation(run, folder):
     options = ("--docs", 5, "--long", 1, "--long-words", 80, "--length", 2)
     lines = "\n".join(run(annotation, "--backbone", folder, *options))
-    for precision in ("fp32", "bf16"):
-        for candidate in ("ours", "no prompt", "bare forward"):
-            assert lines.count(f"{candidate}, {precision}") == 2
+    for name in annotation.CANDIDATES:
+        assert lines.count(f"{name}   ") >= 2
+    for precision in annotation.PRECISIONS:
+        assert lines.count(f"{annotation.BARE}, {precision}") == 2
     assert "80 words|" in lines
 
 
 def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     path = tmp_path / "pipeline"
     build_pipeline(folder, corpus).to_disk(path)
-    assert (
-        trained(path, "bfloat16").config["components"]["ptuning_transformer"]["model"]["backbone"]["dtype"]
-        == "bfloat16"
-    )
+    config = trained(path, dtype="bfloat16", engine="torch").config
+    model = config["components"]["ptuning_transformer"]["model"]
+    assert (model["backbone"]["dtype"], model["engine"], config["nlp"]["batch_size"]) == ("bfloat16", "torch", 1000)
     lines = run(annotation, "--pipeline", path, "--corpus", corpus, "--long", 0)
-    scored = [line.split()[-1] for line in lines if "ours, " in line]
-    assert len(scored) == 2
+    scored = [line.split()[-1] for line in lines if line.split("|")[-1].startswith("corpus") and "bare" not in line]
+    assert len(scored) == len(annotation.CANDIDATES)
     assert all(0 <= float(score) <= 1 for score in scored)
 
 

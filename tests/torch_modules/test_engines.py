@@ -12,6 +12,7 @@ from spacy_ptv2.backbones import engine as engines
 from spacy_ptv2.backbones import graph_cache
 from spacy_ptv2.backbones.engine import Engine, get_engine
 from spacy_ptv2.backbones.graph import Int8Linear
+from spacy_ptv2.backbones.openvino_graph import CompiledGraph
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.torch_modules.joint_pass import read_batches
@@ -230,3 +231,12 @@ def test_threads_take_turns(bert):
         for states, alone in zip(pool.map(work, batches), expected, strict=True):
             for own in states:
                 torch.testing.assert_close(own, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_what_is_no_number_is_computed_by_torch(bert, monkeypatch):
+    """Also when that comes up long after the graph was compared."""
+    expected = read(bert, "torch")
+    read(bert, "openvino")
+    monkeypatch.setattr(CompiledGraph, "__call__", lambda self, tensors: (torch.full((4, 7, 32), torch.nan),))
+    with pytest.warns(UserWarning, match=r"\[PW07\].*not numbers"):
+        assert torch.equal(read(bert, "openvino"), expected)
