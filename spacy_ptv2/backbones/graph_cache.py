@@ -18,17 +18,17 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from .openvino_graph import load_openvino
+
 MOST_BYTES = 4 << 30
 DESCRIPTION = "graph.xml"  # its weights are beside it, in graph.bin
 
 
 def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
     """Return the graph of a key, converting it if it is not kept. RETURNS (openvino.Model)"""
-    import openvino
-
     folder = _folder(key)
     with suppress(OSError, RuntimeError):  # RuntimeError: a damaged description
-        graph = openvino.Core().read_model(folder / DESCRIPTION)
+        graph = load_openvino().Core().read_model(folder / DESCRIPTION)
         os.utime(folder)
         return graph
     forget_graph(key)  # if it is there, it is damaged
@@ -52,11 +52,9 @@ def _cache_folder() -> Path:
 
 
 def _keep(graph: Any, folder: Path) -> None:
-    import openvino
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-        openvino.save_model(graph, Path(unfinished) / "new" / DESCRIPTION, compress_to_fp16=False)
+        load_openvino().save_model(graph, Path(unfinished) / "new" / DESCRIPTION, compress_to_fp16=False)
         (Path(unfinished) / "new").rename(folder)
     _prune(folder.parent)
 

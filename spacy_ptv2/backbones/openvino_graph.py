@@ -1,13 +1,21 @@
-"""A backbone's graph, compiled by OpenVINO (https://docs.openvino.ai) for this machine's CPU."""
+"""A backbone's graph, compiled by OpenVINO (https://docs.openvino.ai) for this machine's CPU.
+
+OpenVINO reports its use to its makers over the network unless its users opt out. Nothing here goes into the network
+unasked, so it is loaded as if the package that reports, `openvino_telemetry`, were not installed, which it allows for.
+"""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
+
+TELEMETRY = "openvino_telemetry"
 
 
 @cache
@@ -16,11 +24,25 @@ def has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+def load_openvino() -> Any:
+    """Return the module openvino, loaded without what reports its use."""
+    hidden = TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # for the import system: there is none
+    try:
+        import openvino
+        import openvino.tools.ovc.convert_impl  # the last that looks for it
+    finally:
+        if hidden:
+            del sys.modules[TELEMETRY]
+    return openvino
+
+
 def convert_graph(program: ExportedProgram) -> Any:
     """Convert what torch exported. RETURNS (openvino.Model)"""
-    import openvino
-
-    return openvino.convert_model(program)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between torch and its own pickling
+        return load_openvino().convert_model(program)
 
 
 class CompiledGraph:
@@ -31,8 +53,7 @@ class CompiledGraph:
     """
 
     def __init__(self, graph: Any, *, width: int, in_bfloat16: bool) -> None:
-        import openvino
-
+        openvino = load_openvino()
         self._wrap = openvino.Tensor
         settings = {
             "PERFORMANCE_HINT": "LATENCY",

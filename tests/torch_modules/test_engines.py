@@ -1,6 +1,7 @@
 """OpenVINO in the place of torch: the same states in every family that it takes, torch's own where it does not."""
 
 import os
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,7 @@ from spacy_ptv2.backbones import engine as engines
 from spacy_ptv2.backbones import graph_cache
 from spacy_ptv2.backbones.engine import Engine, get_engine
 from spacy_ptv2.backbones.graph import Int8Linear
-from spacy_ptv2.backbones.openvino_graph import CompiledGraph
+from spacy_ptv2.backbones.openvino_graph import CompiledGraph, load_openvino
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.torch_modules.joint_pass import read_batches
@@ -240,3 +241,9 @@ def test_what_is_no_number_is_computed_by_torch(bert, monkeypatch):
     monkeypatch.setattr(CompiledGraph, "__call__", lambda self, tensors: (torch.full((4, 7, 32), torch.nan),))
     with pytest.warns(UserWarning, match=r"\[PW07\].*not numbers"):
         assert torch.equal(read(bert, "openvino"), expected)
+
+
+def test_nothing_reports_its_use():
+    """OpenVINO's conversion holds the stand-in for the package that would."""
+    assert load_openvino().tools.ovc.convert_impl.tm.__name__.endswith("telemetry_stub")
+    assert "openvino_telemetry" not in sys.modules
