@@ -47,7 +47,7 @@ def main(
         **in_openvino(exact),
         **in_onnxruntime(exact),
     }
-    inputs = [draw_inputs(exact, length, pieces // columns, columns) for columns in LENGTHS]
+    inputs = [draw_inputs(exact, length, max(1, pieces // columns), columns) for columns in LENGTHS]
     columns = [compare(engines, own, repeats) for own in inputs]
     text = table(
         HEADER, [[name, *(column[name] for column in columns), off(engines, name, inputs)] for name in engines]
