@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from spacy_ptv2.backbones import graph_cache
+from spacy_ptv2.backbones.openvino_graph import has_openvino
 
 from ..tiny import build_pipeline, train
 
-pytest.importorskip("openvino")
+pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`")
 
 TEXTS = ["Acme opens Danish office.", "Peter Hansen", "", "John works in New York."] * 5
 

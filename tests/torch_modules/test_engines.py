@@ -13,7 +13,7 @@ from spacy_ptv2.backbones import engine as engines
 from spacy_ptv2.backbones import graph_cache
 from spacy_ptv2.backbones.engine import Engine, get_engine
 from spacy_ptv2.backbones.graph import Int8Linear
-from spacy_ptv2.backbones.openvino_graph import CompiledGraph, load_openvino
+from spacy_ptv2.backbones.openvino_graph import CompiledGraph, has_openvino, load_openvino
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.torch_modules.joint_pass import read_batches
@@ -22,7 +22,7 @@ from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 from .test_joint_pass import EVAL, build, make_batch
 
-pytest.importorskip("openvino")
+pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`")
 
 # The one for an operation that OpenVINO does not know, the other because its sliding mask gives NaN there.
 LEFT_TO_TORCH = {"deberta", "mistral"}
