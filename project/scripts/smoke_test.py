@@ -14,6 +14,7 @@ import tempfile
 import venv
 import zipfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import srsly
@@ -26,6 +27,7 @@ from spacy_ptv2.parts import part_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")
+ENGINES = ("openvino",)  # those that are installed here, for they may give other last digits than torch
 MAX_BYTES = 3_000_000
 FOREIGN_WEIGHTS = ("pytorch_model.bin", ".pt", ".pth", ".onnx", ".h5", ".pkl")
 
@@ -88,7 +90,8 @@ def create_environment(folder: Path, wheel: Path, backbone: str | None) -> Path:
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    versions = [f"{package}=={version(package).split('+')[0]}" for package in PINNED]
+    packages = [*PINNED, *(engine for engine in ENGINES if find_spec(engine) is not None)]
+    versions = [f"{package}=={version(package).split('+')[0]}" for package in packages]
     run([*pip, *versions])
     run([*pip, str(ROOT)])
     if backbone is not None:
