@@ -94,7 +94,7 @@ class BareStates(nn.Module):
         embedded = self.model.get_input_embeddings()(batch.pieces.ids).detach().requires_grad_()
         with _quickest_attention(embedded.dtype):
             states = self.model(inputs_embeds=embedded, attention_mask=batch.pieces.mask).last_hidden_state
-        return _read(states, batch)
+        return read_states(states, batch)
 
 
 class PeftStates(nn.Module):
@@ -112,7 +112,7 @@ class PeftStates(nn.Module):
         """As `OurStates.forward`."""
         with _autocast(self.in_bfloat16):
             states = self.model(input_ids=batch.pieces.ids, attention_mask=batch.pieces.mask).last_hidden_state
-        return _read(states, batch)
+        return read_states(states, batch)
 
 
 class RowPromptStates(nn.Module):
@@ -136,7 +136,7 @@ class RowPromptStates(nn.Module):
             by_layer = rows.permute(2, 0, 3, 1, 4).split(2)
             longer = torch.cat([mask.new_ones(positions.shape), mask], dim=1)
             output = self.model(input_ids=batch.pieces.ids, attention_mask=longer, past_key_values=by_layer)
-        return _read(output.last_hidden_state, batch)
+        return read_states(output.last_hidden_state, batch)
 
 
 class TorchLoop:
@@ -197,5 +197,6 @@ def _autocast(bfloat16: bool) -> Any:
     return torch.autocast("cpu", dtype=torch.bfloat16) if bfloat16 else nullcontext()
 
 
-def _read(states: torch.Tensor, batch: TorchBatch) -> torch.Tensor:
+def read_states(states: torch.Tensor, batch: TorchBatch) -> torch.Tensor:
+    """Return the states of the wanted pieces, in float32. Shape: (rows, pieces, width) -> (n_tokens, width)"""
     return states.flatten(0, 1).index_select(0, batch.wanted).float()

@@ -23,7 +23,7 @@ from .graph_cache import forget_graph, recall_graph
 from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 
 # How far states may be off, as a share of their size: beyond this a graph is wrong, not imprecise.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.25}
+TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
 
 WORTH_CONVERTING = 5_000_000  # parameters; a smaller backbone is read through in the time that a conversion takes
 
@@ -112,9 +112,7 @@ class Engine:
         return chosen if chosen == "float32" else f"{chosen} in OpenVINO"
 
     def _chosen(self, backbone: Backbone) -> str:
-        if self._name == "openvino-int8":
-            return "int8"
-        return "bfloat16" if backbone.precision == "bfloat16" else "float32"
+        return "int8" if self._name == "openvino-int8" else backbone.precision
 
     def _build(self, backbone: Backbone, form: GraphForm, inputs: GraphInputs) -> CompiledGraph | None:
         """Compile a graph and compare it with torch on these inputs; None if it is no good."""

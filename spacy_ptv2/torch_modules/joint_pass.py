@@ -79,9 +79,13 @@ def _inputs_of(
 def _run_in_engine(
     encoders: Sequence[PromptedEncoder], inputs: Sequence[GraphInputs]
 ) -> list[Sequence[torch.Tensor]] | None:
-    """Return the states that each encoder reads, computed one after the other; None without an engine that does it."""
+    """Return the states that each encoder reads, computed one after the other; None without an engine that does it.
+
+    Engines give no gradients.
+    """
     leader = encoders[0]
-    engine = None if leader.training else get_engine(leader.backbone, leader.engine)
+    in_torch = leader.training or torch.is_grad_enabled()
+    engine = None if in_torch else get_engine(leader.backbone, leader.engine)
     if engine is None or not all(len(own.mask) for own in inputs):
         return None
     by_encoder: list[Sequence[torch.Tensor]] = []

@@ -115,6 +115,7 @@ def test_several_prompts_share_a_pass_or_the_engine(bert, cache):
     [
         ("openvino", "float32", 1e-5, "float32"),
         ("openvino", "bfloat16", 0.1, "bfloat16 in OpenVINO"),
+        ("openvino", "float16", 0.01, "float16 in OpenVINO"),
         ("openvino-int8", "float32", 0.1, "int8 in OpenVINO"),
         ("torch", "bfloat16", 0.1, "bfloat16"),
     ],
@@ -136,10 +137,11 @@ def test_weights_of_8_bits_are_off_by_half_a_step():
     assert (off <= step * 0.51).all() and (off > 0).any()
 
 
-def test_trained_states_are_torchs_own(bert, cache):
-    encoder = build(bert, replace(EVAL, engine="openvino")).train()
-    (states,) = read_batches([encoder], [make_batch(ROWS)])
-    assert states.requires_grad and not kept(cache)
+def test_states_with_gradients_are_torchs_own(bert, cache):
+    encoder = build(bert, replace(EVAL, engine="openvino"))
+    for training in (True, False):
+        (states,) = read_batches([encoder.train(training)], [make_batch(ROWS)])
+        assert states.requires_grad and not kept(cache)
 
 
 def test_auto_takes_what_is_there(bert, monkeypatch):
