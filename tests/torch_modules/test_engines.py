@@ -26,6 +26,8 @@ pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install o
 
 # The one for an operation that OpenVINO does not know, the other because its sliding mask gives NaN there.
 LEFT_TO_TORCH = {"deberta", "mistral"}
+# Those whose attention is that of another family here.
+SAME_CODE = {"camembert", "electra", "mt5", "qwen2", "qwen3", "roberta", "xlm-roberta"}
 ROWS = [[0, 1, 2, 3]]
 
 
@@ -60,7 +62,7 @@ def kept(cache):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", sorted(ORACLES))
+@pytest.mark.parametrize("family", sorted(set(ORACLES) - SAME_CODE))
 def test_every_family_gives_the_same_states(family, tmp_path, cache):
     backbone = load(tmp_path / family, family)
     expected = read(backbone, "torch", layers=(0, 2), length=(2, 5))
@@ -82,6 +84,7 @@ def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
     assert len(kept(cache)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "prompt"),
     [
@@ -96,6 +99,7 @@ def test_forms_of_the_encoder(bert, cache, options, prompt):
     assert len(kept(cache)) == 1
 
 
+@pytest.mark.slow
 def test_several_prompts_share_a_pass_or_the_engine(bert, cache):
     """Where lower layers are shared torch runs all in one pass, else the engine one after the other."""
     for lowest, n_graphs in ((1, 0), (0, 1)):
@@ -214,12 +218,14 @@ def test_graphs_not_used_for_longest_go(bert, cache, monkeypatch):
     assert [file.parent.name for file in kept(cache)] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_no_obstacle(bert, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: tmp_path / "file" / "graphs")
     torch.testing.assert_close(read(bert, "openvino"), read(bert, "torch"), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_threads_take_turns(bert):
     batches = [make_batch(ROWS, n_columns=n) for n in range(7, 13)]
     expected = [read(bert, "torch", batch) for batch in batches]
@@ -236,6 +242,7 @@ def test_threads_take_turns(bert):
                 torch.testing.assert_close(own, alone, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_no_number_is_computed_by_torch(bert, monkeypatch):
     """Also when that comes up long after the graph was compared."""
     expected = read(bert, "torch")
