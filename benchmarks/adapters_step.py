@@ -14,7 +14,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import typer
@@ -24,11 +23,10 @@ from transformers.modeling_utils import PreTrainedModel
 from spacy_ptv2.backbones.precision import has_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.pipeline.tag_schemes import TagScheme
 
 from .pipelines import MINILM
 from .results import RESULTS, record, table
-from .torch_loops import OurStates, TorchBatch, TorchLoop, load_frozen, pad_examples, read_states
+from .torch_loops import OurStates, TorchBatch, TorchLoop, load_frozen, pad_batches, read_states
 from .training import SpacyLoop, prompt_config, save_sentences
 from .training_step import PRECISIONS, Candidate, measure, ratio
 
@@ -66,15 +64,13 @@ def main(
     lengths: str = "16,64,128",
     results: Path = RESULTS,
 ) -> None:
-    """Print and record ours, adapters and the bare backbone for each precision and prompt length."""
+    """Print and record ours and adapters for each precision and prompt length."""
     held = get_backbone(BackboneSource(backbone, dtype="float32"))
     with tempfile.TemporaryDirectory() as folder:
         loop = SpacyLoop(prompt_config(save_sentences(corpus, sentences, Path(folder)), backbone))
-    classifier: Any = loop.nlp.get_pipe("token_classifier")
-    scheme: TagScheme = classifier.tag_scheme
-    batches = [pad_examples(examples, held, scheme) for examples in loop.batches]
+    batches, n_tags = pad_batches(loop.nlp, loop.batches, held)
     chosen = [int(length) for length in lengths.split(",")]
-    candidates = list(find_candidates(batches, backbone, len(scheme.tags), chosen))
+    candidates = list(find_candidates(batches, backbone, n_tags, chosen))
     times = measure(candidates, len(batches), repeats)
     theirs = {(c.precision, c.length): times[n] for n, c in enumerate(candidates) if c.loop == "adapters"}
     rows = [

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from spacy.language import Language
 from spacy.training import Example
 from torch import nn
 from torch.backends import cuda as kernel_flags  # named after CUDA, but the flags hold for CPUs as well
@@ -64,6 +65,15 @@ def pad_examples(examples: Sequence[Example], backbone: Backbone, scheme: TagSch
     tags = torch.empty(len(gold), dtype=torch.long)
     tags[windows.orders[0]] = torch.tensor([UNKNOWN if tag is None else tag for tag in gold])
     return TorchBatch(windows.batches[0], tags)
+
+
+def pad_batches(
+    nlp: Language, batches: Sequence[Sequence[Example]], backbone: Backbone
+) -> tuple[list[TorchBatch], int]:
+    """Return the batches that a pipeline of ours trains on as padded pieces, and the number of its tags."""
+    classifier: Any = nlp.get_pipe("token_classifier")
+    scheme: TagScheme = classifier.tag_scheme
+    return [pad_examples(examples, backbone, scheme) for examples in batches], len(scheme.tags)
 
 
 class OurStates(nn.Module):

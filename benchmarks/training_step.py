@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import typer
@@ -27,7 +26,6 @@ from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.precision import Precision, has_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.pipeline.tag_schemes import TagScheme
 
 from .pipelines import MINILM, spread, top_third
 from .results import RESULTS, record, table
@@ -39,7 +37,7 @@ from .torch_loops import (
     TorchBatch,
     TorchLoop,
     load_frozen,
-    pad_examples,
+    pad_batches,
     takes_past,
 )
 from .training import FP32, WARM_CACHE, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
@@ -85,11 +83,9 @@ def main(
         train = save_sentences(corpus, sentences, Path(folder))
         under_spacy = list(spacy_candidates(train, backbone, held))
         loop = SpacyLoop(prompt_config(train, backbone))
-    classifier: Any = loop.nlp.get_pipe("token_classifier")
-    scheme: TagScheme = classifier.tag_scheme
-    batches = [pad_examples(examples, held, scheme) for examples in loop.batches]
+    batches, n_tags = pad_batches(loop.nlp, loop.batches, held)
     prompts = [int(length) for length in lengths.split(",")]
-    in_torch = torch_candidates(batches, backbone, len(scheme.tags), prompts, attention_dropout)
+    in_torch = torch_candidates(batches, backbone, n_tags, prompts, attention_dropout)
     candidates = [*under_spacy, *in_torch]
     times = measure(candidates, len(batches), repeats)
     n_words = sum(len(batch.tags) for batch in batches)

@@ -132,7 +132,7 @@ class Backbone:
         """Longest sequence of pieces, special ones included, that it has positions for."""
         return self.rule.max_positions(self.model.config)
 
-    @property
+    @cached_property
     def n_parameters(self) -> int:
         """Number of its (frozen) parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
