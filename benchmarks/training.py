@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import DocBin
-from spacy.training import Example
+from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry, resolve_dot_names
-from thinc.api import Config, fix_random_seed
+from thinc.api import Config, Model, fix_random_seed
 
 from spacy_ptv2 import BackboneSource, find_backbone
+from spacy_ptv2.layers.model_state import trained_parameters
 
 from .pipelines import CONFIGS, read_corpus
 
@@ -64,6 +66,19 @@ def finetune_config(corpus: Path, backbone: str) -> Config:
     config["components"]["token_classifier"] = head
     config["nlp"]["pipeline"] = ["transformer", "token_classifier"]
     return config
+
+
+def score(nlp: Language, corpus: Path) -> float:
+    """Return what a pipeline scores on a `.spacy` file, by the `score_weights` of its config."""
+    scores = nlp.evaluate(list(Corpus(corpus)(nlp)))
+    weights = nlp.config["training"]["score_weights"]
+    return float(sum(weight * (scores[key] or 0.0) for key, weight in weights.items() if weight))
+
+
+def count_parts(nlp: Language) -> dict[str, int]:
+    """Return how many numbers are trained of each part (see `spacy_ptv2.parts`)."""
+    models = [model for _, pipe in nlp.pipeline if isinstance(model := getattr(pipe, "model", None), Model)]
+    return {part: count for part, count in trained_parameters(models).items() if part != "backbone" and count}
 
 
 def _paths(corpus: Path) -> dict[str, Any]:

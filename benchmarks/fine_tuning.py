@@ -1,0 +1,160 @@
+"""Fine-tuning with all that prompts have beside them: the honest mark for their accuracy.
+
+python -m benchmarks.fine_tuning CONFIG OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--backbone NAME] [--rate 2e-4]
+    [--epochs 5] [--sentences 0] [--seed 0] [--plain] [--gpu-id -1]
+
+CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, every weight of the backbone but the
+pooler trains instead, by AdamW at `--rate` with the config's schedule, decay 0.01 and gradients clipped at 1, over
+weights in float32, under bfloat16 autocast where the hardware has it; layer mix, casing embedding and heads train as
+they are, at `HEAD_RATE`. `--plain` leaves out mix and casing, which is what fine-tuning commonly is. The best state on
+dev is scored on test. OUTPUT/result.json gets scores, parameters and the curve.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+import typer
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import create_train_batches
+from spacy.util import load_config, registry, resolve_dot_names
+from thinc.api import Config, fix_random_seed, require_gpu, set_gpu_allocator
+from torch import nn
+
+from .pipelines import MINILM
+from .training import ENCODER, FP32, count_parts, score
+
+DECAY, HEAD_RATE, MIX_RATE, MAX_NORM = 0.01, 1e-3, 1e-2, 1.0
+UNDECAYED = ("bias", "norm")  # in names of parameters, as is common
+
+
+def main(
+    config: Path,
+    output: Path,
+    train: Path,
+    dev: Path,
+    test: Path,
+    backbone: str = MINILM,
+    rate: float = 2e-4,
+    epochs: int = 5,
+    sentences: int = 0,
+    seed: int = 0,
+    plain: bool = False,
+    gpu_id: int = -1,
+) -> None:
+    """Train once, print the curve, and write the result."""
+    if gpu_id >= 0:
+        require_gpu(gpu_id)
+        set_gpu_allocator("pytorch")
+    changes = {
+        "paths.train": str(train),
+        "paths.dev": str(dev),
+        "system.seed": seed,
+        "corpora.train.limit": sentences,
+        "initialize.before_init.epochs": epochs,
+        f"{ENCODER}.backbone.name": backbone,
+    }
+    loop = FineTuning(fine_tuning_config(config, changes, plain=plain), rate)
+    curve = []
+    best, kept = -1.0, loop.state()
+    for seconds in loop.epochs():
+        reached = score(loop.nlp, dev)
+        curve.append({"seconds": round(seconds, 1), "score": reached})
+        print(f"{seconds:.0f} s of training: {reached:.4f}", flush=True)
+        if reached > best:
+            best, kept = reached, loop.state()
+    loop.restore(kept)
+    result = {
+        "dev": best,
+        "test": score(loop.nlp, test),
+        "parameters": {"backbone": sum(p.numel() for p in loop.weights), **count_parts(loop.nlp)},
+        "curve": curve,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "result.json").write_text(json.dumps(result), encoding="utf8")
+
+
+def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> Config:
+    """Return a config of ours without a prompt, in float32. plain (bool): And without layer mix and casing."""
+    rates = {"head": HEAD_RATE, "casing": HEAD_RATE, "layer_mix": MIX_RATE}
+    without = {f"{ENCODER}.layer_mix": False} if plain else {}
+    if plain:  # at rate 0 it stays without effect; there, all layers count as trained
+        rates["casing"] = 0.0
+    overrides = {
+        **changes,
+        **without,
+        **FP32,
+        f"{ENCODER}.mixed_precision": "auto",
+        f"{ENCODER}.attention_dropout": True,
+        f"{ENCODER}.engine": "torch",
+        f"{ENCODER}.casing": True,
+        f"{ENCODER}.prompt.length": 0,
+        **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
+    }
+    return load_config(path, overrides=overrides, interpolate=False)
+
+
+class FineTuning:
+    """A pipeline of ours in which the backbone itself trains. config (Config): See `fine_tuning_config`.
+
+    The backbone is the process's shared one: what this trains, all pipelines of the process have.
+    """
+
+    def __init__(self, config: Config, rate: float) -> None:
+        fix_random_seed(config["system"]["seed"])
+        self.nlp = init_nlp(config, use_gpu=-1)
+        resolved = self.nlp.config.interpolate()
+        self._settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
+        (self._corpus,) = resolve_dot_names(resolved, [self._settings["train_corpus"]])
+        (shim,) = (shim for node in self.nlp.get_pipe("transformer").model.walk() for shim in node.shims)  # type: ignore[attr-defined]
+        self.encoder = shim.encoder
+        self.losses: list[float] = []  # of each step
+        named = [(n, p) for n, p in shim.backbone.model.named_parameters() if "pooler" not in n]
+        self.weights = [parameter.requires_grad_() for _, parameter in named]
+        undecayed = [p for n, p in named if any(part in n.lower() for part in UNDECAYED)]
+        decayed = [p for n, p in named if not any(part in n.lower() for part in UNDECAYED)]
+        groups = [{"params": decayed, "weight_decay": DECAY}, {"params": undecayed, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, lr=rate)
+        self._peak = rate
+
+    def epochs(self) -> Iterator[float]:
+        """Train, and yield the seconds spent in steps after each epoch."""
+        plan, optimizer = self._settings, self._settings["optimizer"]
+        seconds = 0.0
+        for step, (_, batch) in enumerate(create_train_batches(self.nlp, self._corpus, plan["batcher"], 0), start=1):
+            start = perf_counter()
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._peak * optimizer.learn_rate
+            losses = self.nlp.update(batch, drop=plan["dropout"], sgd=optimizer, losses={})
+            self.losses.append(sum(loss for name, loss in losses.items() if name != "transformer"))
+            nn.utils.clip_grad_norm_([p for p in self.weights if p.grad is not None], MAX_NORM)
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            optimizer.step_schedules()
+            seconds += perf_counter() - start
+            if step % plan["eval_frequency"] == 0:
+                yield seconds
+            if step == plan["max_steps"]:
+                return
+
+    def state(self) -> tuple[list[torch.Tensor], bytes]:
+        """Return a copy of all that trains."""
+        return [parameter.detach().clone() for parameter in self.weights], self.nlp.to_bytes()
+
+    def restore(self, state: tuple[list[torch.Tensor], bytes]) -> None:
+        """Put back what `state` gave."""
+        weights, pipeline = state
+        with torch.no_grad():
+            for parameter, kept in zip(self.weights, weights, strict=True):
+                parameter.copy_(kept)
+        self.nlp.from_bytes(pipeline)
+
+
+if __name__ == "__main__":
+    typer.run(main)

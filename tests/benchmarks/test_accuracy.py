@@ -1,0 +1,96 @@
+"""Fine-tuning trains the backbone, and the table of accuracy takes the best rate on dev and repeats nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from spacy.cli._util import app
+
+from benchmarks import accuracy, fine_tuning
+from benchmarks.training import count_parts
+from spacy_ptv2.parts import PARTS
+
+from ..tiny import save_tiny_backbone
+
+NER = Path(__file__).parents[2] / "configs" / "ner.cfg"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A backbone that no other test has, because fine-tuning changes the one in memory."""
+    return save_tiny_backbone(tmp_path / "backbone", "bert")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_fine_tuning(folder, corpus, tmp_path, plain):
+    changes = {
+        "paths.train": str(corpus),
+        "paths.dev": str(corpus),
+        "components.transformer.model.backbone.name": str(folder),
+        "components.transformer.model.window": 32,
+        "components.transformer.model.overlap": 8,
+        "initialize.before_init.epochs": 12,
+    }
+    config = fine_tuning.fine_tuning_config(NER, changes, plain=plain)
+    loop = fine_tuning.FineTuning(config, rate=1e-3)
+    before, bytes_before = loop.state()
+    assert len(list(loop.epochs())) == 12
+    after, _ = loop.state()
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True) if b.dim() == 2)
+    assert loop.losses[-1] < loop.losses[0] / 2
+    parts = count_parts(loop.nlp)
+    assert set(parts) == ({"casing", "head"} if plain else set(PARTS) - {"prompt"})
+    casing = loop.encoder.casing.weight
+    assert torch.count_nonzero(casing).item() == (0 if plain else pytest.approx(casing.numel(), rel=0.6))
+    loop.restore((before, bytes_before))
+    assert all(torch.equal(a, b) for a, b in zip(before, loop.state()[0], strict=True))
+
+
+def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
+    called = []
+
+    def finish(task, run, output, log):
+        called.append(run)
+        dev = {"1e-4": 0.5, "2e-4": 0.7}.get(run.rate, 0.6) + run.seed / 10
+        curve = [{"seconds": 0, "score": 0.0}, {"seconds": 40 if run.rate else 20, "score": dev - 0.009}]
+        curve.append({"seconds": 99, "score": dev})
+        parts = {"prompt": 1200} if not run.rate else {"backbone": 9000, "head": 99}
+        (output / "result.json").write_text(
+            json.dumps({"dev": dev, "test": dev / 2, "parameters": parts, "curve": curve})
+        )
+
+    monkeypatch.setattr(accuracy, "train_by_spacy", finish)
+    monkeypatch.setattr(accuracy, "fine_tune", finish)
+    results = tmp_path / "RESULTS.md"
+    options = {"seeds": "0,1", "rates": "1e-4,2e-4", "ways": "prompts,plain", "results": results}
+    for _ in range(2):
+        accuracy.main(tmp_path / "runs", corpus, corpus, corpus, backbone=str(folder), **options)
+    assert [run.name for run in called] == ["prompts-0", "plain-1e-4-0", "plain-2e-4-0", "prompts-1", "plain-2e-4-1"]
+    written = results.read_text(encoding="utf8")
+    rows = [" ".join(line.split()) for line in written.splitlines()]
+    assert "prompts .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50" in rows
+    assert "fine-tuning with our head, rate 2e-4 .7500 (.7000 .8000) .3750 (.3500 .4000) 9,099 1.00" in rows
+    assert "prompts-1: dev 0.7000, test 0.3500" in capsys.readouterr().err
+
+
+def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy, "call", lambda arguments, log: app(arguments[1:], standalone_mode=False))
+    config, run, log = tmp_path / "ner.cfg", tmp_path / "run", tmp_path / "log.txt"
+    changes = {"epochs = 12": "epochs = 1", "window = null": "window = 32", "overlap = 64": "overlap = 8"}
+    text = NER.read_text(encoding="utf8")
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    config.write_text(text, encoding="utf8")
+    run.mkdir()
+    task = accuracy.Task(corpus, corpus, corpus, config, str(folder), epochs=1, sentences=0, gpu_id=-1)
+    with log.open("w", encoding="utf8") as stream:
+        accuracy.train_by_spacy(task, accuracy.Run("prompts", 0), run, stream)
+    outcome = json.loads((run / "result.json").read_text(encoding="utf8"))
+    assert set(outcome["parameters"]) == set(PARTS)
+    assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
+
+
+def test_a_failed_run_says_where_its_log_is(tmp_path):
+    with (tmp_path / "log.txt").open("w", encoding="utf8") as log, pytest.raises(SystemExit, match="log.txt.*no_such"):
+        accuracy.call(["no_such_module"], log)
