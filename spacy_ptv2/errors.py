@@ -187,6 +187,10 @@ class Errors(_Messages):
     )
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
+    P409 = (
+        "Training has come to nothing after {restarts} restarts: {problem}, at the learning rates {rates}. Give lower "
+        "ones under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
+    )
 
     # Prompts of other libraries
     P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."
@@ -310,3 +314,7 @@ class Warnings(_Messages):
         "to 0."
     )
     PW07 = "The engine {name!r} is left aside, and torch runs the backbone in its place: {reason}."
+    PW08 = (
+        "Training has come to nothing: {problem}. It begins anew with a third of the learning rates ({rates}; {left} "
+        "restarts left). Set them lower under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds good ones."
+    )

@@ -19,6 +19,8 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
 from ..packaging.requirements import record_requirements
+from ..training.divergence import ChanceLoss
+from ..training.optimizers import PromptAdamW
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import SCHEMES, Scheme, TagScheme
 
@@ -50,6 +52,8 @@ class TokenClassifier(SafetensorsPipe):
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
         self._tag_scheme: TagScheme | None = None
+        self._chance = ChanceLoss(0)
+        self._unreported: list[float] = []  # losses since the last step
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -172,17 +176,32 @@ class TokenClassifier(SafetensorsPipe):
             return losses
         set_dropout_rate(self.model, drop)
         logits, backprop = self.model.begin_update(docs)
-        loss, d_logits = self.get_loss(examples, logits)
+        gold = self._gold(examples)
+        loss, d_logits = self._loss_of(gold, logits)
         backprop(d_logits)
+        if self._chance.n_tags != len(self.tag_scheme.tags):
+            self._chance = ChanceLoss(len(self.tag_scheme.tags))
+        self._chance.add(tag for tag in gold if tag is not None)
+        self._unreported.append(loss)
         if sgd is not None:
             self.finish_update(sgd)
         losses[self.name] += loss
         return losses
 
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Let the optimizer step, and one of ours know how the training goes."""
+        if self._unreported and isinstance(sgd, PromptAdamW):
+            sgd.observe(sum(self._unreported) / len(self._unreported), self._chance.nats)
+        self._unreported = []
+        super().finish_update(sgd)
+
     def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Logits. Shape of each, and of its gradient: (n_tokens, n_tags)"""
+        return self._loss_of(self._gold(examples), scores)
+
+    def _loss_of(self, gold: Sequence[int | None], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
+        """Return what `get_loss` does. gold: The tag of each token of all scores, None where it is unknown."""
         xp = self.model.ops.xp
-        gold = [tag for example in examples for tag in self._gold_tags(example)]
         rows = np.flatnonzero([tag is not None for tag in gold])
         columns = np.array([tag for tag in gold if tag is not None], dtype=np.int64)
         log_probabilities = _log_softmax(xp, xp.concatenate(scores))
@@ -194,6 +213,9 @@ class TokenClassifier(SafetensorsPipe):
             gradient /= len(rows)
             loss = -float(log_probabilities[rows, columns].mean())
         return loss, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
+
+    def _gold(self, examples: Iterable[Example]) -> list[int | None]:
+        return [tag for example in examples for tag in self._gold_tags(example)]
 
     def _gold_tags(self, example: Example) -> list[int | None]:
         try:

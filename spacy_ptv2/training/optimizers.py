@@ -2,11 +2,13 @@
 
 thinc's own optimizer has one learning rate, clips each tensor by itself and steps each tensor as it arrives (thinc
 8.3.14). Here the tensors of a step are collected as they arrive and stepped together when spaCy calls
-`step_schedules`, so that the norm is taken over all of them.
+`step_schedules`, so that the norm is taken over all of them. And where training comes to nothing (`divergence.py`), it
+begins anew by itself, at lower rates.
 Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101.
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +16,14 @@ from typing import Any
 from thinc.api import Optimizer, get_array_module
 from thinc.types import FloatsXd
 
-from ..errors import Errors, PTuningError
+from ..errors import Errors, PTuningError, Warnings
 from ..parts import PARTS, part_of
+from .divergence import DivergenceWatch
 
 Key = tuple[int, str]
+
+LOWER = 1 / 3  # rates after a restart, as a share of those before it
+WARMUP_STEPS = 20  # after a restart, in which they rise to that
 
 
 @dataclass
@@ -39,7 +45,7 @@ class _Pending:
 
 @dataclass(frozen=True)
 class AdamWSettings:
-    """Peak learning rates per part (see `PARTS`), decoupled weight decay per part, and Adam's constants."""
+    """Peak learning rates per part (see `PARTS`), decoupled weight decay per part, Adam's constants, and restarts."""
 
     learn_rates: Mapping[str, float]
     weight_decays: Mapping[str, float] = field(default_factory=dict)
@@ -47,22 +53,32 @@ class AdamWSettings:
     beta2: float = 0.999
     eps: float = 1e-8
     grad_clip: float = 1.0
+    restarts: int = 3
 
 
 class PromptAdamW(Optimizer):
     """AdamW with a learning rate per part and global norm clipping, in the shape that spaCy's training loop expects.
 
     A tensor that arrives twice begins a new step, so `nlp.update(..., sgd=optimizer)` works outside `spacy train` too;
-    call `step()` after the last update there.
+    call `step()` after the last update there. Components that know how well chance would do report their losses to
+    `observe`. A restart puts every tensor back to what it was before its first step, and goes on with the schedule.
     """
 
-    __slots__ = ("_pending", "_states", "settings")
+    __slots__ = ("_n_restarts", "_pending", "_starts", "_states", "_steps", "_watch", "settings")
 
     def __init__(self, settings: AdamWSettings, schedule: Iterable[float]) -> None:
         super().__init__(iter(schedule), grad_clip=settings.grad_clip, use_averages=False)  # type: ignore[arg-type]
         self.settings = settings
         self._pending: dict[Key, _Pending] = {}
         self._states: dict[Key, _State] = {}
+        self._starts: dict[Key, FloatsXd] = {}
+        self._watch = DivergenceWatch()
+        self._n_restarts = 0
+        self._steps = 0  # since the last restart
+
+    def observe(self, loss: float, chance: float) -> None:
+        """Take note of a component's loss in this step, and of what chance would lose; see `DivergenceWatch`."""
+        self._watch.note(loss, chance)
 
     def __call__(
         self, key: Key, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
@@ -71,26 +87,62 @@ class PromptAdamW(Optimizer):
         if key in self._pending:
             self.step()
         self._pending[key] = _Pending(weights, gradient * lr_scale)
-        gradient *= 0
+        if self.settings.restarts and key not in self._starts:
+            self._starts[key] = weights.copy()
+        _overwrite(gradient, 0.0)  # times 0, one that is not a number would stay that
         return weights, gradient
 
     def step_schedules(self) -> None:
         """Step every collected tensor, then move the schedule on. spaCy calls this once per batch."""
         self.step()
+        before = self.learn_rate
         super().step_schedules()  # type: ignore[no-untyped-call]
+        if self.learn_rate > before:
+            self._watch.forget()
 
     def step(self) -> float:
-        """Clip by the global norm and step every collected tensor.
+        """Clip by the global norm and step every collected tensor, or restart where that is due.
 
         RETURNS (float): The gradients' global norm before clipping.
+        RAISES (PTuningError): P409 if a gradient is not a number and there are no restarts left.
         """
         squares = [_square_sum(pending.gradient) for pending in self._pending.values()]
         norm = math.sqrt(sum(squares))
+        problem = self._watch.problem(norm)
+        if problem is not None and self._restart(problem):
+            return norm
+        if not math.isfinite(norm):
+            raise PTuningError(Errors.P409.format(problem=problem, rates=self._rates(), restarts=self._n_restarts))
+        self._steps += 1
         scale = min(1.0, self.grad_clip / norm) if self.grad_clip and norm else 1.0
         for key, pending in self._pending.items():
             self._step_one(key, pending, scale)
         self._pending = {}
         return norm
+
+    def _restart(self, problem: str) -> bool:
+        """Put every tensor back to its start, at lower rates, and say so. RETURNS (bool): False if none is left."""
+        if self._n_restarts == self.settings.restarts:
+            return False
+        for key, pending in self._pending.items():
+            _overwrite(pending.weights, self._starts[key])
+        self._n_restarts += 1
+        self._steps = 0
+        self._states, self._pending = {}, {}
+        self._watch.forget()
+        left = self.settings.restarts - self._n_restarts
+        warnings.warn(Warnings.PW08.format(problem=problem, rates=self._rates(), left=left), stacklevel=3)
+        return True
+
+    def _share(self) -> float:
+        """Return the present share of the configured rates: less after each restart."""
+        rise = min(1.0, self._steps / WARMUP_STEPS) if self._n_restarts else 1.0
+        return float(LOWER**self._n_restarts * rise)
+
+    def _rates(self) -> str:
+        """Return the peak rates that are in force, for messages."""
+        share = LOWER**self._n_restarts
+        return ", ".join(f"{part} {rate * share:.2g}" for part, rate in self.settings.learn_rates.items())
 
     def _step_one(self, key: Key, pending: _Pending, scale: float) -> None:
         weights, gradient = pending.weights, pending.gradient * scale
@@ -101,11 +153,16 @@ class PromptAdamW(Optimizer):
         state.first += (1 - beta1) * (gradient - state.first)
         state.second += (1 - beta2) * (gradient * gradient - state.second)
         part = part_of(key[1])
-        rate = self.learn_rate * self.settings.learn_rates[part]
+        rate = self.learn_rate * self.settings.learn_rates[part] * self._share()
         first = state.first / (1 - beta1**state.steps)
         second = state.second / (1 - beta2**state.steps)
         weights *= 1 - rate * self.settings.weight_decays.get(part, 0.0)
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
+
+
+def _overwrite(array: Any, values: Any) -> None:
+    """Put values into an array in place."""
+    array[...] = values
 
 
 def _square_sum(array: Any) -> float:
@@ -121,6 +178,7 @@ def build_adamw_v1(
     beta2: float = 0.999,
     eps: float = 1e-8,
     grad_clip: float = 1.0,
+    restarts: int = 3,
 ) -> Optimizer:
     """Build AdamW for prompts.
 
@@ -128,11 +186,14 @@ def build_adamw_v1(
     schedule (Iterable[float]): Factors on all rates, one per step; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
     grad_clip (float): Largest global gradient norm, 0 for none.
-    RAISES (PTuningError): P405 if a part is missing or unknown.
+    restarts (int): How often training may begin anew, at a third of the rates, where it comes to nothing.
+    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for a negative number of restarts.
     """
+    if restarts < 0:
+        raise PTuningError(Errors.P407.format(name="restarts", expected="at least 0", got=restarts))
     if set(learn_rates) != set(PARTS):
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
     if not set(weight_decays) <= set(PARTS):
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
-    settings = AdamWSettings(dict(learn_rates), dict(weight_decays), beta1, beta2, eps, grad_clip)
+    settings = AdamWSettings(dict(learn_rates), dict(weight_decays), beta1, beta2, eps, grad_clip, restarts)
     return PromptAdamW(settings, schedule)

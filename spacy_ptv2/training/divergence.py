@@ -1,0 +1,68 @@
+"""When training has come to nothing: what tells, so that the optimizer can begin anew at lower rates.
+
+Two things tell. A gradient that is not a number, at any time. And losses that are, once the rates have stopped rising,
+no better than chance: than those of a model that knows how frequent each tag is and nothing of the text, so the entropy
+of the tags. A task that is merely hard gets below chance within a few steps; too high a rate does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW = 50  # losses that are averaged
+
+
+@dataclass
+class DivergenceWatch:
+    """Remembers the losses of the last steps, and what chance would have lost."""
+
+    _losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    _chances: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def note(self, loss: float, chance: float) -> None:
+        """Take note of the loss of a step, and of that of chance on the tags seen so far, both in nats per token."""
+        self._losses.append(loss)
+        self._chances.append(chance)
+
+    def forget(self) -> None:
+        """Start anew, as after a restart, or while the rates rise."""
+        self._losses.clear()
+        self._chances.clear()
+
+    def problem(self, norm: float) -> str | None:
+        """Return what is wrong, None if nothing is. norm (float): The norm of the step's gradients."""
+        if not math.isfinite(norm):
+            return f"a gradient is {norm}"
+        if len(self._losses) < WINDOW:
+            return None
+        loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))
+        if loss < chance:
+            return None
+        return f"the loss of the last {WINDOW} steps is {loss:.2f}, and chance would have {chance:.2f}"
+
+
+@dataclass
+class ChanceLoss:
+    """What a model would lose that knows the frequencies of tags alone. n_tags (int): The number of tags."""
+
+    n_tags: int
+    _counts: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counts = np.zeros(self.n_tags, dtype=np.int64)
+
+    def add(self, tags: Iterable[int]) -> None:
+        """Count gold tags."""
+        self._counts += np.bincount(np.fromiter(tags, dtype=np.int64), minlength=self.n_tags)
+
+    @property
+    def nats(self) -> float:
+        """The entropy of the tags counted so far, per token."""
+        shares = self._counts[self._counts > 0] / max(1, self._counts.sum())
+        return float(-(shares * np.log(shares)).sum())

@@ -1,0 +1,120 @@
+"""Training that comes to nothing is noticed, begins anew at lower rates, and then learns."""
+
+import warnings
+
+import numpy as np
+import pytest
+from spacy.training import Corpus
+from spacy.util import fix_random_seed
+
+from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.training.divergence import WINDOW, ChanceLoss, DivergenceWatch
+from spacy_ptv2.training.optimizers import LOWER, WARMUP_STEPS, build_adamw_v1
+from spacy_ptv2.training.schedules import build_warmup_linear_v1
+
+RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
+KEY = (0, "W")
+
+
+def make_optimizer(warmup=0.0, **settings):
+    return build_adamw_v1(RATES, build_warmup_linear_v1(10_000, warmup), **settings)
+
+
+def step(optimizer, weights, gradient, loss=None, chance=1.0):
+    if loss is not None:
+        optimizer.observe(loss, chance)
+    optimizer(KEY, weights, np.full_like(weights, gradient))
+    optimizer.step_schedules()
+
+
+def test_chance_is_the_entropy_of_the_tags():
+    chance = ChanceLoss(4)
+    assert chance.nats == 0.0
+    chance.add([0, 0, 1])
+    chance.add([2])
+    assert chance.nats == pytest.approx(-(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)))
+
+
+@pytest.mark.parametrize(("loss", "n_losses", "is_wrong"), [(0.9, 3, False), (1.1, 3, True), (1.1, 0.9, False)])
+def test_losses_are_wrong_from_chance_on(loss, n_losses, is_wrong):
+    watch = DivergenceWatch()
+    for _ in range(int(n_losses * WINDOW)):
+        watch.note(loss, 1.0)
+    assert (watch.problem(1.0) is not None) == is_wrong
+    assert "nan" in watch.problem(float("nan")) and "inf" in watch.problem(float("inf"))
+
+
+def test_a_few_bad_losses_are_no_divergence():
+    watch = DivergenceWatch()
+    for i in range(3 * WINDOW):
+        watch.note(4.0 if i % 10 == 0 else 0.5, 1.0)
+        assert watch.problem(1.0) is None
+
+
+@pytest.mark.parametrize("reason", ["gradient", "loss"])
+def test_restart(reason):
+    optimizer = make_optimizer()
+    weights, start = np.ones(3, "float32"), np.ones(3, "float32")
+    for _ in range(5 if reason == "gradient" else WINDOW - 1):
+        step(optimizer, weights, 1.0, loss=2.0)
+    assert (weights < start).all()
+    with pytest.warns(UserWarning, match="PW08.*third.*2 restarts left"):
+        step(optimizer, weights, np.nan if reason == "gradient" else 1.0, loss=2.0)
+    np.testing.assert_array_equal(weights, start)
+    factor = optimizer.learn_rate
+    for i in range(WARMUP_STEPS + 2):  # Adam's steps are as long as the rate where all gradients are equal
+        before = weights.copy()
+        factor = optimizer.learn_rate
+        step(optimizer, weights, 1.0, loss=0.5)
+        expected = RATES["head"] * LOWER * factor * min(1.0, (i + 1) / WARMUP_STEPS)
+        np.testing.assert_allclose(before - weights, expected, rtol=2e-3)
+
+
+def test_restarts_end():
+    optimizer, weights = make_optimizer(restarts=2), np.ones(3, "float32")
+    for left in (1, 0):
+        with pytest.warns(UserWarning, match=f"PW08.*{left} restarts left"):
+            step(optimizer, weights, np.inf)
+    with pytest.raises(PTuningError, match=r"P409.*2 restarts.*head 0\.00056.*lr-find"):
+        step(optimizer, weights, np.inf)
+    no_better = make_optimizer(restarts=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2 * WINDOW):
+            step(no_better, weights, 1.0, loss=2.0)  # it may be the data: that is for the user to see
+
+
+def test_losses_while_the_rates_rise_do_not_count():
+    optimizer, weights = make_optimizer(warmup=0.01), np.ones(3, "float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(99 + WINDOW - 1):  # the last of the rising steps is taken at the full rate
+            step(optimizer, weights, 1.0, loss=2.0)
+    with pytest.warns(UserWarning, match="PW08"):
+        step(optimizer, weights, 1.0, loss=2.0)
+
+
+def test_impossible_restarts_are_refused():
+    with pytest.raises(PTuningError, match="P407.*restarts"):
+        make_optimizer(restarts=-1)
+
+
+def test_a_rate_far_too_high_is_brought_down(nlp, corpus):
+    classifier, examples, start = nlp.get_pipe("token_classifier"), list(Corpus(corpus)(nlp)), nlp.to_bytes()
+    chance = ChanceLoss(len(classifier.tag_scheme.tags))
+    chance.add(tag for example in examples for tag in classifier._gold_tags(example))
+
+    def last_loss(**settings):
+        nlp.from_bytes(start)
+        fix_random_seed(0)
+        rates = {part: 3000 * rate for part, rate in RATES.items()}
+        optimizer = build_adamw_v1(rates, build_warmup_linear_v1(400, 0.0), **settings)
+        losses = []
+        for _ in range(200):
+            losses.append(nlp.update(examples, sgd=optimizer, losses={})["token_classifier"])
+            optimizer.step_schedules()
+        return np.mean(losses[-20:])
+
+    assert last_loss(restarts=0) > chance.nats
+    with pytest.warns(UserWarning, match="PW08.*chance"):
+        assert last_loss() < chance.nats
