@@ -318,3 +318,7 @@ class Warnings(_Messages):
         "Training has come to nothing: {problem}. It begins anew with a third of the learning rates ({rates}; {left} "
         "restarts left). Set them lower under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds good ones."
     )
+    PW09 = (
+        "The learning rate {got} for the part {part!r} is outside what has ever trained well ({least:g} to {most:g}). "
+        "Rates of fine-tuning are about a hundred times too low for prompts; `spacy ptv2 lr-find` finds good ones."
+    )

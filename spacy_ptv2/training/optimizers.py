@@ -22,6 +22,9 @@ from .divergence import DivergenceWatch
 
 Key = tuple[int, str]
 
+# Rates at which something has ever trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the scripts of the
+# authors, and others in docs/recipes.md.
+WORKED = {"prompt": (1e-4, 0.3), "layer_mix": (1e-4, 0.1), "casing": (1e-4, 0.1), "head": (1e-4, 0.1)}
 LOWER = 1 / 3  # rates after a restart, as a share of those before it
 WARMUP_STEPS = 20  # after a restart, in which they rise to that
 
@@ -160,6 +163,14 @@ class PromptAdamW(Optimizer):
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
 
 
+def _warn_of_rates(learn_rates: Mapping[str, float]) -> None:
+    """Warn of rates at which nothing is known to have trained; 0 keeps a part as it starts."""
+    for part, (least, most) in WORKED.items():
+        if learn_rates[part] and not least <= learn_rates[part] <= most:
+            message = Warnings.PW09.format(part=part, got=f"{learn_rates[part]:g}", least=least, most=most)
+            warnings.warn(message, stacklevel=3)
+
+
 def _overwrite(array: Any, values: Any) -> None:
     """Put values into an array in place."""
     array[...] = values
@@ -195,5 +206,6 @@ def build_adamw_v1(
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
     if not set(weight_decays) <= set(PARTS):
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
+    _warn_of_rates(learn_rates)
     settings = AdamWSettings(dict(learn_rates), dict(weight_decays), beta1, beta2, eps, grad_clip, restarts)
     return PromptAdamW(settings, schedule)

@@ -1,5 +1,7 @@
 """The optimizer against torch's AdamW with global clipping, through thinc's interface."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -77,3 +79,18 @@ def test_missing_or_unknown_parts_are_refused(rates):
         build_adamw_v1(rates, build_warmup_linear_v1(10))
     with pytest.raises(PTuningError, match="P405.*prefix"):
         build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"prefix": 0.1})
+
+
+@pytest.mark.parametrize(("part", "rate"), [("prompt", 5e-5), ("prompt", 3.0), ("head", 2e-5), ("casing", 1.0)])
+def test_a_rate_that_never_worked_is_warned_of(part, rate):
+    with pytest.warns(UserWarning, match=f"PW09.*{rate:g}.*{part}.*lr-find"):
+        build_adamw_v1({**RATES, part: rate}, build_warmup_linear_v1(10))
+
+
+@pytest.mark.parametrize(
+    "rates", [RATES, {**RATES, "casing": 0.0}, dict.fromkeys(PARTS, 0.06), dict.fromkeys(PARTS, 1e-4)]
+)
+def test_rates_that_have_worked_are_taken_without_a_word(rates):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_adamw_v1(rates, build_warmup_linear_v1(10))
