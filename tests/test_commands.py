@@ -12,12 +12,15 @@ from typer.testing import CliRunner
 
 from .conftest import ROOT
 
+TREES = ROOT / "configs" / "tagging_parsing.cfg"
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
+OF_ENTITIES = [path for path in CONFIGS if path != TREES]
 BACKBONE_SETTING = {
     "ner": "components.transformer.model.backbone.name",
     "multitask": "paths.backbone",
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
+    "tagging_parsing": "components.transformer.model.backbone.name",
 }
 SMALL = {
     "ner": {
@@ -43,6 +46,14 @@ SMALL = {
         "initialize.before_init.epochs": 60,
         "training.batcher.size": 2,
     },
+    "tagging_parsing": {
+        "components.transformer.model.window": 32,
+        "components.transformer.model.overlap": 8,
+        "components.transformer.model.prompt.length": 4,
+        "components.parser.min_action_freq": 1,
+        "initialize.before_init.epochs": 30,
+        "training.batcher.size": 12,
+    },
     "finetune_ner": {
         "components.transformer.model.get_spans.window": 16,
         "components.transformer.model.get_spans.stride": 12,
@@ -64,7 +75,7 @@ def overrides(name, tiny_folder, corpus):
     return [part for key, value in settings.items() for part in (f"--{key}", str(value))]
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=[path.stem for path in CONFIGS])
+@pytest.fixture(scope="module", params=OF_ENTITIES, ids=[path.stem for path in OF_ENTITIES])
 def config_path(request):
     return request.param
 
@@ -101,11 +112,27 @@ def test_evaluate(pipeline, corpus, tmp_path):
     assert set(scores["ents_per_type"]) == {"LOC", "MISC", "ORG", "PER"}
 
 
-def test_fill_config_adds_nothing(config_path, tmp_path):
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
+def test_fill_config_adds_nothing(path, tmp_path):
     """The shipped files are complete, which is what `spacy debug` asks for."""
-    spacy_command("init", "fill-config", config_path, tmp_path / "filled.cfg")
-    shipped, filled = (load_config(path, interpolate=False) for path in (config_path, tmp_path / "filled.cfg"))
+    spacy_command("init", "fill-config", path, tmp_path / "filled.cfg")
+    shipped, filled = (load_config(path, interpolate=False) for path in (path, tmp_path / "filled.cfg"))
     assert filled == shipped
+
+
+def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
+    docs = list(DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab))
+    for doc in docs:
+        for token in doc:
+            token.tag_, token.head, token.dep_ = "N" if token.is_title else "X", doc[0], "dep" if token.i else "ROOT"
+    DocBin(docs=docs).to_disk(tmp_path / "trees.spacy")
+    settings = overrides(TREES.stem, tiny_folder, tmp_path / "trees.spacy")
+    spacy_command("train", TREES, "--output", tmp_path / "training", *settings)
+    spacy_command(
+        "evaluate", tmp_path / "training" / "model-best", tmp_path / "trees.spacy", "--output", tmp_path / "s.json"
+    )
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8
 
 
 def test_debug_config(config_path, settings):
