@@ -1,0 +1,32 @@
+"""The frozen backbone as one graph, in torch: which rows an engine is compared on."""
+
+import pytest
+import torch
+
+from spacy_ptv2.backbones.graph import GraphInputs, PromptGraph
+
+
+def draw_inputs(backbone, lengths, *, n_columns=6):
+    """Rows of these lengths with a prompt in two layers, and something added to the states of one."""
+    torch.manual_seed(2)
+    mask = (torch.arange(n_columns) < torch.tensor(lengths)[:, None]).long()
+    embeddings = torch.randn(*mask.shape, backbone.embedding_width)
+    prompts = {layer: torch.randn(2, 3 + layer, backbone.key_width) for layer in (0, 2)}
+    return GraphInputs(embeddings, mask, prompts, {1: torch.randn(*mask.shape, backbone.hidden_width)})
+
+
+@pytest.mark.parametrize("lengths", [[6, 2, 3, 5], [2, 6], [4]])
+def test_a_sample_is_the_first_piece_of_the_first_row_and_the_last_row(tiny, lengths):
+    inputs = draw_inputs(tiny, lengths)
+    graph = PromptGraph(tiny, inputs.form(shift=None, all_states=False))
+    sample = inputs.sample()
+    assert inputs.mask.sum(1).tolist() == lengths  # as it was
+    assert sample.mask.sum(1).tolist() == [1, lengths[-1]]
+    first = GraphInputs(
+        inputs.embeddings[:1, :1], inputs.mask[:1, :1], inputs.prompts, {1: inputs.added[1][:1, :1]}
+    )  # by itself, without padding
+    with torch.no_grad():
+        (whole,), (alone,), (own,) = (graph(*each.flat(tiny)) for each in (inputs, first, sample))
+    torch.testing.assert_close(own[0, :1], alone[0], atol=1e-5, rtol=0)
+    real = inputs.mask[-1].bool()
+    torch.testing.assert_close(own[1][real], whole[-1][real], atol=1e-5, rtol=0)
