@@ -9,8 +9,8 @@ BIN = $(VENV)/bin
 # Beside it, transformers 5: spacy-transformers does not admit it yet, and everything else works without.
 NEWEST = .venv-newest
 NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors platformdirs openvino peft pytest pytest-timeout pytest-xdist hypothesis
-# Two at a time, each module's tests together, for they share what is trained once.
-PARALLEL = -n 2 --dist loadscope
+# Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
+PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: install quickstart test test-newest fast-test lint format families clean
 
@@ -27,15 +27,24 @@ $(VENV)/installed: setup.cfg
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
 
-$(NEWEST)/installed: setup.cfg
+$(NEWEST)/packages: setup.cfg
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade pip
 	$(NEWEST)/bin/python -m pip install --quiet $(TORCH)
 	$(NEWEST)/bin/python -m pip install --quiet $(NEWEST_PACKAGES)
+	touch $@
+
+# After the other environment: both write our metadata into this folder.
+$(NEWEST)/installed: $(NEWEST)/packages | $(VENV)/installed
 	$(NEWEST)/bin/python -m pip install --quiet --no-deps -e .
 	touch $@
 
-test: install lint test-newest
+# Each of the two has a core.
+test test-newest fast-test: export OMP_NUM_THREADS = 1
+
+# The environments come beside each other, then lint and types beside the first tests.
+test:
+	$(MAKE) -j 2 lint test-newest
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-newest: $(NEWEST)/installed

@@ -4,6 +4,7 @@ Tests marked `real` use the pretrained MiniLM from PyPI and are skipped where it
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,15 @@ def full_precision() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of real weights where the backbone's package is missing."""
+    """Skip tests of real weights where the backbone's package is missing, and put long modules first.
+
+    Of workers that take module after module, none is then left alone with a long one at the end.
+    """
+    seconds: Counter[Path] = Counter()  # at a guess
+    for item in items:
+        is_long = item.get_closest_marker("slow") or item.get_closest_marker("real")
+        seconds[item.path] += 10 if is_long else 0.1
+    items.sort(key=lambda item: -seconds[item.path])  # each module's own order stays
     if KNOWN_PACKAGES[MINILM].locate() is None:
         for item in items:
             if item.get_closest_marker("real"):

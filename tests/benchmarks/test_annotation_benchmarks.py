@@ -53,6 +53,7 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     assert all(0 <= float(score) <= 1 for score in scored)
 
 
+@pytest.mark.slow
 def test_curves(run, folder, monkeypatch):
     in_place = lambda curve, texts: [curves.peak_bytes(e.settings, t) for e, t in zip(curve, texts, strict=True)]  # noqa: E731
     monkeypatch.setattr(curves, "peaks", in_place)  # without a process for each
@@ -63,6 +64,7 @@ def test_curves(run, folder, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_import_time(run, monkeypatch):
     import_time.check_hidden()
     monkeypatch.setattr(import_time, "check_hidden", lambda: None)

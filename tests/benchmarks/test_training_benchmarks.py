@@ -34,6 +34,7 @@ def run(module, folder, path, *arguments):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_training_step(folder, tmp_path):
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2,64")
     for row in ("fine-tuning", "ours, P=64, top third", "ours, mix, casing, P=64", "PEFT, P=2", "prompt per row, P=64"):
@@ -57,6 +58,7 @@ def test_epoch(folder, tmp_path, monkeypatch):
     assert rows[1][3:] == ["45.0%", "35.0%", "80.0%"]
 
 
+@pytest.mark.slow
 def test_the_clock_of_an_epoch(folder, tmp_path):
     train = save_sentences(None, 60, tmp_path)
     times = epoch.run(prompt_config(train, str(folder)), tmp_path, profile=True)
@@ -65,6 +67,7 @@ def test_the_clock_of_an_epoch(folder, tmp_path):
     assert times["forward"] + times["backward"] < times["all"]
 
 
+@pytest.mark.slow
 def test_training_memory(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training_memory, "in_fresh_process", lambda function, *arguments: function(*arguments))
     printed = run(training_memory, folder, tmp_path / "results.md", "--steps", "1")
