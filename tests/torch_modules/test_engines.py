@@ -31,7 +31,18 @@ SAME_CODE = {"camembert", "electra", "mt5", "qwen2", "qwen3", "roberta", "xlm-ro
 ROWS = [[0, 1, 2, 3]]
 
 
+@pytest.fixture(scope="module")
+def common_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("graphs")
+
+
 @pytest.fixture(autouse=True)
+def in_common_cache(common_cache, monkeypatch):
+    """One cache of graphs for all tests that do not look into it: most convert the same one."""
+    monkeypatch.setattr(graph_cache, "_cache_folder", lambda: common_cache)
+
+
+@pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The cache of graphs, in a folder of its own."""
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: tmp_path / "graphs")
