@@ -52,8 +52,10 @@ def check_replaced_listeners(nlp, upstream, component, folder):
     assert next(get_shim(node) for node in nodes if node.shims).backbone is backbone
 
 
-@pytest.fixture
-def trained(nlp, corpus):
+@pytest.fixture(scope="module")
+def trained(tiny_folder, corpus):
+    """A trained pipeline, which no test changes."""
+    nlp = build_pipeline(tiny_folder, corpus)
     train(nlp, corpus)
     return nlp
 
@@ -132,8 +134,9 @@ def test_resumes_training_after_loading(trained, corpus, tmp_path):
     assert get_shim(loaded.get_pipe("ptuning_transformer").model.layers[0]).to_bytes() != before
 
 
-def test_replaced_listeners_predict_the_same_and_round_trip(trained, tmp_path):
-    check_replaced_listeners(trained, "ptuning_transformer", "token_classifier", tmp_path)
+def test_replaced_listeners_predict_the_same_and_round_trip(nlp, corpus, tmp_path):
+    train(nlp, corpus)
+    check_replaced_listeners(nlp, "ptuning_transformer", "token_classifier", tmp_path)
 
 
 def test_worker_processes_and_threads_agree(trained):
