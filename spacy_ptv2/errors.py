@@ -191,6 +191,14 @@ class Errors(_Messages):
         "Training has come to nothing after {restarts} restarts: {problem}, at the learning rates {rates}. Give lower "
         "ones under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
     )
+    P410 = (
+        'The range test of learning rates expects @optimizers = "spacy_ptv2.AdamW.v1" in [training.optimizer], got '
+        "{got!r}. Take the block from configs/ner.cfg, or try other rates of this optimizer with `spacy ptv2 trials`."
+    )
+    P411 = (
+        "Learning rates are compared by the losses of components that train on annotations, got none among {names}. "
+        "Add one, such as a token_classifier, or take it out of [training] frozen_components."
+    )
 
     # Prompts of other libraries
     P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."

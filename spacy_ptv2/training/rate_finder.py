@@ -1,0 +1,112 @@
+"""A range test of learning rates: training that speeds up from step to step, to see how fast it may be.
+
+In: a training config with our AdamW. Out: points, one per step, as they come: the factor on all its learning rates, and
+the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of spaCy's training loop.
+Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; growth from step to step by a constant factor,
+smoothing and the end: Gugger 2018, https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import create_train_batches, train_while_improving
+from spacy.ty import ListenedToComponent
+from spacy.util import registry, resolve_dot_names
+from thinc.api import Config, fix_random_seed
+
+from ..errors import Errors, PTuningError
+from ..pipeline.shared_backbone import SharedBackbone
+from .optimizers import PromptAdamW
+from .rate_curve import RateCurve, RatePoint
+
+LOWEST, HIGHEST = 1e-3, 1e2
+MIN_STEPS = 20
+
+
+class RateFinder:
+    """A range test of one config, ready to run once.
+
+    config (Config): A training config, not interpolated. steps (int): Steps from the lowest to the highest factor.
+    RAISES (PTuningError): P407 for too few steps; P410 for another optimizer than ours; P411 if nothing has a loss.
+    """
+
+    def __init__(self, config: Config, *, steps: int = 100, use_gpu: int = -1) -> None:
+        if steps < MIN_STEPS:
+            raise PTuningError(Errors.P407.format(name="steps", expected=f"at least {MIN_STEPS}", got=steps))
+        self.steps = steps
+        self.curve = RateCurve()
+        self._nlp = init_nlp(config, use_gpu=use_gpu)
+        self._settings = registry.resolve(self._nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
+        optimizer = self._settings["optimizer"]
+        if not isinstance(optimizer, PromptAdamW):
+            got = self._nlp.config["training"]["optimizer"].get("@optimizers")
+            raise PTuningError(Errors.P410.format(got=got))
+        self._optimizer = PromptAdamW(optimizer.settings, growing_factors(steps))
+        self._judged = judged_components(self._nlp, self._settings["frozen_components"])
+        if not self._judged:
+            raise PTuningError(Errors.P411.format(names=", ".join(self._nlp.pipe_names)))
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """The config's own peak rate of each part: what a factor of 1 stands for."""
+        return self._optimizer.settings.learn_rates
+
+    def run(self) -> Iterator[RatePoint]:
+        """Train, and yield a point for every step, until the loss is far above its best or no number."""
+        for factor, losses in zip(growing_factors(self.steps), self._train(), strict=True):
+            point = self.curve.add(factor, sum(losses.get(name, 0.0) for name in self._judged))
+            if point is not None:
+                yield point
+            if self.curve.has_diverged:
+                return
+
+    def _train(self) -> Iterator[Mapping[str, float]]:
+        """Yield the losses of each step."""
+        settings = self._settings
+        (corpus,) = resolve_dot_names(self._nlp.config.interpolate(), [settings["train_corpus"]])
+        fix_random_seed(settings["seed"] or 0)  # as spacy train does between its start and its first step
+        endless = min(settings["max_epochs"], 0)  # 0, or -1 for a corpus that is streamed
+        loop = train_while_improving(
+            self._nlp,
+            self._optimizer,
+            create_train_batches(self._nlp, corpus, settings["batcher"], endless),
+            lambda: (0.0, {}),  # no evaluation, but after each step: there the loop begins to sum losses anew
+            dropout=settings["dropout"],
+            eval_frequency=1,
+            accumulate_gradient=settings["accumulate_gradient"],
+            patience=0,
+            max_steps=self.steps - 1,  # the number of the last step
+            exclude=settings["frozen_components"],
+            annotating_components=settings["annotating_components"],
+            before_update=settings["before_update"],
+        )
+        try:
+            for _, info, _ in loop:
+                yield info["losses"]
+        except ValueError as error:
+            if "[E910]" not in str(error):  # so spaCy's tagger and its kin refuse a loss that is no number
+                raise
+            yield dict.fromkeys(self._judged, math.nan)
+
+
+def growing_factors(steps: int) -> Iterator[float]:
+    """Yield a factor per step, each the same multiple of the one before, from the lowest to the highest."""
+    return (LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)) for step in range(steps))
+
+
+def judged_components(nlp: Language, frozen: list[str]) -> list[str]:
+    """Return the components whose losses are summed: those that train on annotations.
+
+    What only hands vectors to listeners (`ptuning_transformer`, spaCy's tok2vec, spacy-transformers' transformer)
+    reports the squares of the gradients that came back in the place of a loss, and `shared_backbone` always 0.
+    """
+    return [
+        name
+        for name, pipe in nlp.pipeline
+        if name not in frozen
+        and getattr(pipe, "is_trainable", False)
+        and not isinstance(pipe, ListenedToComponent | SharedBackbone)
+    ]
