@@ -8,13 +8,17 @@ from spacy.cli._util import app as spacy_app
 from .convert import convert_cli
 from .interchange import export_cli, import_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
+from .rate_finder import rate_finder_cli
 from .trials import trials_cli
+
+WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # --section.setting, as spacy train has
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
 app.command("convert")(convert_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
-app.command("trials", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(trials_cli)
+app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)
+app.command("lr-find", context_settings=WITH_OVERRIDES)(rate_finder_cli)
 app.command("package")(package_cli)
 app.command("package-backbone")(package_backbone_cli)
 app.command("verify")(verify_cli)

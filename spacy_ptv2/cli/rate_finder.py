@@ -1,0 +1,116 @@
+"""``spacy ptv2 lr-find``: which learning rates suit a config, by a short training with rates that grow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import srsly
+import typer
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
+from spacy.util import load_config
+from wasabi import msg
+
+from ..errors import PTuningError
+
+if TYPE_CHECKING:
+    from ..training.rate_curve import RatePoint, RateSuggestion
+    from ..training.rate_finder import RateFinder
+
+N_ROWS = 20
+
+
+def rate_finder_cli(
+    ctx: typer.Context,
+    config_path: Annotated[Path, typer.Argument(help="A training config.", exists=True)],
+    steps: Annotated[int, typer.Option(help="Steps from a thousandth to a hundred times the configured rates.")] = 100,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON for the curve.", dir_okay=False)] = None,
+    code: Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")] = None,
+    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, -1 for the CPU.")] = -1,
+) -> None:
+    """Suggest learning rates for a config. Settings can be overridden as in `spacy train`; no pipeline is saved."""
+    from ..training.rate_curve import suggest_rates
+    from ..training.rate_finder import RateFinder
+
+    overrides = parse_config_overrides(ctx.args)
+    import_code(code)
+    setup_gpu(use_gpu)
+    with show_validation_error(config_path):
+        config = load_config(config_path, overrides=overrides, interpolate=False)
+    try:
+        with show_validation_error(config_path, hint_fill=False):
+            finder = RateFinder(config, steps=steps, use_gpu=use_gpu)
+        _run(finder)
+    except PTuningError as error:
+        msg.fail("Cannot find learning rates", str(error), exits=1)
+    points = finder.curve.points
+    suggestion = suggest_rates(points)
+    _print_curve(points, finder.rates)
+    _print_suggestion(suggestion, finder.rates)
+    if output is not None:
+        _write(output, points, finder.rates, suggestion)
+
+
+def _run(finder: RateFinder) -> None:
+    """Run the test with its progress on standard error, and say why it ended early."""
+    n_steps = f"of {finder.steps} steps"
+    try:
+        with typer.progressbar(finder.run(), length=finder.steps, label="Range test", file=sys.stderr) as points:
+            for _ in points:
+                pass
+    except KeyboardInterrupt:
+        msg.warn(f"Interrupted after {len(finder.curve.points)} {n_steps}: what follows is of these alone")
+    if finder.curve.has_diverged:
+        msg.info(f"Ended after {len(finder.curve.points)} {n_steps}: the loss was far above its best, or no number")
+
+
+def _print_curve(points: Sequence[RatePoint], rates: Mapping[str, float]) -> None:
+    """Print points evenly spaced over the curve, the first and the last among them."""
+    n_rows = min(N_ROWS, len(points))
+    shown = [points[round(row * (len(points) - 1) / max(1, n_rows - 1))] for row in range(n_rows)]
+    rows = [
+        (f"{p.factor:.2g}", *(f"{rate * p.factor:.2g}" for rate in rates.values()), f"{p.smoothed:.3f}") for p in shown
+    ]
+    msg.table(rows, header=("factor", *rates, "smoothed loss"), divider=True, aligns=["r"] * (len(rates) + 2))
+
+
+def _print_suggestion(suggestion: RateSuggestion | None, rates: Mapping[str, float]) -> None:
+    """Print which rates to train with, and how the configured ones stand to them."""
+    if suggestion is None:
+        msg.warn(
+            "No suggestion: the loss does not clearly fall",
+            "Give more --steps, or learn_rates a hundred times as high or as low; else check the corpus.",
+        )
+        return
+    options = [
+        f"--training.optimizer.learn_rates.{part} {rate * suggestion.factor:.2g}" for part, rate in rates.items()
+    ]
+    msg.good(f"Suggested: {suggestion.factor:.2g} times the configured rates. For `spacy train`:")
+    print(" ".join(options))
+    good_range = f"It is where the loss falls: {suggestion.lowest:.2g} to {suggestion.highest:.2g} times these rates."
+    if suggestion.lowest <= 1.0 <= suggestion.highest:
+        msg.good("The configured rates are in the good range", good_range)
+    else:
+        place = "below" if suggestion.lowest > 1.0 else "above"
+        msg.warn(f"The configured rates are {place} the good range", good_range)
+    if suggestion.is_open:
+        msg.warn(
+            "The test ended while the loss still fell: higher rates may be good too",
+            "Run it again with learn_rates ten times as high.",
+        )
+
+
+def _write(
+    path: Path, points: Sequence[RatePoint], rates: Mapping[str, float], suggestion: RateSuggestion | None
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    curve = {
+        "learn_rates": dict(rates),
+        "points": [asdict(point) for point in points],
+        "suggestion": None if suggestion is None else asdict(suggestion),
+    }
+    srsly.write_json(path, curve)
+    msg.info(f"The curve: {path}")
