@@ -90,17 +90,18 @@ def _print_suggestion(suggestion: RateSuggestion | None, rates: Mapping[str, flo
     ]
     msg.good(f"Suggested: {suggestion.factor:.2g} times the configured rates. For `spacy train`:")
     print(" ".join(options))
+    if suggestion.is_open:
+        msg.warn(
+            "The test ended while the loss still fell, so higher rates may be better",
+            "Let it run to its end; where it did, give learn_rates ten times as high.",
+        )
+        return
     good_range = f"It is where the loss falls: {suggestion.lowest:.2g} to {suggestion.highest:.2g} times these rates."
     if suggestion.lowest <= 1.0 <= suggestion.highest:
         msg.good("The configured rates are in the good range", good_range)
     else:
         place = "below" if suggestion.lowest > 1.0 else "above"
         msg.warn(f"The configured rates are {place} the good range", good_range)
-    if suggestion.is_open:
-        msg.warn(
-            "The test ended while the loss still fell: higher rates may be good too",
-            "Run it again with learn_rates ten times as high.",
-        )
 
 
 def _write(

@@ -34,7 +34,8 @@ class RateSuggestion:
     """What a curve says of learning rates, all as factors on the configured ones.
 
     factor (float): Where the smoothed loss falls most steeply. lowest, highest (float): Where a tenth and nine tenths
-    of its fall were behind it. is_open (bool): Whether the test ended hardly later, so that the fall may go on.
+    of its fall were behind it. is_open (bool): Whether the test ended hardly later, near its
+    lowest loss, so that the fall may go on.
     """
 
     factor: float
@@ -94,7 +95,7 @@ def suggest_rates(points: Sequence[RatePoint]) -> RateSuggestion | None:
         factor=points[int(np.argmin(slopes))].factor,
         lowest=points[begin].factor,
         highest=points[end].factor,
-        is_open=end >= len(points) - 2 * reach,
+        is_open=end >= len(points) - 2 * reach and bool(smoothed[-1] - smoothed[last] < FALL_BEGINS * fall),
     )
 
 

@@ -97,3 +97,5 @@ def test_a_fall_that_may_go_on_is_open():
     assert suggest_rates(curve_of(fall_at(2)).points).is_open
     cut = [index for index, factor in enumerate(FACTORS) if factor < 1.0][-1]
     assert suggest_rates(curve_of(fall_at(0)[:cut]).points).is_open  # as when interrupted
+    ended = curve_of([*fall_at(0)[:145], *([50.0] * 55)])
+    assert ended.has_diverged and not suggest_rates(ended.points).is_open
