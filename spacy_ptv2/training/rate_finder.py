@@ -8,6 +8,7 @@ smoothing and the end: Gugger 2018, https://sgugger.github.io/how-do-you-find-a-
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
@@ -24,6 +25,7 @@ from .rate_curve import RateCurve, RatePoint
 
 LOWEST, HIGHEST = 1e-3, 1e2
 MIN_STEPS = 20
+NO_NUMBER = ("[E910]", "[P409]")  # so spaCy's tagger and its kin refuse a loss that is no number, our AdamW a gradient
 
 
 class RateFinder:
@@ -44,7 +46,8 @@ class RateFinder:
         if not isinstance(optimizer, PromptAdamW):
             got = self._nlp.config["training"]["optimizer"].get("@optimizers")
             raise PTuningError(Errors.P410.format(got=got))
-        self._optimizer = PromptAdamW(optimizer.settings, growing_factors(steps))
+        settings = replace(optimizer.settings, restarts=0)
+        self._optimizer = PromptAdamW(settings, growing_factors(steps))
         self._judged = judged_components(self._nlp, self._settings["frozen_components"])
         if not self._judged:
             raise PTuningError(Errors.P411.format(names=", ".join(self._nlp.pipe_names)))
@@ -87,7 +90,7 @@ class RateFinder:
             for _, info, _ in loop:
                 yield info["losses"]
         except ValueError as error:
-            if "[E910]" not in str(error):  # so spaCy's tagger and its kin refuse a loss that is no number
+            if not any(code in str(error) for code in NO_NUMBER):
                 raise
             yield dict.fromkeys(self._judged, math.nan)
 
