@@ -64,7 +64,7 @@ def run(config: Config, folder: Path, *, profile: bool = False) -> Mapping[str, 
     path, times = folder / "config.cfg", folder / "times.json"
     times.unlink(missing_ok=True)
     own = Config(config)
-    own["initialize"]["before_init"].update(epochs=1, evaluations_per_epoch=1)
+    own["initialize"]["before_init"].update(epochs=1, evaluations_per_epoch=1, min_steps=0)
     own["training"]["before_update"] = {"@callbacks": "benchmarks.clock.v1", "path": str(times), "profile": profile}
     own.to_disk(path, interpolate=False)
     command = [sys.executable, "-m", "spacy", "train", path, "--output", folder / "output", "--code", CLOCK]

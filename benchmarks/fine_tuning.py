@@ -58,6 +58,7 @@ def main(
         "system.seed": seed,
         "corpora.train.limit": sentences,
         "initialize.before_init.epochs": epochs,
+        "initialize.before_init.min_steps": 0,
         f"{ENCODER}.backbone.name": backbone,
     }
     loop = FineTuning(fine_tuning_config(config, changes, plain=plain), rate)

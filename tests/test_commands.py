@@ -27,6 +27,7 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
+        "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
     },
@@ -36,6 +37,7 @@ SMALL = {
             for name in ("token_classifier", "tagger")
             for key, value in {"window": 32, "overlap": 8, "prompt.length": 4}.items()
         },
+        "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
     },
@@ -51,6 +53,7 @@ SMALL = {
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
         "components.parser.min_action_freq": 1,
+        "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 12,
     },

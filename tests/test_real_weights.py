@@ -36,7 +36,7 @@ def config(corpora):
     """The shipped config, with two epochs."""
     config = load_config(ROOT / "configs" / "ner.cfg", interpolate=False)
     config["paths"].update(train=str(corpora / "train.spacy"), dev=str(corpora / "test.spacy"))
-    config["initialize"]["before_init"]["epochs"] = 2
+    config["initialize"]["before_init"].update(epochs=2, min_steps=0)
     return config
 
 

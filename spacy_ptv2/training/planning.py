@@ -14,25 +14,29 @@ from spacy.util import registry, resolve_dot_names
 from ..errors import Errors, PTuningError
 
 
-def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1) -> Callable[[Language], None]:
+def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: int = 0) -> Callable[[Language], None]:
     """Build the callback for ``[initialize.before_init]``.
 
-    epochs (int): Passes over the training corpus. evaluations_per_epoch (int): How often the dev corpus is scored.
+    epochs (int): Passes over the training corpus. evaluations_per_epoch (int): How often the dev corpus is scored in
+    each. min_steps (int): Steps that a prompt needs, however small the corpus: where the epochs give fewer, they are
+    prolonged to so many passes, with as many evaluations all in all.
     RETURNS (Callable[[Language], None]): Sets max_steps, eval_frequency, and total_steps or steps_per_epoch wherever
     the optimizer's block has such a setting.
     RAISES (PTuningError): P406 on use if the corpus is empty; P407 for impossible numbers.
     """
-    for name, value in (("epochs", epochs), ("evaluations_per_epoch", evaluations_per_epoch)):
-        if value < 1:
-            raise PTuningError(Errors.P407.format(name=name, expected="at least 1", got=value))
+    least = (("epochs", epochs, 1), ("evaluations_per_epoch", evaluations_per_epoch, 1), ("min_steps", min_steps, 0))
+    for name, value, smallest in least:
+        if value < smallest:
+            raise PTuningError(Errors.P407.format(name=name, expected=f"at least {smallest}", got=value))
 
     def plan_steps(nlp: Language) -> None:
-        steps = count_steps(nlp)
+        steps_per_epoch = count_steps(nlp)
+        steps = max(steps_per_epoch * epochs, min_steps)
         training: dict[str, Any] = nlp.config["training"]
         training["max_epochs"] = 0
-        training["max_steps"] = steps * epochs
-        training["eval_frequency"] = max(1, steps // evaluations_per_epoch)
-        _fill_in(training["optimizer"], {"total_steps": steps * epochs, "steps_per_epoch": steps})
+        training["max_steps"] = steps
+        training["eval_frequency"] = max(1, steps // (epochs * evaluations_per_epoch))
+        _fill_in(training["optimizer"], {"total_steps": steps, "steps_per_epoch": steps_per_epoch})
 
     return plan_steps
 

@@ -31,6 +31,7 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "initialize.before_init.epochs": 12,
+        "initialize.before_init.min_steps": 0,
     }
     config = fine_tuning.fine_tuning_config(NER, changes, plain=plain)
     loop = fine_tuning.FineTuning(config, rate=1e-3)
@@ -77,7 +78,12 @@ def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(accuracy, "call", lambda arguments, log: app(arguments[1:], standalone_mode=False))
     config, run, log = tmp_path / "ner.cfg", tmp_path / "run", tmp_path / "log.txt"
-    changes = {"epochs = 12": "epochs = 1", "window = null": "window = 32", "overlap = 64": "overlap = 8"}
+    changes = {
+        "epochs = 12": "epochs = 1",
+        "min_steps = 600": "min_steps = 0",
+        "window = null": "window = 32",
+        "overlap = 64": "overlap = 8",
+    }
     text = NER.read_text(encoding="utf8")
     for old, new in changes.items():
         text = text.replace(old, new)

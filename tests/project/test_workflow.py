@@ -11,7 +11,7 @@ from ..conftest import ROOT
 
 GENERATED = {".git", ".venv", "assets", "corpus", "training", "packages", "metrics", "build", "dist", "project.lock"}
 # The pipeline of the shortened run: a prompt of 8 positions and one epoch.
-SHORT = ("--vars.epochs", "1", "--vars.prompt_length", "8")
+SHORT = ("--vars.epochs", "1", "--vars.min_steps", "0", "--vars.prompt_length", "8")
 
 
 def generated(folder, names):

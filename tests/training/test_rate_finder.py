@@ -74,7 +74,14 @@ def test_each_step_is_taken_at_the_rate_of_its_point(finder, monkeypatch):
 
 def test_the_first_step_is_that_of_spacy_train(config, finder, tmp_path):
     """The same batch, dropout and start: the same loss."""
-    config = changed(config, **{"paths.curve": str(tmp_path / "curve.jsonl"), "initialize.before_init.epochs": 1})
+    config = changed(
+        config,
+        **{
+            "paths.curve": str(tmp_path / "curve.jsonl"),
+            "initialize.before_init.epochs": 1,
+            "initialize.before_init.min_steps": 0,
+        },
+    )
     train_nlp(init_nlp(config), None)
     first = json.loads((tmp_path / "curve.jsonl").read_text().splitlines()[0])
     assert first["losses"]["transformer"] > 0

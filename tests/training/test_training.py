@@ -23,6 +23,7 @@ def config(tiny_folder, corpus, tmp_path):
     config["components"]["transformer"]["model"]["backbone"]["name"] = str(tiny_folder)
     config["components"]["transformer"]["model"]["prompt"]["length"] = 4
     config["components"]["transformer"]["model"].update(window=32, overlap=8)  # the tiny backbone has 64 positions
+    config["initialize"]["before_init"]["min_steps"] = 0
     config["training"]["batcher"].update(size=6, buffer=2)  # three sentences: three steps an epoch
     return config
 
@@ -42,6 +43,13 @@ def test_epochs_become_steps(config):
     assert nlp.config["training"]["optimizer"]["schedule"]["total_steps"] == 15
 
 
+def test_a_small_corpus_is_passed_more_often(config):
+    config["initialize"]["before_init"].update(epochs=5, evaluations_per_epoch=2, min_steps=40)
+    training = init_nlp(config).config["training"]
+    assert (training["max_steps"], training["optimizer"]["schedule"]["total_steps"]) == (40, 40)
+    assert training["eval_frequency"] == 4  # as many evaluations as in five passes
+
+
 def test_epochs_become_steps_of_the_reference_schedule(config):
     config["training"]["optimizer"]["schedule"] = {
         "@schedules": "spacy_ptv2.epoch_decay.v1",
@@ -54,9 +62,16 @@ def test_epochs_become_steps_of_the_reference_schedule(config):
     assert nlp.config["training"]["eval_frequency"] == 1
 
 
-@pytest.mark.parametrize("settings", [{"epochs": 0}, {"epochs": 1, "evaluations_per_epoch": 0}])
-def test_impossible_plans_are_refused(settings):
-    with pytest.raises(PTuningError, match="P407.*at least 1, got 0"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs to be at least 1, got 0"),
+        ({"epochs": 1, "evaluations_per_epoch": 0}, "evaluations_per_epoch to be at least 1, got 0"),
+        ({"epochs": 1, "min_steps": -1}, "min_steps to be at least 0, got -1"),
+    ],
+)
+def test_impossible_plans_are_refused(settings, message):
+    with pytest.raises(PTuningError, match=f"P407.*{message}"):
         build_plan_steps_v1(**settings)
 
 

@@ -43,6 +43,7 @@ def config(tiny_folder, corpus) -> Config:
             f"{PROMPT}.length": 4,
             "training.batcher.size": 1000,
             "initialize.before_init.epochs": 20,
+            "initialize.before_init.min_steps": 0,
         },
     )
 
