@@ -25,6 +25,7 @@ from spacy_ptv2.layers.model_state import trained_parameters
 
 from .pipelines import CONFIGS, read_corpus
 
+BATCH_WORDS = 640  # padded, of all that is compared: as configs/finetune_ner.cfg has it
 ENCODER = "components.transformer.model"
 FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False, f"{ENCODER}.backbone.dtype": "float32"}
 WARM_CACHE: Mapping[str, Any] = {f"{ENCODER}.state_cache_mb": 4096}  # warm after the round that warms up
@@ -46,8 +47,12 @@ def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:
 
 
 def prompt_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None = None) -> Config:
-    """Return the shipped config for prompts. changes (Mapping): Settings by their names with dots."""
-    overrides = {**_paths(corpus), f"{ENCODER}.backbone.name": backbone, **(changes or {})}
+    """Return the shipped config for prompts, with the batches of fine-tuning.
+
+    changes (Mapping): Settings by their names with dots.
+    """
+    own = {f"{ENCODER}.backbone.name": backbone, "training.batcher.size": BATCH_WORDS}
+    overrides = {**_paths(corpus), **own, **(changes or {})}
     return load_config(CONFIGS / "ner.cfg", overrides=overrides, interpolate=False)
 
 

@@ -2,13 +2,13 @@
 
 python -m benchmarks.training_step [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--sentences 200] [--repeats 5]
 
-Sentences from all over the corpus in batches of 640 padded words, as in configs/ner.cfg. Under spaCy: steps of the
-shipped configs, fine-tuning in float32 with the head of ours. In plain torch: the same batches as padded pieces; ours
-there trains what PEFT trains, keys and values without dropout of their own, and with "mix, casing" all that the config
-does. In bf16 our backbone and the bare one have bfloat16 weights, the peers run under autocast, as they come. Attention
-weights are dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The limit is forward and
-backward of the bare backbone for the gradient of its piece embeddings. All candidates take a batch in turn, then the
-next; a ratio is that of the times for all batches of one round. The first round warms up.
+Sentences from all over the corpus in batches of 640 padded words, as in configs/finetune_ner.cfg. Under spaCy: steps
+of the shipped configs, fine-tuning in float32 with the head of ours. In plain torch: the same batches as padded
+pieces; ours there trains what PEFT trains, keys and values without dropout of their own, and with "mix, casing" all
+that the config does. In bf16 our backbone and the bare one have bfloat16 weights, the peers run under autocast, as
+they come. Attention weights are dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The
+limit is forward and backward of the bare backbone for the gradient of its piece embeddings. All candidates take a
+batch in turn, then the next; a ratio is that of the times for all batches of one round. The first round warms up.
 """
 
 from __future__ import annotations
