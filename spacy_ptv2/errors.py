@@ -192,8 +192,8 @@ class Errors(_Messages):
         "ones under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
     )
     P410 = (
-        'The range test of learning rates expects @optimizers = "spacy_ptv2.AdamW.v1" in [training.optimizer], got '
-        "{got!r}. Take the block from configs/ner.cfg, or try other rates of this optimizer with `spacy ptv2 trials`."
+        "The range test of learning rates expects spacy_ptv2.Muon.v1 or spacy_ptv2.AdamW.v1 in [training.optimizer], "
+        "got {got!r}. Take the block from configs/ner.cfg, or try rates of this optimizer with `spacy ptv2 trials`."
     )
     P411 = (
         "Learning rates are compared by the losses of components that train on annotations, got none among {names}. "

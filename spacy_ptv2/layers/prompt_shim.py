@@ -31,6 +31,7 @@ from ..torch_modules.batches import WindowBatches
 from ..torch_modules.build import build_prompted_encoder
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
+from ..training.muon import Blocks, PromptMuon
 from .handover import Handover, PieceStates
 from .joint_step import JointStep, predict_jointly
 from .prompt_header import check_prompt, read_header
@@ -98,6 +99,9 @@ class PromptShim(Shim):
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Let the optimizer step each trainable tensor, under the key (shim id, name)."""
+        if isinstance(optimizer, PromptMuon):
+            for name, row_counts in self.encoder.prompt.row_counts.items():
+                optimizer.describe((self.id, f"prompt.{name}"), Blocks(row_counts, self.backbone.n_key_heads))
         for name, parameter in self.encoder.named_parameters():
             if parameter.grad is None:
                 continue

@@ -48,6 +48,11 @@ class PromptEncoder(nn.Module, ABC):
         """Number of keys and values of all layers together."""
         return 2 * sum(self.lengths)
 
+    @property
+    def row_counts(self) -> dict[str, tuple[int, ...]]:
+        """By name, tensors that are keys and values one below the other, and the rows of each of these."""
+        return {}
+
     @abstractmethod
     def rows(self) -> torch.Tensor:
         """Return layer after layer its keys, then its values. Shape: (n_rows, width)"""
@@ -91,6 +96,11 @@ class FlatPrompt(PromptEncoder):
     def __init__(self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, dropout: float = 0.0) -> None:
         super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout)
         self.values = nn.Parameter(torch.zeros(self.n_rows, width))
+
+    @property
+    def row_counts(self) -> dict[str, tuple[int, ...]]:
+        """See `PromptEncoder.row_counts`."""
+        return {"values": tuple(length for length in self.lengths for _ in range(2))}
 
     def rows(self) -> torch.Tensor:
         """See `PromptEncoder.rows`."""

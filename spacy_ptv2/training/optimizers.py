@@ -39,7 +39,7 @@ class _State:
 
 
 @dataclass
-class _Pending:
+class Pending:
     """One tensor that waits for the step: its array is changed in place."""
 
     weights: FloatsXd
@@ -72,7 +72,7 @@ class PromptAdamW(Optimizer):
     def __init__(self, settings: AdamWSettings, schedule: Iterable[float]) -> None:
         super().__init__(iter(schedule), grad_clip=settings.grad_clip, use_averages=False)  # type: ignore[arg-type]
         self.settings = settings
-        self._pending: dict[Key, _Pending] = {}
+        self._pending: dict[Key, Pending] = {}
         self._states: dict[Key, _State] = {}
         self._starts: dict[Key, FloatsXd] = {}
         self._watch = DivergenceWatch()
@@ -89,7 +89,7 @@ class PromptAdamW(Optimizer):
         """Collect a tensor and its gradient for the step; the weights change in place when it is taken."""
         if key in self._pending:
             self.step()
-        self._pending[key] = _Pending(weights, gradient * lr_scale)
+        self._pending[key] = Pending(weights, gradient * lr_scale)
         if self.settings.restarts and key not in self._starts:
             self._starts[key] = weights.copy()
         _overwrite(gradient, 0.0)  # times 0, one that is not a number would stay that
@@ -147,24 +147,44 @@ class PromptAdamW(Optimizer):
         share = LOWER**self._n_restarts
         return ", ".join(f"{part} {rate * share:.2g}" for part, rate in self.settings.learn_rates.items())
 
-    def _step_one(self, key: Key, pending: _Pending, scale: float) -> None:
+    def _state(self, key: Key, weights: FloatsXd) -> _State:
+        """Return a tensor's running moments, in their first step zeros."""
+        if key not in self._states:
+            xp = get_array_module(weights)
+            self._states[key] = _State(xp.zeros_like(weights), xp.zeros_like(weights))
+        return self._states[key]
+
+    def _rate(self, part: str) -> float:
+        """Return the rate of a part in this step."""
+        return self.learn_rate * self.settings.learn_rates[part] * self._share()
+
+    def _step_one(self, key: Key, pending: Pending, scale: float) -> None:
         weights, gradient = pending.weights, pending.gradient * scale
         xp = get_array_module(weights)
-        state = self._states.setdefault(key, _State(xp.zeros_like(weights), xp.zeros_like(weights)))
+        state = self._state(key, weights)
         state.steps += 1
         beta1, beta2 = self.settings.beta1, self.settings.beta2
         state.first += (1 - beta1) * (gradient - state.first)
         state.second += (1 - beta2) * (gradient * gradient - state.second)
         part = part_of(key[1])
-        rate = self.learn_rate * self.settings.learn_rates[part] * self._share()
+        rate = self._rate(part)
         first = state.first / (1 - beta1**state.steps)
         second = state.second / (1 - beta2**state.steps)
         weights *= 1 - rate * self.settings.weight_decays.get(part, 0.0)
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
 
 
-def _warn_of_rates(learn_rates: Mapping[str, float]) -> None:
-    """Warn of rates at which nothing is known to have trained; 0 keeps a part as it starts."""
+def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:
+    """Refuse settings that cannot be, and warn of rates at which nothing is known to have trained; 0 keeps a part.
+
+    RAISES (PTuningError): P405, P407.
+    """
+    if restarts < 0:
+        raise PTuningError(Errors.P407.format(name="restarts", expected="at least 0", got=restarts))
+    if set(learn_rates) != set(PARTS):
+        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
+    if not set(weight_decays) <= set(PARTS):
+        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
     for part, (least, most) in WORKED.items():
         if learn_rates[part] and not least <= learn_rates[part] <= most:
             message = Warnings.PW09.format(part=part, got=f"{learn_rates[part]:g}", least=least, most=most)
@@ -200,12 +220,6 @@ def build_adamw_v1(
     restarts (int): How often training may begin anew, at a third of the rates, where it comes to nothing.
     RAISES (PTuningError): P405 if a part is missing or unknown; P407 for a negative number of restarts.
     """
-    if restarts < 0:
-        raise PTuningError(Errors.P407.format(name="restarts", expected="at least 0", got=restarts))
-    if set(learn_rates) != set(PARTS):
-        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
-    if not set(weight_decays) <= set(PARTS):
-        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
-    _warn_of_rates(learn_rates)
+    check_learn_rates(learn_rates, weight_decays, restarts)
     settings = AdamWSettings(dict(learn_rates), dict(weight_decays), beta1, beta2, eps, grad_clip, restarts)
     return PromptAdamW(settings, schedule)

@@ -1,7 +1,8 @@
 """A range test of learning rates: training that speeds up from step to step, to see how fast it may be.
 
-In: a training config with our AdamW. Out: points, one per step, as they come: the factor on all its learning rates, and
-the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of spaCy's training loop.
+In: a training config with one of our optimizers. Out: points, one per step, as they come: the factor on all its
+learning rates, and the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of
+spaCy's training loop.
 Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; growth from step to step by a constant factor,
 smoothing and the end: Gugger 2018, https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html.
 """
@@ -47,7 +48,7 @@ class RateFinder:
             got = self._nlp.config["training"]["optimizer"].get("@optimizers")
             raise PTuningError(Errors.P410.format(got=got))
         settings = replace(optimizer.settings, restarts=0)
-        self._optimizer = PromptAdamW(settings, growing_factors(steps))
+        self._optimizer = type(optimizer)(settings, growing_factors(steps))
         self._judged = judged_components(self._nlp, self._settings["frozen_components"])
         if not self._judged:
             raise PTuningError(Errors.P411.format(names=", ".join(self._nlp.pipe_names)))

@@ -1,0 +1,139 @@
+"""Muon for the prompt, AdamW for the rest: the momentum of each head's keys, and values, is made orthogonal.
+
+Adam's steps follow the few directions in which the gradients of a prompt are large. The nearest matrix whose singular
+values are all 1 goes as far in every direction, which trains prompts in fewer steps (docs/recipes.md).
+Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/ (Muon and its iteration); Liu et al. 2025,
+section 2.2, https://arxiv.org/abs/2502.16982 (steps as large as those of AdamW, so that its rates fit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thinc.api import Optimizer, get_array_module
+
+from ..errors import Errors, PTuningError
+from ..parts import part_of
+from .optimizers import AdamWSettings, Key, Pending, PromptAdamW, check_learn_rates
+
+ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of the odd polynomial of degree 5, for speed: singular values end
+N_ITERATIONS = 5  # between about 0.7 and 1.2
+ADAM_RMS = 0.2  # the root mean square of AdamW's steps, as a share of the rate
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Which matrices a tensor is made of.
+
+    row_counts (tuple[int, ...]): Rows of the matrices one below the other. n_heads (int): How many stand side by side.
+    """
+
+    row_counts: tuple[int, ...]
+    n_heads: int
+
+
+@dataclass(frozen=True)
+class MuonSettings(AdamWSettings):
+    """AdamW's settings, for all that is no prompt, and the momentum of the prompt, a Nesterov momentum."""
+
+    momentum: float = 0.95
+
+
+class PromptMuon(PromptAdamW):
+    """As `PromptAdamW`, with Muon for the tensors that were described to it."""
+
+    __slots__ = ("_blocks",)
+
+    settings: MuonSettings
+
+    def __init__(self, settings: MuonSettings, schedule: Iterable[float]) -> None:
+        super().__init__(settings, schedule)
+        self._blocks: dict[Key, Blocks] = {}
+
+    def describe(self, key: Key, blocks: Blocks) -> None:
+        """Say of what matrices a tensor is made."""
+        self._blocks[key] = blocks
+
+    def _step_one(self, key: Key, pending: Pending, scale: float) -> None:
+        blocks = self._blocks.get(key)
+        if blocks is None:
+            super()._step_one(key, pending, scale)
+            return
+        settings, part = self.settings, part_of(key[1])
+        weights, gradient = pending.weights, pending.gradient * scale
+        state = self._state(key, weights)
+        state.first *= settings.momentum
+        state.first += gradient
+        step = orthogonal_blocks(gradient + settings.momentum * state.first, blocks)
+        rate = self._rate(part)
+        weights *= 1 - rate * settings.weight_decays.get(part, 0.0)
+        weights -= rate * step
+
+
+def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
+    """Return a tensor with each of its matrices made orthogonal, with entries of the size of AdamW's steps.
+
+    momentum: Shape: (sum of row_counts, n_heads * head_width). RETURNS: That shape.
+    """
+    xp = get_array_module(momentum)
+    parts, start = [], 0
+    for count, together in _runs(blocks.row_counts):
+        rows = momentum[start : start + count * together]
+        start += count * together
+        by_head = rows.reshape(together, count, blocks.n_heads, -1).swapaxes(1, 2)
+        matrices = orthogonalized(by_head.reshape(together * blocks.n_heads, count, -1))
+        scaled = ADAM_RMS * max(matrices.shape[1:]) ** 0.5 * matrices
+        parts.append(scaled.reshape(by_head.shape).swapaxes(1, 2).reshape(rows.shape))
+    return xp.concatenate(parts)
+
+
+def orthogonalized(matrices: Any) -> Any:
+    """Return about the nearest matrices with singular values of 1. Shape of both: (n_matrices, n_rows, n_columns)"""
+    xp = get_array_module(matrices)
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonalized(matrices.swapaxes(1, 2)).swapaxes(1, 2)
+    sizes = xp.sqrt((matrices * matrices).sum(axis=(1, 2), keepdims=True))
+    matrices = matrices / xp.maximum(sizes, xp.finfo(matrices.dtype).tiny)
+    a, b, c = ITERATION
+    for _ in range(N_ITERATIONS):
+        squares = matrices @ matrices.swapaxes(1, 2)
+        matrices = a * matrices + (b * squares + c * (squares @ squares)) @ matrices
+    return matrices
+
+
+def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (count, how often it comes in a row) of the counts, without those of nothing."""
+    runs: list[tuple[int, int]] = []
+    for count in counts:
+        if runs and runs[-1][0] == count:
+            runs[-1] = (count, runs[-1][1] + 1)
+        elif count:
+            runs.append((count, 1))
+    return runs
+
+
+def build_muon_v1(
+    learn_rates: dict[str, float],
+    schedule: Any,
+    weight_decays: dict[str, float] = {},  # noqa: B006 (never changed; the signature is the config's)
+    momentum: float = 0.95,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    grad_clip: float = 1.0,
+    restarts: int = 3,
+) -> Optimizer:
+    """Build Muon for flat prompts, and AdamW for everything else.
+
+    momentum (float): Of the prompt's gradients, from 0 to below 1. The other arguments: See `build_adamw_v1`. The rate
+    of the prompt means what it means there.
+    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers.
+    """
+    check_learn_rates(learn_rates, weight_decays, restarts)
+    if not 0.0 <= momentum < 1.0:
+        raise PTuningError(Errors.P407.format(name="momentum", expected="at least 0 and below 1", got=momentum))
+    rates, decays = dict(learn_rates), dict(weight_decays)
+    settings = MuonSettings(rates, decays, beta1, beta2, eps, grad_clip, restarts, momentum)
+    return PromptMuon(settings, schedule)
