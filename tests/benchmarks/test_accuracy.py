@@ -81,8 +81,8 @@ def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
     changes = {
         "epochs = 12": "epochs = 1",
         "min_steps = 600": "min_steps = 0",
-        "window = null": "window = 32",
-        "overlap = 64": "overlap = 8",
+        "window = 96": "window = 32",
+        "overlap = 24": "overlap = 8",
     }
     text = NER.read_text(encoding="utf8")
     for old, new in changes.items():
