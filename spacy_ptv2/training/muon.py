@@ -78,7 +78,7 @@ def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
     momentum: Shape: (sum of row_counts, n_heads * head_width). RETURNS: That shape.
     """
     xp = get_array_module(momentum)
-    parts, start = [], 0
+    parts, start = [momentum[:0]], 0
     for count, together in _runs(blocks.row_counts):
         rows = momentum[start : start + count * together]
         start += count * together

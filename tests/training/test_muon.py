@@ -43,6 +43,7 @@ def test_each_head_of_keys_and_of_values_is_a_matrix():
             expected = orthogonalized(own[None])[0] * ADAM_RMS * max(length, 5) ** 0.5 if length else own
             np.testing.assert_allclose(result[start : start + length, columns], expected, atol=1e-5)
         start += length
+    assert orthogonal_blocks(momentum[:0], Blocks((0, 0), n_heads)).shape == (0, 10)
 
 
 def test_steps_are_as_large_as_those_of_adamw():
