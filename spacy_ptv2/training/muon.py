@@ -97,9 +97,10 @@ def orthogonalized(matrices: Any) -> Any:
     sizes = xp.sqrt((matrices * matrices).sum(axis=(1, 2), keepdims=True))
     matrices = matrices / xp.maximum(sizes, xp.finfo(matrices.dtype).tiny)
     a, b, c = ITERATION
+    identity = xp.eye(matrices.shape[1], dtype=matrices.dtype)
     for _ in range(N_ITERATIONS):
-        squares = matrices @ matrices.swapaxes(1, 2)
-        matrices = a * matrices + (b * squares + c * (squares @ squares)) @ matrices
+        squares = matrices @ xp.ascontiguousarray(matrices.swapaxes(1, 2))
+        matrices = (a * identity + b * squares + c * (squares @ squares)) @ matrices
     return matrices
 
 
