@@ -11,8 +11,9 @@ The flow, from a config to annotations; each step is a folder or file here:
     backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
 
 Beside it: `serialization.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
-`training/` (optimizer, schedules, planning, the curve, trials), `serving/` (a bank of prompts for services), `corpora/`
-(readers), `interchange/` (prompts of other libraries), `cli/` (`spacy ptv2`), `errors.py` (every message).
+`optimizers/` (what steps prompts, and schedules), `training/` (planning, the curve, trials, the range test),
+`serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries), `cli/`
+(`spacy ptv2`), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
 spaCy finds everything through entry points. This module is imported at every start of spaCy, so it loads neither

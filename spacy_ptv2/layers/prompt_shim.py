@@ -25,13 +25,13 @@ from ..backbones.backbone import Backbone
 from ..backbones.registry import get_backbone, on_device
 from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError, Warnings
+from ..optimizers.muon import Blocks, PromptMuon
 from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.batches import WindowBatches
 from ..torch_modules.build import build_prompted_encoder
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
-from ..training.muon import Blocks, PromptMuon
 from .handover import Handover, PieceStates
 from .joint_step import JointStep, predict_jointly
 from .prompt_header import check_prompt, read_header

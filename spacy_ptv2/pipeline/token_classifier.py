@@ -18,9 +18,9 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
+from ..optimizers.adamw import PromptAdamW
+from ..optimizers.divergence import ChanceLoss
 from ..packaging.requirements import record_requirements
-from ..training.divergence import ChanceLoss
-from ..training.optimizers import PromptAdamW
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import SCHEMES, Scheme, TagScheme
 

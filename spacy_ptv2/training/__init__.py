@@ -1,3 +1,3 @@
-"""What `spacy train` needs for prompts: optimizer, schedules, planning of steps, the learning curve. Beside it, several
+"""What `spacy train` needs for prompts beside optimizers: planning of steps and the learning curve. Beside it, several
 trials in one pass over the data, and the range test of learning rates.
 """

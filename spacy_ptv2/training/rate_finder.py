@@ -20,8 +20,8 @@ from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed
 
 from ..errors import Errors, PTuningError
+from ..optimizers.adamw import PromptAdamW
 from ..pipeline.shared_backbone import SharedBackbone
-from .optimizers import PromptAdamW
 from .rate_curve import RateCurve, RatePoint
 
 LOWEST, HIGHEST = 1e-3, 1e2

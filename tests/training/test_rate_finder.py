@@ -12,7 +12,7 @@ from spacy.util import load_config
 from thinc.api import Config
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.training.optimizers import PromptAdamW
+from spacy_ptv2.optimizers.adamw import PromptAdamW
 from spacy_ptv2.training.rate_finder import RateFinder, growing_factors, judged_components
 
 from ..conftest import ROOT

@@ -5,9 +5,9 @@ import pytest
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.training.muon import ADAM_RMS, Blocks, build_muon_v1, orthogonal_blocks, orthogonalized
-from spacy_ptv2.training.optimizers import build_adamw_v1
-from spacy_ptv2.training.schedules import build_warmup_linear_v1
+from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.optimizers.muon import ADAM_RMS, Blocks, build_muon_v1, orthogonal_blocks, orthogonalized
+from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 from ..tiny import build_pipeline
 

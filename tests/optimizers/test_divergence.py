@@ -8,9 +8,9 @@ from spacy.training import Corpus
 from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.training.divergence import WINDOW, ChanceLoss, DivergenceWatch
-from spacy_ptv2.training.optimizers import LOWER, WARMUP_STEPS, build_adamw_v1
-from spacy_ptv2.training.schedules import build_warmup_linear_v1
+from spacy_ptv2.optimizers.adamw import LOWER, WARMUP_STEPS, build_adamw_v1
+from spacy_ptv2.optimizers.divergence import WINDOW, ChanceLoss, DivergenceWatch
+from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
 KEY = (0, "W")

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.training.schedules import build_epoch_decay_v1, build_warmup_linear_v1
+from spacy_ptv2.optimizers.schedules import build_epoch_decay_v1, build_warmup_linear_v1
 
 
 def test_warmup_then_linear_to_zero():

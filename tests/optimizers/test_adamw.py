@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 from spacy_ptv2.parts import PARTS, part_of
-from spacy_ptv2.training.optimizers import build_adamw_v1
-from spacy_ptv2.training.schedules import build_warmup_linear_v1
 
 RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
 NAMES = ("prompt.values", "layer_mix.weights", "casing.weight", "W")

@@ -16,7 +16,7 @@ from thinc.api import Optimizer, get_array_module
 
 from ..errors import Errors, PTuningError
 from ..parts import part_of
-from .optimizers import AdamWSettings, Key, Pending, PromptAdamW, check_learn_rates
+from .adamw import AdamWSettings, Key, Pending, PromptAdamW, check_learn_rates
 
 ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of the odd polynomial of degree 5, for speed: singular values end
 N_ITERATIONS = 5  # between about 0.7 and 1.2

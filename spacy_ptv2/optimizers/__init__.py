@@ -1,0 +1,1 @@
+"""What steps the weights: AdamW and Muon for prompts, schedules of rates, and what tells that training is in vain."""
