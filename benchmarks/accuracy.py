@@ -91,6 +91,8 @@ def main(
     task = Task(train, dev, test, config, backbone, epochs, sentences, gpu_id)
     first, *others = map(int, seeds.split(","))
     chosen = ways.split(",")
+    if not set(chosen) <= set(WAYS):
+        raise typer.BadParameter(f"expected --ways among {', '.join(WAYS)}, got {ways}")
     tried = [Run(way, first, rate) for way in chosen for rate in ([""] if way == "prompts" else rates.split(","))]
     outcomes = run_all(task, tried, output, jobs)
     best = {way: max((r for r in tried if r.way == way), key=lambda r: outcomes[r]["dev"]) for way in chosen}

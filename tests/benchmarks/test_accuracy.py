@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from spacy.cli._util import app
 
 from benchmarks import accuracy, fine_tuning
@@ -73,6 +74,11 @@ def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
     assert "prompts .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50" in rows
     assert "fine-tuning with our head, rate 2e-4 .7500 (.7000 .8000) .3750 (.3500 .4000) 9,099 1.00" in rows
     assert "prompts-1: dev 0.7000, test 0.3500" in capsys.readouterr().err
+
+
+def test_an_unknown_way_is_refused(corpus, tmp_path):
+    with pytest.raises(typer.BadParameter, match="prompts, features, plain, spacy-transformers, got lora"):
+        accuracy.main(tmp_path, corpus, corpus, corpus, ways="lora")
 
 
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
