@@ -106,8 +106,8 @@ class PromptAdamW(Optimizer):
     def step(self) -> float:
         """Clip by the global norm and step every collected tensor, or restart where that is due.
 
-        RETURNS (float): The gradients' global norm before clipping.
-        RAISES (PTuningError): P409 if a gradient is not a number and there are no restarts left.
+        A step whose gradients are not numbers is left out. RETURNS (float): The gradients' global norm before clipping.
+        RAISES (PTuningError): P409 if several of them come in a row and there are no restarts left.
         """
         squares = [_square_sum(pending.gradient) for pending in self._pending.values()]
         norm = math.sqrt(sum(squares))
@@ -115,7 +115,10 @@ class PromptAdamW(Optimizer):
         if problem is not None and self._restart(problem):
             return norm
         if not math.isfinite(norm):
-            raise PTuningError(Errors.P409.format(problem=problem, rates=self._rates(), restarts=self._n_restarts))
+            if problem is not None:
+                raise PTuningError(Errors.P409.format(problem=problem, rates=self._rates(), restarts=self._n_restarts))
+            self._pending = {}
+            return norm
         self._steps += 1
         scale = min(1.0, self.grad_clip / norm) if self.grad_clip and norm else 1.0
         for key, pending in self._pending.items():

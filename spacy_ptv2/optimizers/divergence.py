@@ -1,8 +1,9 @@
 """When training has come to nothing: what tells, so that the optimizer can begin anew at lower rates.
 
-Two things tell. A gradient that is not a number, at any time. And losses that are, once the rates have stopped rising,
-no better than chance: than those of a model that knows how frequent each tag is and nothing of the text, so the entropy
-of the tags. A task that is merely hard gets below chance within a few steps; too high a rate does not.
+Two things tell. Gradients that are not numbers, several steps in a row, at any time. And losses that are, once the
+rates have stopped rising, no better than chance: than those of a model that knows how frequent each tag is and
+nothing of the text, so the entropy of the tags. A task that is merely hard gets below chance within a few steps; too
+high a rate does not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 50  # losses that are averaged
+BAD_STEPS = 3  # in a row; a single batch may overflow, and is left out
 
 
 @dataclass
@@ -24,21 +26,28 @@ class DivergenceWatch:
 
     _losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _chances: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    _n_bad_steps: int = 0
 
     def note(self, loss: float, chance: float) -> None:
-        """Take note of the loss of a step, and of that of chance on the tags seen so far, both in nats per token."""
-        self._losses.append(loss)
-        self._chances.append(chance)
+        """Take note of the loss of a step, and of that of chance on the tags seen so far, both in nats per token.
+
+        A loss that is no number is left to `problem`, which hears of its gradients.
+        """
+        if math.isfinite(loss):
+            self._losses.append(loss)
+            self._chances.append(chance)
 
     def forget(self) -> None:
-        """Start anew, as after a restart, or while the rates rise."""
+        """Forget the losses, as after a restart, or while the rates rise."""
         self._losses.clear()
         self._chances.clear()
 
     def problem(self, norm: float) -> str | None:
-        """Return what is wrong, None if nothing is. norm (float): The norm of the step's gradients."""
+        """Return what is wrong, None if nothing is; to be asked once a step. norm (float): That of its gradients."""
         if not math.isfinite(norm):
-            return f"a gradient is {norm}"
+            self._n_bad_steps = self._n_bad_steps % BAD_STEPS + 1
+            return f"the gradients of {BAD_STEPS} steps in a row are {norm}" if self._n_bad_steps == BAD_STEPS else None
+        self._n_bad_steps = 0
         if len(self._losses) < WINDOW:
             return None
         loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))

@@ -9,7 +9,7 @@ from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import LOWER, WARMUP_STEPS, build_adamw_v1
-from spacy_ptv2.optimizers.divergence import WINDOW, ChanceLoss, DivergenceWatch
+from spacy_ptv2.optimizers.divergence import BAD_STEPS, WINDOW, ChanceLoss, DivergenceWatch
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
@@ -41,13 +41,30 @@ def test_losses_are_wrong_from_chance_on(loss, n_losses, is_wrong):
     for _ in range(int(n_losses * WINDOW)):
         watch.note(loss, 1.0)
     assert (watch.problem(1.0) is not None) == is_wrong
-    assert "nan" in watch.problem(float("nan")) and "inf" in watch.problem(float("inf"))
+
+
+def test_gradients_are_wrong_that_are_no_numbers_several_times_in_a_row():
+    watch = DivergenceWatch()
+    norms = [np.nan] * (BAD_STEPS - 1) + [1.0] + [np.inf] * BAD_STEPS
+    problems = [watch.problem(norm) for norm in norms]
+    assert problems[:-1] == [None] * (len(norms) - 1)
+    assert f"{BAD_STEPS} steps in a row are inf" in problems[-1]
+
+
+def test_a_step_without_numbers_is_left_out():
+    optimizer, weights = make_optimizer(), np.ones(3, "float32")
+    step(optimizer, weights, 1.0)
+    before = weights.copy()
+    step(optimizer, weights, np.nan)
+    np.testing.assert_array_equal(weights, before)
+    step(optimizer, weights, 1.0)
+    assert (weights < before).all()
 
 
 def test_a_few_bad_losses_are_no_divergence():
     watch = DivergenceWatch()
     for i in range(3 * WINDOW):
-        watch.note(4.0 if i % 10 == 0 else 0.5, 1.0)
+        watch.note({0: 4.0, 5: np.nan}.get(i % 10, 0.5), 1.0)
         assert watch.problem(1.0) is None
 
 
@@ -58,6 +75,8 @@ def test_restart(reason):
     for _ in range(5 if reason == "gradient" else WINDOW - 1):
         step(optimizer, weights, 1.0, loss=2.0)
     assert (weights < start).all()
+    for _ in range(BAD_STEPS - 1 if reason == "gradient" else 0):
+        step(optimizer, weights, np.nan, loss=2.0)
     with pytest.warns(UserWarning, match="PW08.*third.*2 restarts left"):
         step(optimizer, weights, np.nan if reason == "gradient" else 1.0, loss=2.0)
     np.testing.assert_array_equal(weights, start)
@@ -70,13 +89,22 @@ def test_restart(reason):
         np.testing.assert_allclose(before - weights, expected, rtol=2e-3)
 
 
+def test_gradients_count_while_the_rates_rise():
+    optimizer, weights = make_optimizer(warmup=0.01), np.ones(3, "float32")
+    with pytest.warns(UserWarning, match="PW08.*3 steps in a row are nan"):
+        for _ in range(BAD_STEPS):
+            step(optimizer, weights, np.nan)
+
+
 def test_restarts_end():
     optimizer, weights = make_optimizer(restarts=2), np.ones(3, "float32")
     for left in (1, 0):
         with pytest.warns(UserWarning, match=f"PW08.*{left} restarts left"):
-            step(optimizer, weights, np.inf)
+            for _ in range(BAD_STEPS):
+                step(optimizer, weights, np.inf)
     with pytest.raises(PTuningError, match=r"P409.*2 restarts.*head 0\.00056.*lr-find"):
-        step(optimizer, weights, np.inf)
+        for _ in range(BAD_STEPS):
+            step(optimizer, weights, np.inf)
     no_better = make_optimizer(restarts=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
