@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import srsly
 import typer
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
-from spacy.util import load_config
+from spacy.cli._util import show_validation_error
 from wasabi import msg
 
 from ..errors import PTuningError
+from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
     from ..training.rate_curve import RatePoint, RateSuggestion
@@ -25,21 +25,17 @@ N_ROWS = 20
 
 def rate_finder_cli(
     ctx: typer.Context,
-    config_path: Annotated[Path, typer.Argument(help="A training config.", exists=True)],
+    config_path: ConfigPath,
     steps: Annotated[int, typer.Option(help="Steps from a thousandth to a hundred times the configured rates.")] = 100,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON for the curve.", dir_okay=False)] = None,
-    code: Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")] = None,
-    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, -1 for the CPU.")] = -1,
+    code: CodePath = None,
+    use_gpu: GpuId = -1,
 ) -> None:
     """Suggest learning rates for a config. Settings can be overridden as in `spacy train`; no pipeline is saved."""
     from ..training.rate_curve import suggest_rates
     from ..training.rate_finder import RateFinder
 
-    overrides = parse_config_overrides(ctx.args)
-    import_code(code)
-    setup_gpu(use_gpu)
-    with show_validation_error(config_path):
-        config = load_config(config_path, overrides=overrides, interpolate=False)
+    config = read_training_config(ctx, config_path, code, use_gpu)
     try:
         with show_validation_error(config_path, hint_fill=False):
             finder = RateFinder(config, steps=steps, use_gpu=use_gpu)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import srsly
 import typer
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
-from spacy.util import load_config
 from wasabi import msg
 
 from ..errors import Errors, PTuningError
+from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
     from ..training.trials import Trial
@@ -22,20 +21,16 @@ WIDTHS = (20, 6, 8, 10, 8)
 
 def trials_cli(
     ctx: typer.Context,
-    config_path: Annotated[Path, typer.Argument(help="A training config.", exists=True)],
+    config_path: ConfigPath,
     trials_path: Annotated[Path, typer.Argument(help="JSON: for each trial's name the settings it changes.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Gets a folder for each trial, and trials.json.")],
-    code: Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")] = None,
-    use_gpu: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, -1 for the CPU.")] = -1,
+    code: CodePath = None,
+    use_gpu: GpuId = -1,
 ) -> None:
     """Train several variants of a config in one pass over the data. Settings can be overridden as in `spacy train`."""
     from ..training.trials import train_trials
 
-    overrides = parse_config_overrides(ctx.args)
-    import_code(code)
-    setup_gpu(use_gpu)
-    with show_validation_error(config_path):
-        config = load_config(config_path, overrides=overrides, interpolate=False)
+    config = read_training_config(ctx, config_path, code, use_gpu)
     msg.row(("TRIAL", "#", "LOSS", "SCORE", "SECONDS"), widths=WIDTHS)
     try:
         trials = train_trials(config, _read(trials_path), output, use_gpu=use_gpu, report=_print_row)

@@ -34,8 +34,8 @@ class RateSuggestion:
     """What a curve says of learning rates, all as factors on the configured ones.
 
     factor (float): Where the smoothed loss falls most steeply. lowest, highest (float): Where a tenth and nine tenths
-    of its fall were behind it. is_open (bool): Whether the test ended hardly later, near its
-    lowest loss, so that the fall may go on.
+    of its fall were behind it. is_open (bool): Whether the test ended hardly later, near its lowest loss, so that the
+    fall may go on.
     """
 
     factor: float
