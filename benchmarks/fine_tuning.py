@@ -28,7 +28,7 @@ from thinc.api import Config, fix_random_seed, require_gpu, set_gpu_allocator
 from torch import nn
 
 from .pipelines import MINILM
-from .training import ENCODER, FP32, count_parts, score
+from .training import ENCODER, count_parts, score
 
 DECAY, HEAD_RATE, MIX_RATE, MAX_NORM = 0.01, 1e-3, 1e-2, 1.0
 UNDECAYED = ("bias", "norm")  # in names of parameters, as is common
@@ -83,17 +83,14 @@ def main(
 
 def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> Config:
     """Return a config of ours without a prompt, in float32. plain (bool): And without layer mix and casing."""
-    rates = {"head": HEAD_RATE, "casing": HEAD_RATE, "layer_mix": MIX_RATE}
-    without = {f"{ENCODER}.layer_mix": False} if plain else {}
-    if plain:  # at rate 0 it stays without effect; there, all layers count as trained
-        rates["casing"] = 0.0
+    # A casing embedding at rate 0 is without effect; where there is one, all layers count as trained.
+    rates = {"head": HEAD_RATE, "casing": 0.0 if plain else HEAD_RATE, "layer_mix": MIX_RATE}
     overrides = {
         **changes,
-        **without,
-        **FP32,
-        f"{ENCODER}.mixed_precision": "auto",
+        f"{ENCODER}.backbone.dtype": "float32",
         f"{ENCODER}.attention_dropout": True,
         f"{ENCODER}.engine": "torch",
+        f"{ENCODER}.layer_mix": not plain,
         f"{ENCODER}.casing": True,
         f"{ENCODER}.prompt.length": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
