@@ -1,6 +1,7 @@
 """Tiny seeded backbones with real tokenizers, and a pipeline over one."""
 
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.training import Corpus
-from spacy.util import fix_random_seed
-from thinc.api import Adam
+from spacy.util import fix_random_seed, load_config
+from thinc.api import Adam, Config
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+NER_CONFIG = Path(__file__).parents[1] / "configs" / "ner.cfg"
 WORDS = "the of in to and a is was for at opens danish office letter garden peter london paris john mary works".split()
 TEXT = [" ".join(WORDS), "A long letter from Denmark came late on Monday, and nobody read it twice."]
 
@@ -159,6 +161,25 @@ def build_pipeline(folder: Path, corpus: Path, **model: Any) -> Language:
     fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
+
+
+def small_ner_config(folder: Path, corpus: Path, changes: Mapping[str, Any]) -> Config:
+    """Return `configs/ner.cfg` over a tiny backbone, with windows for its positions and no more steps than epochs give.
+
+    changes (Mapping): Further settings, by their names with dots.
+    """
+    encoder = "components.transformer.model"
+    overrides = {
+        "paths.train": str(corpus),
+        "paths.dev": str(corpus),
+        f"{encoder}.backbone.name": str(folder),
+        f"{encoder}.window": 32,
+        f"{encoder}.overlap": 8,
+        f"{encoder}.prompt.length": 4,
+        "initialize.before_init.min_steps": 0,
+        **changes,
+    }
+    return load_config(NER_CONFIG, interpolate=False, overrides=overrides)
 
 
 def ner_model(tok2vec: dict[str, Any]) -> dict[str, Any]:

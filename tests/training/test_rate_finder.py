@@ -8,14 +8,13 @@ import pytest
 import spacy
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_nlp
-from spacy.util import load_config
 from thinc.api import Config
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import PromptAdamW
 from spacy_ptv2.training.rate_finder import RateFinder, growing_factors, judged_components
 
-from ..conftest import ROOT
+from ..tiny import small_ner_config
 
 RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
 
@@ -23,21 +22,8 @@ RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
 @pytest.fixture
 def config(tiny_folder, corpus):
     """The shipped config, small, two steps an epoch."""
-    return load_config(
-        ROOT / "configs" / "ner.cfg",
-        interpolate=False,
-        overrides={
-            "paths.train": str(corpus),
-            "paths.dev": str(corpus),
-            "components.transformer.model.backbone.name": str(tiny_folder),
-            "components.transformer.model.window": 32,
-            "components.transformer.model.overlap": 8,
-            "components.transformer.model.prompt.length": 4,
-            "training.batcher.size": 6,
-            "training.batcher.buffer": 2,
-            "training.max_epochs": 1,
-        },
-    )
+    changes = {"training.batcher.size": 6, "training.batcher.buffer": 2, "training.max_epochs": 1}
+    return small_ner_config(tiny_folder, corpus, changes)
 
 
 @pytest.fixture

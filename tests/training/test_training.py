@@ -7,25 +7,18 @@ import spacy
 from spacy.tokens import DocBin
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_nlp
-from spacy.util import load_config
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.training.planning import build_plan_steps_v1
 
-from ..conftest import ROOT
+from ..tiny import small_ner_config
 
 
 @pytest.fixture
 def config(tiny_folder, corpus, tmp_path):
-    config = load_config(ROOT / "configs" / "ner.cfg", interpolate=False)
-    config["paths"].update(train=str(corpus), dev=str(corpus), curve=str(tmp_path / "curve.jsonl"))
-    config["components"]["transformer"]["model"]["backbone"]["name"] = str(tiny_folder)
-    config["components"]["transformer"]["model"]["prompt"]["length"] = 4
-    config["components"]["transformer"]["model"].update(window=32, overlap=8)  # the tiny backbone has 64 positions
-    config["initialize"]["before_init"]["min_steps"] = 0
-    config["training"]["batcher"].update(size=6, buffer=2)  # three sentences: three steps an epoch
-    return config
+    batches = {"training.batcher.size": 6, "training.batcher.buffer": 2}  # three sentences: three steps an epoch
+    return small_ner_config(tiny_folder, corpus, {**batches, "paths.curve": str(tmp_path / "curve.jsonl")})
 
 
 @pytest.fixture

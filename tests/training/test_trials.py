@@ -6,7 +6,6 @@ import pytest
 import spacy
 from spacy.cli.train import train as train_cli
 from spacy.tokens import DocBin
-from spacy.util import load_config
 from thinc.api import Config
 from typer.testing import CliRunner
 
@@ -16,7 +15,7 @@ from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.torch_modules import joint_pass
 from spacy_ptv2.training.trials import check_variants, train_trials
 
-from ..conftest import ROOT
+from ..tiny import small_ner_config
 
 PROMPT = "components.transformer.model.prompt"
 VARIANTS = {
@@ -29,23 +28,13 @@ VARIANTS = {
 @pytest.fixture
 def config(tiny_folder, corpus) -> Config:
     """The shipped config, small, in one order of the data."""
-    return load_config(
-        ROOT / "configs" / "ner.cfg",
-        interpolate=False,
-        overrides={
-            "paths.train": str(corpus),
-            "paths.dev": str(corpus),
-            "components.transformer.model.backbone.name": str(tiny_folder),
-            "components.transformer.model.mixed_precision": False,
-            "components.transformer.model.window": 32,
-            "components.transformer.model.overlap": 8,
-            "components.transformer.model.batch_pieces": 64,
-            f"{PROMPT}.length": 4,
-            "training.batcher.size": 1000,
-            "initialize.before_init.epochs": 20,
-            "initialize.before_init.min_steps": 0,
-        },
-    )
+    changes = {
+        "components.transformer.model.mixed_precision": False,
+        "components.transformer.model.batch_pieces": 64,
+        "training.batcher.size": 1000,
+        "initialize.before_init.epochs": 20,
+    }
+    return small_ner_config(tiny_folder, corpus, changes)
 
 
 def tensors(folder):
