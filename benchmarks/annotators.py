@@ -94,8 +94,9 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
     """
     block = "components.transformer.model"
     overrides = {f"{block}.{name}": value for name, value in model.items()}
-    prompt = {f"{block}.prompt.length": length, f"{block}.backbone.name": backbone, f"{block}.backbone.dtype": dtype}
-    nlp = load_model_from_config(load_config(CONFIGS / "ner.cfg", overrides={**overrides, **prompt}), auto_fill=True)
+    overrides.update({f"{block}.adapter_width": 0, f"{block}.prompt.length": length})
+    overrides.update({f"{block}.backbone.name": backbone, f"{block}.backbone.dtype": dtype})
+    nlp = load_model_from_config(load_config(CONFIGS / "ner.cfg", overrides=overrides), auto_fill=True)
     fix_random_seed(0)
     blank = Example(Doc(nlp.vocab, words=["a"]), Doc(nlp.vocab, words=["a"]))
     nlp.get_pipe("transformer").initialize(lambda: [blank], nlp=nlp)  # type: ignore[attr-defined]

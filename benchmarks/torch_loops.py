@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,9 +82,9 @@ class OurStates(nn.Module):
     def __init__(self, backbone: Backbone, length: int, *, plain: bool) -> None:
         super().__init__()
         prompt = PromptOptions(length=length, dropout=0.0) if plain else PromptOptions(length=length)
-        options = EncoderOptions(mixed_precision=False)
+        options = EncoderOptions(mixed_precision=False, adapter_width=0)
         if plain:
-            options = EncoderOptions(mixed_precision=False, layer_mix=False, casing=False)
+            options = replace(options, layer_mix=False, casing=False)
         self.encoder = build_prompted_encoder(backbone, prompt, options, n_casing_classes=N_CASING_CLASSES).train()
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:

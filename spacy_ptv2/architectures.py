@@ -52,7 +52,7 @@ def build_backbone_v1(
 
 
 def build_prompt_v1(
-    length: int | list[int] = 64,
+    length: int | list[int] = 16,
     layers: list[int] | None = None,
     dropout: float = 0.1,
     start: PromptStart | None = None,
@@ -93,6 +93,7 @@ def build_tok2vec_ptuning_v1(
     backbone: BackboneSource,
     prompt: PromptOptions,
     pooling: Model[Ragged, Floats2d] | None = None,
+    adapter_width: int = 48,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,
@@ -111,8 +112,8 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing, casing_place,
-    state_cache_mb, state_cache_disk_mb, engine: See `EncoderOptions`.
+    adapter_width, layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
+    casing_place, state_cache_mb, state_cache_disk_mb, engine: See `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
@@ -136,6 +137,7 @@ def build_ptuning_transformer_v1(
     quantization: Quantization | None = None,
     verify: Verification = "strict",
     prompt: PromptOptions | None = None,
+    adapter_width: int = 48,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,

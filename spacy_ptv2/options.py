@@ -44,7 +44,7 @@ class PromptOptions:
     behind the prompt, as the reference does.
     """
 
-    length: int | tuple[int, ...] = 64
+    length: int | tuple[int, ...] = 16
     layers: tuple[int, ...] | None = None
     dropout: float = 0.1
     start: PromptStart = field(default_factory=NormalStart)
@@ -56,6 +56,7 @@ class PromptOptions:
 class EncoderOptions:
     """What is trained beside the prompt and how the backbone is run.
 
+    adapter_width (int): Keys and values beside the feed-forward network of each layer that has a prompt, 0 for none.
     layer_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
     casing (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
     drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
@@ -70,6 +71,7 @@ class EncoderOptions:
     prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `backbones/engine.py`.
     """
 
+    adapter_width: int = 48
     layer_mix: bool = True
     casing: Switch = "auto"
     backbone_dropout: bool = True

@@ -6,7 +6,7 @@ A trained tensor is named MODULE.NAME; everything whose module is none of ours b
 from __future__ import annotations
 
 BYTES_PER_NUMBER = 4  # everything trained is float32
-PARTS = ("prompt", "layer_mix", "casing", "head")
+PARTS = ("prompt", "adapter", "layer_mix", "casing", "head")
 
 
 def part_of(name: str) -> str:

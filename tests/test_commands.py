@@ -27,6 +27,7 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
+        "components.transformer.model.adapter_width": 4,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
@@ -35,7 +36,7 @@ SMALL = {
         **{
             f"components.{name}.model.tok2vec.{key}": value
             for name in ("token_classifier", "tagger")
-            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4}.items()
+            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "adapter_width": 4}.items()
         },
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
@@ -52,6 +53,7 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
+        "components.transformer.model.adapter_width": 4,
         "components.parser.min_action_freq": 1,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,

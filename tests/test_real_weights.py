@@ -75,7 +75,7 @@ def test_backbone_is_bit_identical_to_its_file_after_training(trained):
 
 def test_every_trained_tensor_has_moved(start, trained):
     moved = shim_of(trained).export_state()
-    assert set(moved) == set(start) == {"prompt.values", "layer_mix.weights", "casing.weight"}
+    assert set(moved) == set(start) == {"prompt.values", "adapter.weights", "layer_mix.weights", "casing.weight"}
     for layer, values in enumerate(moved["prompt.values"]):
         for kind in range(2):  # keys, values
             assert not torch.equal(values[kind], start["prompt.values"][layer, kind])

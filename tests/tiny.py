@@ -151,6 +151,7 @@ def build_pipeline(folder: Path, corpus: Path, **model: Any) -> Language:
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
+        "adapter_width": 4,
         "window": 32,
         "overlap": 8,
         "mixed_precision": False,
@@ -176,6 +177,7 @@ def small_ner_config(folder: Path, corpus: Path, changes: Mapping[str, Any]) -> 
         f"{encoder}.window": 32,
         f"{encoder}.overlap": 8,
         f"{encoder}.prompt.length": 4,
+        f"{encoder}.adapter_width": 4,
         "initialize.before_init.min_steps": 0,
         **changes,
     }

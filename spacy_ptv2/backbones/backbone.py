@@ -88,6 +88,11 @@ class Backbone:
         return self.rule.key_width(self.model.config)
 
     @property
+    def feed_forward_width(self) -> int:
+        """Width of what the feed-forward network of a layer reads, and gives (often the hidden width)."""
+        return self.rule.feed_forward_width(self.model.config)
+
+    @property
     def n_key_heads(self) -> int:
         """Number of heads that a layer's keys and values have."""
         config = self.model.config

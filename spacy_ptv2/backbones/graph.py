@@ -8,7 +8,7 @@ Source: https://docs.pytorch.org/docs/stable/export.html.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
 
@@ -17,7 +17,8 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from .backbone import Backbone
-from .injection import LayerPrompts, RowGroup, injected
+from .feed_forward import open_feed_forward
+from .injection import LayerAdapters, LayerPrompts, RowGroup, injected
 from .install import open_for_prompts
 from .twins import make_copy
 
@@ -30,12 +31,13 @@ class GraphForm:
 
     added (tuple[int, ...]): Layers to whose input something is added. shift (int | None): How many positions the prompt
     takes up, None where it takes up none. all_states (bool): Return the states of all layers, those of the embeddings
-    first, instead of the last layer's.
+    first, instead of the last layer's. adapters (bool): Take one for every layer, of any width from 1 up.
     """
 
     added: tuple[int, ...] = ()
     shift: int | None = None
     all_states: bool = False
+    adapters: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,18 @@ class GraphInputs:
 
     embeddings (Tensor): Of the pieces. Shape: (rows, pieces, embedding_width). mask (Tensor): 1 for pieces, 0 for
     padding. Shape: (rows, pieces). prompts (LayerPrompts): By layer. added (dict[int, Tensor]): By layer. Shape of
-    each: (rows, pieces, hidden_width)
+    each: (rows, pieces, hidden_width). adapters (LayerAdapters): By layer.
     """
 
     embeddings: torch.Tensor
     mask: torch.Tensor
     prompts: LayerPrompts
     added: dict[int, torch.Tensor]
+    adapters: LayerAdapters = field(default_factory=dict)
 
     def form(self, *, shift: int | None, all_states: bool) -> GraphForm:
         """Return the form of the graph that takes them."""
-        return GraphForm(tuple(sorted(self.added)), shift, all_states)
+        return GraphForm(tuple(sorted(self.added)), shift, all_states, bool(self.adapters))
 
     def sample(self) -> GraphInputs:
         """Return two rows of them, the first one almost all padding."""
@@ -62,13 +65,15 @@ class GraphInputs:
         mask = self.mask[rows]
         mask[0, 1:] = 0
         added = {layer: states[rows] for layer, states in self.added.items()}
-        return GraphInputs(self.embeddings[rows], mask, self.prompts, added)
+        return GraphInputs(self.embeddings[rows], mask, self.prompts, added, self.adapters)
 
     def flat(self, backbone: Backbone) -> list[torch.Tensor]:
         """Return the tensors in the order that a graph takes them in, in float32."""
-        nothing = torch.zeros(2, 0, backbone.key_width)
-        prompts = (self.prompts.get(layer, nothing) for layer in range(backbone.n_layers))
-        beside = [*prompts, *(self.added[layer] for layer in sorted(self.added))]
+        layers = range(backbone.n_layers)
+        nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(2, 1, backbone.feed_forward_width)
+        prompts = (self.prompts.get(layer, nothing) for layer in layers)
+        adapters = (self.adapters.get(layer, no_effect) for layer in layers if self.adapters)
+        beside = [*prompts, *adapters, *(self.added[layer] for layer in sorted(self.added))]
         return [self.embeddings.float(), self.mask, *(tensor.float() for tensor in beside)]
 
 
@@ -86,12 +91,15 @@ class PromptGraph(nn.Module):
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take what `GraphInputs.flat` gives. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
         form = self.form
-        prompts = dict(enumerate(beside[: self.n_layers]))
-        added = dict(zip(form.added, beside[self.n_layers :], strict=True))
+        n_added = len(form.added)
+        by_layer, joining = beside[: len(beside) - n_added], beside[len(beside) - n_added :]
+        prompts = dict(enumerate(by_layer[: self.n_layers]))
+        adapters = dict(enumerate(by_layer[self.n_layers :]))
+        added = dict(zip(form.added, joining, strict=True))
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
-        with injected(RowGroup(prompts, None, added)):
+        with injected(RowGroup(prompts, added=added, adapters=adapters)):
             output = self.model(**inputs, attention_mask=mask, output_hidden_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
@@ -101,6 +109,8 @@ class PromptGraph(nn.Module):
             for name, child in list(module.named_children()):
                 if type(child) is nn.Linear:
                     setattr(module, name, Int8Linear(child))
+        for layer in self.rule.layers(self.model):
+            open_feed_forward(*self.rule.feed_forward(layer))
 
 
 class Int8Linear(nn.Module):
@@ -129,12 +139,14 @@ def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
     rows, pieces = next(sizes), next(sizes)
     embeddings = torch.zeros(rows, pieces, backbone.embedding_width)
     prompts = {layer: torch.zeros(2, next(sizes), backbone.key_width) for layer in range(backbone.n_layers)}
+    layers = range(backbone.n_layers) if graph.form.adapters else ()
+    adapters = {layer: torch.zeros(2, next(sizes), backbone.feed_forward_width) for layer in layers}
     added = {layer: torch.zeros(rows, pieces, backbone.hidden_width) for layer in graph.form.added}
     mask = torch.ones(rows, pieces, dtype=torch.long)
     mask[0, -1] = 0
-    example = GraphInputs(embeddings, mask, prompts, added).flat(backbone)
+    example = GraphInputs(embeddings, mask, prompts, added, adapters).flat(backbone)
     by_row: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-    beside = [*({1: Dim.DYNAMIC} for _ in prompts), *(by_row for _ in added)]
+    beside = [*({1: Dim.DYNAMIC} for _ in (*prompts, *adapters)), *(by_row for _ in added)]
     with torch.no_grad():
         return torch.export.export(graph, tuple(example), dynamic_shapes=(by_row, by_row, tuple(beside)), strict=False)
 

@@ -14,12 +14,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn.functional import dropout
+from torch.nn.functional import dropout, gelu
 
 from .draws import Draws, drawing_from, drop_states
 from .staging import Stage
 
 LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
+LayerAdapters = Mapping[int, torch.Tensor]  # beside a layer's feed-forward network. Shape: (2, width, its width)
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -29,13 +30,15 @@ class RowGroup:
 
     prompts (LayerPrompts): What stands before the keys and values of each layer. rows (int | None): Their number, None
     for all. added (Mapping[int, Tensor]): What is added to the states that enter a layer. Shape of each: (rows, pieces,
-    hidden_width). draws (Draws | None): What its dropout draws in training; None: with whatever comes next.
+    hidden_width). draws (Draws | None): What its dropout draws in training; None: with whatever comes next. adapters
+    (LayerAdapters): Keys and values beside feed-forward networks.
     """
 
     prompts: LayerPrompts = field(default_factory=dict)
     rows: int | None = None
     added: Mapping[int, torch.Tensor] = field(default_factory=dict)
     draws: Draws | None = None
+    adapters: LayerAdapters = field(default_factory=dict)
 
     def at(self, layer: int) -> torch.Tensor | None:
         """Return the prompt of a layer, None if there is none."""
@@ -118,6 +121,26 @@ class Injection:
             for group, part in zip(self.with_rows(), self.split(states), strict=True)
         ]
         return join_rows(joined)
+
+    def beside_feed_forward(self, layer: int, states: torch.Tensor) -> torch.Tensor | None:
+        """Return what the adapters give for what a layer's feed-forward network reads, None without any.
+
+        states: Shape: (rows, pieces, feed_forward_width). RETURNS: That shape.
+        """
+        if not any(layer in group.adapters for group in self.groups):
+            return None
+        given = [
+            read_adapter(part, group.adapters[layer]) if layer in group.adapters else torch.zeros_like(part)
+            for group, part in zip(self.with_rows(), self.split(states), strict=True)
+        ]
+        return join_rows(given)
+
+
+def read_adapter(states: torch.Tensor, adapter: torch.Tensor) -> torch.Tensor:
+    """Return the values of an adapter by how far its keys fit. Shape: (..., feed_forward_width)"""
+    keys, values = adapter.to(states.dtype)
+    given: torch.Tensor = gelu(states @ keys.T) @ values
+    return given
 
 
 def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -11,13 +11,17 @@ from torch import nn
 
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
 from .checkpointing import call_layer
+from .feed_forward import open_feed_forward, running_as
 from .injection import active_injection, attention_injection
 from .rules import InjectionRule
 from .source import AttentionKind
 
 
 def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> None:
-    """Let the attention of every layer take up a prompt, and every layer run in stages and be checkpointed."""
+    """Let the attention of every layer take up a prompt, its feed-forward network an adapter.
+
+    And every layer may run in stages and be checkpointed.
+    """
     rule.prepare(model)
     layers = list(rule.layers(model))
     if uses_attention_interface(rule.attention(layers[0])):
@@ -28,6 +32,7 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         if not uses_attention_interface(block):
             _replace_forward(block, rule, number, kind)
         _open_layer(layer, number)
+        open_feed_forward(*rule.feed_forward(layer))
 
 
 def open_dropout(model: Any, rule: InjectionRule) -> None:
@@ -46,6 +51,7 @@ def uses_attention_interface(block: nn.Module) -> bool:
 
 def _open_layer(layer: nn.Module, number: int) -> None:
     original = layer.forward
+    running = running_as(number, original)
 
     def forward(states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         injection = active_injection()
@@ -54,7 +60,7 @@ def _open_layer(layer: nn.Module, number: int) -> None:
         stage = injection.stage
         if stage is not None and stage.passes_over(number):
             return stage.answer(number)
-        output = call_layer(original, injection.entering(number, states), *args, **kwargs)
+        output = call_layer(running, injection.entering(number, states), *args, **kwargs)
         if stage is not None:
             stage.note(output)
         return output

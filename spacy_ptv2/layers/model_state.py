@@ -149,7 +149,7 @@ def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
 
 
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:
-    """Count what is trained, by part ("prompt", "layer_mix", "casing", "head"), and the frozen "backbone" (once)."""
+    """Count what is trained, by part (see `PARTS`), and the frozen "backbone" (once)."""
     counts: dict[str, int] = {}
     for model in models:
         for node in model.walk():

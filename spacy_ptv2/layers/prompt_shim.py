@@ -29,7 +29,7 @@ from ..optimizers.muon import Blocks, PromptMuon
 from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
 from ..torch_modules.batches import WindowBatches
-from ..torch_modules.build import build_prompted_encoder
+from ..torch_modules.build import build_adapter, build_prompted_encoder
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
 from .handover import Handover, PieceStates
@@ -156,6 +156,7 @@ class PromptShim(Shim):
                 "layers": list(encoder.prompt.layers),
                 "lengths": list(encoder.prompt.lengths),
                 "casing_layer": encoder.casing_layer,
+                "adapter_width": 0 if encoder.adapter is None else encoder.adapter.width,
             },
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
@@ -184,6 +185,7 @@ class PromptShim(Shim):
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
         with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
             self.encoder.prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout)
+            self.encoder.adapter = build_adapter(self.backbone, layout.layers, layout.adapter_width)
         if self.encoder.casing is not None:
             self.encoder.place_casing(layout.casing_layer, N_CASING_CLASSES)
         device = self.backbone.device

@@ -24,7 +24,13 @@ Key = tuple[int, str]
 
 # Rates at which something has ever trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the scripts of the
 # authors, and others in docs/recipes.md.
-WORKED = {"prompt": (1e-4, 0.3), "layer_mix": (1e-4, 0.1), "casing": (1e-4, 0.1), "head": (1e-4, 0.1)}
+WORKED = {
+    "prompt": (1e-4, 0.3),
+    "adapter": (1e-4, 1e-2),
+    "layer_mix": (1e-4, 0.1),
+    "casing": (1e-4, 0.1),
+    "head": (1e-4, 0.1),
+}
 LOWER = 1 / 3  # rates after a restart, as a share of those before it
 WARMUP_STEPS = 20  # after a restart, in which they rise to that
 
@@ -216,7 +222,7 @@ def build_adamw_v1(
 ) -> Optimizer:
     """Build AdamW for prompts.
 
-    learn_rates (dict[str, float]): Peak rate of each part: prompt, layer_mix, casing, head (everything else).
+    learn_rates (dict[str, float]): Peak rate of each part: prompt, adapter, layer_mix, casing, head (everything else).
     schedule (Iterable[float]): Factors on all rates, one per step; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
     grad_clip (float): Largest global gradient norm, 0 for none.

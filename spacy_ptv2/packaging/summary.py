@@ -18,7 +18,7 @@ from ..parts import BYTES_PER_NUMBER
 
 @dataclass(frozen=True)
 class ComponentSummary:
-    """What one component has learned. parts (dict[str, int]): Numbers by part: prompt, layer_mix, casing, head."""
+    """What one component has learned. parts (dict[str, int]): Numbers by part: see `PARTS`."""
 
     name: str
     parts: dict[str, int]

@@ -6,6 +6,7 @@ from ..backbones.backbone import Backbone
 from ..backbones.precision import has_bfloat16
 from ..errors import Errors, PTuningError
 from ..options import EncoderOptions, PromptOptions, Switch
+from .adapter import ParallelAdapter
 from .layer_mix import LayerMix
 from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
@@ -18,7 +19,7 @@ def build_prompted_encoder(
 ) -> PromptedEncoder:
     """Build the trainable modules around a backbone, the prompt at its start.
 
-    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213 for options that do not fit.
+    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213, P407 for options that do not fit.
     """
     mixed_precision = resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208)
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
@@ -27,7 +28,8 @@ def build_prompted_encoder(
     encoder = PromptedEncoder(
         backbone=backbone,
         prompt=built,
-        layer_mix=LayerMix(backbone.n_layers + 1).to(backbone.device) if options.layer_mix else None,
+        adapter=build_adapter(backbone, built.layers, options.adapter_width),
+        layer_mix=LayerMix(backbone.n_layers + 1) if options.layer_mix else None,
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,
         shift_positions=prompt.shift_positions,
@@ -38,7 +40,7 @@ def build_prompted_encoder(
     )
     if use_casing:
         encoder.place_casing(first or None if options.casing_place == "prompt" else None, n_casing_classes)
-    return encoder
+    return encoder.to(backbone.device)
 
 
 def build_state_cache(options: EncoderOptions) -> StateCache | None:
@@ -68,6 +70,16 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     flat = FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=options.dropout)
     start_prompt(flat, options.start, backbone)
     return flat
+
+
+def build_adapter(backbone: Backbone, layers: tuple[int, ...], width: int) -> ParallelAdapter | None:
+    """Build an adapter for some layers of a backbone, None for none.
+
+    RAISES (PTuningError): P407 for a negative width.
+    """
+    if width < 0:
+        raise PTuningError(Errors.P407.format(name="adapter_width", expected="at least 0", got=width))
+    return ParallelAdapter(layers=layers, width=width, model_width=backbone.feed_forward_width) if width else None
 
 
 def drops_case(backbone: Backbone) -> bool:

@@ -73,7 +73,7 @@ def _inputs_of(
     if None in added:
         own = own + added[None].to(own.dtype)
     inside = {layer: states for layer, states in added.items() if layer is not None}
-    return GraphInputs(own, batch.mask[rows], prompt, inside)
+    return GraphInputs(own, batch.mask[rows], prompt, inside, encoder.adapters())
 
 
 def _run_in_engine(
@@ -104,7 +104,7 @@ def _run_in_torch(
     leader = encoders[0]
     sizes = [len(own.mask) for own in inputs]
     groups = [
-        RowGroup(own.prompts, size, own.added, encoder.draws())
+        RowGroup(own.prompts, size, own.added, encoder.draws(), own.adapters)
         for encoder, own, size in zip(encoders, inputs, sizes, strict=True)
     ]
     embeddings, mask = (

@@ -17,8 +17,9 @@ from transformers.modeling_utils import PreTrainedModel
 from ..backbones.backbone import Backbone
 from ..backbones.draws import Draws, drawing_from
 from ..backbones.engine import get_engine
-from ..backbones.injection import LayerPrompts
+from ..backbones.injection import LayerAdapters, LayerPrompts
 from ..options import EngineName
+from .adapter import ParallelAdapter
 from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
@@ -39,8 +40,8 @@ class CasingEmbedding(nn.Embedding):
 class PromptedEncoder(nn.Module):
     """The frozen backbone and the trained modules around it.
 
-    prompt (PromptEncoder): Keys and values. layer_mix: Trained beside it, or None. casing, casing_layer: See
-    `place_casing`; None without.
+    prompt (PromptEncoder): Keys and values. layer_mix: Trained beside it, or None. adapter: Likewise. casing,
+    casing_layer: See `place_casing`; None without.
     backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
     not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
     torch's seed at the time this is built, whatever else draws. shift_positions (bool): Positions of the pieces start
@@ -54,6 +55,7 @@ class PromptedEncoder(nn.Module):
         *,
         backbone: Backbone,
         prompt: PromptEncoder,
+        adapter: ParallelAdapter | None,
         layer_mix: LayerMix | None,
         backbone_dropout: bool,
         attention_dropout: bool,
@@ -66,6 +68,7 @@ class PromptedEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.prompt = prompt
+        self.adapter = adapter
         self.layer_mix = layer_mix
         self.casing: CasingEmbedding | None = None
         self.casing_layer: int | None = None
@@ -128,6 +131,10 @@ class PromptedEncoder(nn.Module):
             prompts: LayerPrompts = self.prompt()
         return prompts
 
+    def adapters(self) -> LayerAdapters:
+        """Return {layer: its adapter}."""
+        return {} if self.adapter is None else self.adapter()
+
     def draws(self) -> Draws | None:
         """Return what the backbone drops in the next batch, None where it drops nothing."""
         if not self.training or not self.backbone_dropout:
@@ -140,6 +147,8 @@ class PromptedEncoder(nn.Module):
         if self.casing is not None and self.casing_layer is None:
             return 0
         layers = [layer for layer, length in zip(self.prompt.layers, self.prompt.lengths, strict=True) if length]
+        if self.adapter is not None:
+            layers.extend(self.adapter.layers)
         if self.casing is not None and self.casing_layer is not None:
             layers.append(self.casing_layer)
         return min(layers, default=self.backbone.n_layers)

@@ -1,4 +1,4 @@
-"""Plain attention over [prompt; pieces] for every family, written out from the papers, slow and obvious.
+"""Plain attention over [prompt; pieces] for every family, written out from the papers, slow and obvious; and adapters.
 
 An oracle computes what one attention block returns for its hidden states, a prompt and the mask of the batch. It takes
 nothing from the block but its weights: relative positions, rotations, windows and causality are worked out here.
@@ -284,6 +284,35 @@ def batch():
 def make_prompts(backbone, layers=(0, 1, 2), seed=2):
     torch.manual_seed(seed)
     return {i: torch.randn(2, LENGTHS[i], backbone.key_width, requires_grad=True) for i in layers}
+
+
+def adapt(adapter, states):
+    """What an adapter gives for states: its values, each by the GELU of how well its key fits."""
+    given = torch.zeros_like(states)
+    for key, value in zip(*adapter, strict=True):
+        fit = (states * key).sum(-1, keepdim=True)
+        given = given + 0.5 * fit * (1 + torch.erf(fit / math.sqrt(2))) * value
+    return given
+
+
+NETWORKS = ("mlp", "ffn", "layer.1.DenseReluDense")  # where a family's feed-forward network is one module
+
+
+def install_adapter(layer, adapter):
+    """Let a bare layer add what an adapter gives to what its feed-forward network gives."""
+    modules = dict(layer.named_modules())
+    if hasattr(layer, "ff_chunk") and "full_layer_layer_norm" in modules:  # ALBERT
+        chunk = layer.ff_chunk
+        layer.ff_chunk = lambda states: chunk(states) + adapt(adapter, states)
+        return
+    network = next((modules[name] for name in NETWORKS if name in modules), None)
+    if network is not None and not isinstance(network, torch.nn.ModuleList):  # MobileBERT has further ones in a list
+        network.register_forward_hook(lambda _, args, output: output + adapt(adapter, args[0]))
+        return
+    # As in BERT: its second half normalises the sum of what it computes and of its second argument.
+    read = []
+    layer.intermediate.register_forward_pre_hook(lambda _, args: read.append(args[0]))
+    layer.output.register_forward_pre_hook(lambda _, args: (args[0], args[1] + adapt(adapter, read.pop()), *args[2:]))
 
 
 def states(model, embeddings, mask):

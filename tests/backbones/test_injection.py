@@ -11,9 +11,20 @@ from spacy_ptv2.backbones.families import RULES, supported_families
 from spacy_ptv2.backbones.injection import RowGroup, injected, recorded_key_values
 
 from ..tiny import save_tiny_backbone
-from .oracles import LENGTHS, ORACLES, batch, distance_to_oracle, load, load_bare, make_prompts, states
+from .oracles import (
+    LENGTHS,
+    ORACLES,
+    batch,
+    distance_to_oracle,
+    install_adapter,
+    load,
+    load_bare,
+    make_prompts,
+    states,
+)
 
 KINDS = ["sdpa", "eager"]
+T5_GATED = {"feed_forward_proj": "gated-gelu"}  # as 1.1 is
 
 
 def test_every_family_has_a_test_row():
@@ -50,12 +61,52 @@ def test_equals_oracle(folder, kind, layers):
         ("deberta-v2", {"position_buckets": 256, "max_relative_positions": -1}),  # as in v3's own configs
         ("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"}),  # xlarge
         ("electra", {"embedding_size": 32}),
-        ("t5", {"feed_forward_proj": "gated-gelu"}),  # 1.1
+        ("t5", T5_GATED),
     ],
 )
 def test_variants_equal_oracle(tmp_path, family, settings, kind):
     folder = save_tiny_backbone(tmp_path / family, family, deviation=0.15, **settings)
     assert max(distance_to_oracle(folder, kind, (0, 1, 2))) < 1e-5
+
+
+@pytest.mark.parametrize("layers", [(0, 1, 2), (1,)])
+def test_adapters_equal_oracle(folder, layers):
+    check_adapters(folder, layers)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [("albert", {"num_hidden_groups": 3}), ("bert", {"chunk_size_feed_forward": 3}), ("t5", T5_GATED)],
+)
+def test_adapters_in_variants_equal_oracle(tmp_path, family, settings):
+    check_adapters(save_tiny_backbone(tmp_path / family, family, deviation=0.15, **settings), (0, 1, 2))
+
+
+def check_adapters(folder, layers):
+    """States and gradients with adapters in some layers, against a bare model with the same written out."""
+    backbone = load(folder)
+    ids, mask = batch()
+    torch.manual_seed(4)
+    widths = {0: 3, 1: 1, 2: 2}
+    shapes = {layer: (2, widths[layer], backbone.feed_forward_width) for layer in layers}
+    adapters = {layer: (0.3 * torch.randn(shape)).requires_grad_() for layer, shape in shapes.items()}
+    bare, rule = load_bare(folder)
+    rule.prepare(bare)
+    for layer, adapter in adapters.items():
+        install_adapter(rule.layers(bare)[layer], adapter)
+    results = []
+    for model in (backbone.model, bare):
+        with injected(RowGroup(adapters=adapters)):
+            got = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        (got[-1][mask.bool()] * torch.linspace(-1, 1, backbone.hidden_width)).sum().backward()
+        results.append(
+            [*(states[mask.bool()].detach() for states in got), *(a.grad.clone() for a in adapters.values())]
+        )
+        for adapter in adapters.values():
+            adapter.grad = None
+    for got, expected in zip(*results, strict=True):
+        assert expected.abs().max() > 1e-3
+        torch.testing.assert_close(got, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,12 +141,16 @@ def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
         {},  # switched off
         {2: make_prompts(backbone, (0,), seed=4)[0]},
     ]
+    adapters = [{}, {1: torch.randn(2, 4, backbone.feed_forward_width)}, {}]
     for given in (mask, torch.ones_like(mask)):
-        with torch.no_grad(), injected(*(RowGroup(prompts, 1) for prompts in rows)):
+        with (
+            torch.no_grad(),
+            injected(*(RowGroup(prompts, 1, adapters=beside) for prompts, beside in zip(rows, adapters, strict=True))),
+        ):
             together = backbone.model(input_ids=ids, attention_mask=given).last_hidden_state
-        for row, prompts in enumerate(rows):
+        for row, (prompts, beside) in enumerate(zip(rows, adapters, strict=True)):
             real, one = given[row].bool(), slice(row, row + 1)
-            with torch.no_grad(), injected(RowGroup(prompts)):
+            with torch.no_grad(), injected(RowGroup(prompts, adapters=beside)):
                 alone = backbone.model(input_ids=ids[one], attention_mask=given[one]).last_hidden_state
             torch.testing.assert_close(together[row][real], alone[0][real], atol=1e-5, rtol=0)
 

@@ -42,7 +42,7 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True) if b.dim() == 2)
     assert loop.losses[-1] < loop.losses[0] / 2
     parts = count_parts(loop.nlp)
-    assert set(parts) == ({"casing", "head"} if plain else set(PARTS) - {"prompt"})
+    assert set(parts) == ({"casing", "head"} if plain else set(PARTS) - {"prompt", "adapter"})
     casing = loop.encoder.casing.weight
     assert torch.count_nonzero(casing).item() == (0 if plain else pytest.approx(casing.numel(), rel=0.6))
     loop.restore((before, bytes_before))

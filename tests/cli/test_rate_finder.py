@@ -15,7 +15,7 @@ from spacy_ptv2.training.rate_curve import RateSuggestion
 from ..conftest import ROOT
 
 N_STEPS = 40
-RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
+RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def invoke(arguments, exit_code=0):
 
 def rows(output):
     """The cells of the table."""
-    return [cells for cells in map(str.split, output.splitlines()) if re.fullmatch(r"(\d\S*( |$)){6}", " ".join(cells))]
+    return [cells for cells in map(str.split, output.splitlines()) if re.fullmatch(r"(\d\S*( |$)){7}", " ".join(cells))]
 
 
 def test_prints_the_curve_and_a_suggestion_that_spacy_train_takes(arguments, tmp_path, monkeypatch):
@@ -52,8 +52,8 @@ def test_prints_the_curve_and_a_suggestion_that_spacy_train_takes(arguments, tmp
     assert len(written["points"]) == N_STEPS
     table = rows(output)
     assert len(table) == 20
-    assert table[0] == ["0.001", "6e-05", "1e-05", "5e-06", "5e-06", f"{written['points'][0]['smoothed']:.3f}"]
-    assert table[-1] == ["1e+02", "6", "1", "0.5", "0.5", f"{written['points'][-1]['smoothed']:.3f}"]
+    assert table[0] == ["0.001", "6e-05", "2e-06", "1e-05", "5e-06", "5e-06", f"{written['points'][0]['smoothed']:.3f}"]
+    assert table[-1] == ["1e+02", "6", "0.2", "1", "0.5", "0.5", f"{written['points'][-1]['smoothed']:.3f}"]
     (options,) = (line for line in output.splitlines() if line.startswith("--training"))
     config = load_config(ROOT / "configs" / "ner.cfg", overrides=parse_config_overrides(options.split()))
     factor = written["suggestion"]["factor"]

@@ -23,7 +23,7 @@ from ..tiny import build_pipeline, save_tiny_backbone, train
 
 TEXT = "peter works in a garden at paris and john opens the office"
 LENGTH = 5
-PLAIN = {"layer_mix": False, "casing": False}
+PLAIN = {"adapter_width": 0, "layer_mix": False, "casing": False}
 SHIFTED = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "shift_positions": True}
 
 
@@ -218,7 +218,7 @@ def run(*arguments):
 
 
 def test_what_is_left_out_is_said(nlp, tmp_path):
-    with pytest.warns(UserWarning, match="PW04.*'peft'.*layer_mix, casing, positions that start at 0"):
+    with pytest.warns(UserWarning, match="PW04.*'peft'.*adapter, layer_mix, casing, positions that start at 0"):
         export_prompt(nlp, tmp_path, "peft")
     nlp.to_disk(tmp_path / "pipeline")
     assert "PW04" in run("export", tmp_path / "pipeline", tmp_path / "out")

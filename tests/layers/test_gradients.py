@@ -54,7 +54,7 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["prompt.values", "layer_mix.weights", "casing.weight"])
+@pytest.mark.parametrize("name", ["prompt.values", "adapter.weights", "layer_mix.weights", "casing.weight"])
 @pytest.mark.parametrize(("build", "outputs", "gradient_of", "pooling"), LAYERS)
 def test_backprop_is_the_numeric_derivative(tiny_folder, build, outputs, gradient_of, pooling, name):
     """Along the gradient's own direction the loss must change by the gradient's norm."""

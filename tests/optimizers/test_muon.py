@@ -11,7 +11,7 @@ from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 from ..tiny import build_pipeline
 
-RATES = {"prompt": 0.03, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
+RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
 KEY = (0, "prompt.values")
 
 

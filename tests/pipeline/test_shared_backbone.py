@@ -188,7 +188,7 @@ def test_one_backward_pass_gives_the_same_gradients(pair, passes):
         found.append((gradients(nlp), list(passes)))
     (got, shared_passes), (expected, separate_passes) = found
     assert (shared_passes, separate_passes) == ([3], [1, 1, 1])
-    assert got.keys() == expected.keys() and len(got) == 9
+    assert got.keys() == expected.keys() and len(got) == 12
     for key, gradient in expected.items():
         assert np.abs(gradient).max() > 0, key
         np.testing.assert_allclose(got[key], gradient, atol=1e-5 * np.abs(gradient).max())

@@ -16,7 +16,9 @@ from spacy_ptv2.torch_modules.joint_pass import read_batches
 from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 
-EVAL = EncoderOptions(casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt")
+EVAL = EncoderOptions(
+    adapter_width=3, casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt"
+)
 
 TRAINING = EncoderOptions(mixed_precision=False, casing_place="prompt")
 
@@ -31,6 +33,8 @@ def build(backbone, options=EVAL, **prompt):
     encoder = build_prompted_encoder(backbone, PromptOptions(dropout=0.0, **prompt), options, n_casing_classes=9)
     if encoder.casing is not None:
         torch.nn.init.normal_(encoder.casing.weight)
+    if encoder.adapter is not None:
+        torch.nn.init.normal_(encoder.adapter.weights, std=0.3)
     if encoder.layer_mix is not None:
         torch.nn.init.normal_(encoder.layer_mix.weights)
     return encoder.eval()
@@ -39,11 +43,11 @@ def build(backbone, options=EVAL, **prompt):
 def make_encoders(backbone, lowest):
     """Three that differ in layers, lengths and what they train beside the prompt, none below the layer `lowest`."""
     torch.manual_seed(3)
-    plain = EncoderOptions(layer_mix=False, casing=False, backbone_dropout=False, mixed_precision=False)
+    plain = replace(EVAL, adapter_width=0, layer_mix=False, casing=False)
     return [
         build(backbone, length=3, layers=tuple(range(lowest, 3))),
         build(backbone, plain, length=5, layers=(2,)),
-        build(backbone, length=(0, 2), layers=(lowest, 2)),
+        build(backbone, replace(EVAL, adapter_width=1), length=(0, 2), layers=(lowest, 2)),
     ]
 
 

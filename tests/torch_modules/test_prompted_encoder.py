@@ -47,12 +47,13 @@ def read(encoder, *batches):
 
 def test_exactly_these_tensors_are_trainable(tiny):
     names = {name for name, _ in build(tiny, options=FULL).named_parameters()}
-    assert names == {"prompt.values", "layer_mix.weights", "casing.weight"}
+    assert names == {"prompt.values", "adapter.weights", "layer_mix.weights", "casing.weight"}
     assert set(build(tiny, options=FULL).state_dict()) == names
     mlp = build(tiny, PromptOptions(length=4, mlp_width=8))
     assert {name for name, _ in mlp.named_parameters()} == {
-        "prompt.embedding", "prompt.hidden.weight", "prompt.hidden.bias", "prompt.output.weight", "prompt.output.bias"
-    }  # fmt: skip
+        "adapter.weights",
+        *(f"prompt.{name}" for name in ("embedding", "hidden.weight", "hidden.bias", "output.weight", "output.bias")),
+    }
 
 
 def test_gradients_reach_all_of_them_and_the_backbone_stays(tiny):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from spacy_ptv2.cli import app
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.model_state import prompt_shims
+from spacy_ptv2.parts import PARTS
 from spacy_ptv2.torch_modules import joint_pass
 from spacy_ptv2.training.trials import check_variants, train_trials
 
@@ -87,8 +88,7 @@ def test_trials_that_share_no_pass_train_all_the_same(config, tmp_path, roberta_
 
 
 def test_patience_ends_training_when_the_last_trial_stands_still(config, tmp_path):
-    overrides = {"training.patience": 3, "training.optimizer.learn_rates": dict.fromkeys(
-        ("prompt", "layer_mix", "casing", "head"), 0.0)}  # fmt: skip
+    overrides = {"training.patience": 3, "training.optimizer.learn_rates": dict.fromkeys(PARTS, 0.0)}
     still = Config().from_str(config.to_str(), interpolate=False, overrides=overrides)
     seen = []
     train_trials(still, {"a": {}, "b": {}}, tmp_path, report=lambda t, info: seen.append(info["step"]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from ..attention import PromptedAttention
 from ..rules import InjectionRule, split_heads
@@ -18,6 +19,11 @@ class T5Rule(InjectionRule):
     layers_at: ClassVar[str] = "encoder.block"
     attention_at: ClassVar[str] = "layer.0.SelfAttention"
     model_class: ClassVar[str] = "AutoModelForTextEncoding"
+
+    def feed_forward(self, layer: nn.Module) -> tuple[nn.Module, nn.Module]:
+        """See `InjectionRule.feed_forward`; from 1.1 on it has two first layers, which read the same."""
+        network = layer.get_submodule("layer.1.DenseReluDense")
+        return network.get_submodule("wi_0" if hasattr(network, "wi_0") else "wi"), network.get_submodule("wo")
 
     def max_positions(self, config: Any) -> int:
         """See `InjectionRule.max_positions`; what it was pretrained on, for relative positions have no end."""
