@@ -52,7 +52,7 @@ def build_backbone_v1(
 
 
 def build_prompt_v1(
-    length: int | list[int] = 16,
+    length: int | list[int] = 8,
     layers: list[int] | None = None,
     dropout: float = 0.1,
     start: PromptStart | None = None,
@@ -93,7 +93,7 @@ def build_tok2vec_ptuning_v1(
     backbone: BackboneSource,
     prompt: PromptOptions,
     pooling: Model[Ragged, Floats2d] | None = None,
-    adapter_width: int = 48,
+    adapter_width: int = 64,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,
@@ -137,7 +137,7 @@ def build_ptuning_transformer_v1(
     quantization: Quantization | None = None,
     verify: Verification = "strict",
     prompt: PromptOptions | None = None,
-    adapter_width: int = 48,
+    adapter_width: int = 64,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,

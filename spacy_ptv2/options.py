@@ -44,7 +44,7 @@ class PromptOptions:
     behind the prompt, as the reference does.
     """
 
-    length: int | tuple[int, ...] = 16
+    length: int | tuple[int, ...] = 8
     layers: tuple[int, ...] | None = None
     dropout: float = 0.1
     start: PromptStart = field(default_factory=NormalStart)
@@ -71,7 +71,7 @@ class EncoderOptions:
     prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `backbones/engine.py`.
     """
 
-    adapter_width: int = 48
+    adapter_width: int = 64
     layer_mix: bool = True
     casing: Switch = "auto"
     backbone_dropout: bool = True
