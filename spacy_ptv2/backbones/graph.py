@@ -72,8 +72,9 @@ class GraphInputs:
         layers = range(backbone.n_layers)
         nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(2, 1, backbone.feed_forward_width)
         prompts = (self.prompts.get(layer, nothing) for layer in layers)
+        added = (self.added[layer] for layer in sorted(self.added))
         adapters = (self.adapters.get(layer, no_effect) for layer in layers if self.adapters)
-        beside = [*prompts, *adapters, *(self.added[layer] for layer in sorted(self.added))]
+        beside = [*prompts, *added, *adapters]
         return [self.embeddings.float(), self.mask, *(tensor.float() for tensor in beside)]
 
 
@@ -91,11 +92,10 @@ class PromptGraph(nn.Module):
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take what `GraphInputs.flat` gives. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
         form = self.form
-        n_added = len(form.added)
-        by_layer, joining = beside[: len(beside) - n_added], beside[len(beside) - n_added :]
-        prompts = dict(enumerate(by_layer[: self.n_layers]))
-        adapters = dict(enumerate(by_layer[self.n_layers :]))
-        added = dict(zip(form.added, joining, strict=True))
+        first, last = self.n_layers, self.n_layers + len(form.added)
+        prompts = dict(enumerate(beside[:first]))
+        added = dict(zip(form.added, beside[first:last], strict=True))
+        adapters = dict(enumerate(beside[last:]))
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
@@ -146,7 +146,8 @@ def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
     mask[0, -1] = 0
     example = GraphInputs(embeddings, mask, prompts, added, adapters).flat(backbone)
     by_row: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-    beside = [*({1: Dim.DYNAMIC} for _ in (*prompts, *adapters)), *(by_row for _ in added)]
+    by_position: dict[int, Any] = {1: Dim.DYNAMIC}
+    beside = [*(by_position for _ in prompts), *(by_row for _ in added), *(by_position for _ in adapters)]
     with torch.no_grad():
         return torch.export.export(graph, tuple(example), dynamic_shapes=(by_row, by_row, tuple(beside)), strict=False)
 
