@@ -11,6 +11,7 @@ from spacy.util import load_config
 from typer.testing import CliRunner
 
 from .conftest import ROOT
+from .tiny import FAST
 
 TREES = ROOT / "configs" / "tagging_parsing.cfg"
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
@@ -22,12 +23,14 @@ BACKBONE_SETTING = {
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
 }
+RATES = {f"training.optimizer.learn_rates.{part}": rate for part, rate in FAST.items()}
 SMALL = {
     "ner": {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
         "components.transformer.model.adapter_width": 4,
+        **RATES,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
@@ -54,6 +57,7 @@ SMALL = {
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
         "components.transformer.model.adapter_width": 4,
+        **RATES,
         "components.parser.min_action_freq": 1,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,

@@ -15,7 +15,7 @@ from spacy_ptv2.training.rate_curve import RateSuggestion
 from ..conftest import ROOT
 
 N_STEPS = 40
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
+RATES = {"prompt": 0.01, "adapter": 0.001, "layer_mix": 0.01, "casing": 0.001, "head": 0.001}
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_prints_the_curve_and_a_suggestion_that_spacy_train_takes(arguments, tmp
     assert len(written["points"]) == N_STEPS
     table = rows(output)
     assert len(table) == 20
-    assert table[0] == ["0.001", "6e-05", "2e-06", "1e-05", "5e-06", "5e-06", f"{written['points'][0]['smoothed']:.3f}"]
-    assert table[-1] == ["1e+02", "6", "0.2", "1", "0.5", "0.5", f"{written['points'][-1]['smoothed']:.3f}"]
+    assert table[0] == ["0.001", "6e-05", "1e-06", "1e-05", "1e-06", "1e-06", f"{written['points'][0]['smoothed']:.3f}"]
+    assert table[-1] == ["1e+02", "6", "0.1", "1", "0.1", "0.1", f"{written['points'][-1]['smoothed']:.3f}"]
     (options,) = (line for line in output.splitlines() if line.startswith("--training"))
     config = load_config(ROOT / "configs" / "ner.cfg", overrides=parse_config_overrides(options.split()))
     factor = written["suggestion"]["factor"]
@@ -96,7 +96,7 @@ def test_says_where_the_configured_rates_stand(suggestion, said, capsys):
     rate_finder._print_suggestion(suggestion, RATES)
     output = capsys.readouterr().out
     assert said in output
-    assert f"--training.optimizer.learn_rates.prompt {0.03 * suggestion.factor:.2g} " in output
+    assert f"--training.optimizer.learn_rates.prompt {RATES['prompt'] * suggestion.factor:.2g} " in output
     assert "ten times as high" not in output
 
 
