@@ -20,7 +20,7 @@ EVAL = EncoderOptions(
     adapter_width=3, casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt"
 )
 
-TRAINING = EncoderOptions(mixed_precision=False, casing_place="prompt")
+TRAINING = EncoderOptions(adapter_width=3, mixed_precision=False, casing_place="prompt")
 
 
 @pytest.fixture(scope="module", params=sorted(ORACLES))
