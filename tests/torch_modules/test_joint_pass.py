@@ -214,3 +214,9 @@ def test_encoders_with_and_without_casing_in_one_pass(family):
             together = read_batches([encoders[number] for number in chosen], [own])
             for number, states in zip(chosen, together, strict=True):
                 torch.testing.assert_close(states, alone(encoders[number], batch, number), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "first"), [(0, 2), (1, 1)])
+def test_a_layer_with_an_adapter_alone_is_not_that_of_the_bare_backbone(tiny, width, first):
+    options = replace(EVAL, casing=False, adapter_width=width)
+    assert build(tiny, options, length=(0, 2), layers=(1, 2)).first_layer == first
