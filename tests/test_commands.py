@@ -41,6 +41,7 @@ SMALL = {
             for name in ("token_classifier", "tagger")
             for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "adapter_width": 4}.items()
         },
+        **RATES,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
