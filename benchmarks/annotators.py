@@ -93,9 +93,8 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
     model: Settings of its `spacy_ptv2.Tok2VecPTuning.v1`.
     """
     block = "components.transformer.model"
-    overrides = {f"{block}.{name}": value for name, value in model.items()}
-    overrides.update({f"{block}.adapter_width": 0, f"{block}.prompt.length": length})
-    overrides.update({f"{block}.backbone.name": backbone, f"{block}.backbone.dtype": dtype})
+    prompt = {"adapter_width": 0, "prompt.length": length, "backbone.name": backbone, "backbone.dtype": dtype}
+    overrides = {f"{block}.{name}": value for name, value in {**model, **prompt}.items()}
     nlp = load_model_from_config(load_config(CONFIGS / "ner.cfg", overrides=overrides), auto_fill=True)
     fix_random_seed(0)
     blank = Example(Doc(nlp.vocab, words=["a"]), Doc(nlp.vocab, words=["a"]))

@@ -23,14 +23,13 @@ BACKBONE_SETTING = {
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
 }
-RATES = {f"training.optimizer.learn_rates.{part}": rate for part, rate in FAST.items()}
 SMALL = {
     "ner": {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
         "components.transformer.model.adapter_width": 4,
-        **RATES,
+        **FAST,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
@@ -41,7 +40,7 @@ SMALL = {
             for name in ("token_classifier", "tagger")
             for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "adapter_width": 4}.items()
         },
-        **RATES,
+        **FAST,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
         "training.batcher.size": 6,
@@ -58,7 +57,7 @@ SMALL = {
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
         "components.transformer.model.adapter_width": 4,
-        **RATES,
+        **FAST,
         "components.parser.min_action_freq": 1,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,

@@ -15,7 +15,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-FAST = {"prompt": 0.03, "adapter": 0.002, "casing": 0.005, "head": 0.005}  # rates, for tiny backbones and few steps
+# Rates for tiny backbones and few steps.
+FAST = {
+    f"training.optimizer.learn_rates.{part}": rate
+    for part, rate in {"prompt": 0.03, "adapter": 0.002, "casing": 0.005, "head": 0.005}.items()
+}
 NER_CONFIG = Path(__file__).parents[1] / "configs" / "ner.cfg"
 WORDS = "the of in to and a is was for at opens danish office letter garden peter london paris john mary works".split()
 TEXT = [" ".join(WORDS), "A long letter from Denmark came late on Monday, and nobody read it twice."]
@@ -181,7 +185,7 @@ def small_ner_config(folder: Path, corpus: Path, changes: Mapping[str, Any]) -> 
         f"{encoder}.prompt.length": 4,
         f"{encoder}.adapter_width": 4,
         "initialize.before_init.min_steps": 0,
-        **{f"training.optimizer.learn_rates.{part}": rate for part, rate in FAST.items()},
+        **FAST,
         **changes,
     }
     return load_config(NER_CONFIG, interpolate=False, overrides=overrides)

@@ -8,7 +8,7 @@ Source: Liu et al. 2021, section 3.2, https://arxiv.org/abs/2110.07602.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -104,8 +104,7 @@ class Injection:
         """
         if states.dim() < 3:
             return states
-        parts = zip(self.with_rows(), self.split(states), strict=True)
-        return join_rows([group.drop(part, rate, layer, place) for group, part in parts])
+        return self._by_group(states, lambda group, part: group.drop(part, rate, layer, place))
 
     def note(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Keep the keys and values of a layer where that is wanted."""
@@ -116,11 +115,11 @@ class Injection:
         """Return the states that enter a layer with what is added to them. Shape: (rows, pieces, hidden_width)"""
         if not any(layer in group.added for group in self.groups):
             return states
-        joined = [
-            part + group.added[layer].to(part.dtype) if layer in group.added else part
-            for group, part in zip(self.with_rows(), self.split(states), strict=True)
-        ]
-        return join_rows(joined)
+
+        def join(group: RowGroup, part: torch.Tensor) -> torch.Tensor:
+            return part + group.added[layer].to(part.dtype) if layer in group.added else part
+
+        return self._by_group(states, join)
 
     def beside_feed_forward(self, layer: int, states: torch.Tensor) -> torch.Tensor | None:
         """Return what the adapters give for what a layer's feed-forward network reads, None without any.
@@ -129,11 +128,16 @@ class Injection:
         """
         if not any(layer in group.adapters for group in self.groups):
             return None
-        given = [
-            read_adapter(part, group.adapters[layer]) if layer in group.adapters else torch.zeros_like(part)
-            for group, part in zip(self.with_rows(), self.split(states), strict=True)
-        ]
-        return join_rows(given)
+
+        def read(group: RowGroup, part: torch.Tensor) -> torch.Tensor:
+            return read_adapter(part, group.adapters[layer]) if layer in group.adapters else torch.zeros_like(part)
+
+        return self._by_group(states, read)
+
+    def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Return the rows of each group as it changes them."""
+        pairs = zip(self.with_rows(), self.split(states), strict=True)
+        return join_rows([change(group, part) for group, part in pairs])
 
 
 def read_adapter(states: torch.Tensor, adapter: torch.Tensor) -> torch.Tensor:
