@@ -1,7 +1,6 @@
 """Fine-tuning trains the backbone, and the table of accuracy takes the best rate on dev and repeats nothing."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +11,7 @@ from benchmarks import accuracy, fine_tuning
 from benchmarks.training import count_parts
 from spacy_ptv2.parts import PARTS
 
-from ..tiny import save_tiny_backbone
-
-NER = Path(__file__).parents[2] / "configs" / "ner.cfg"
+from ..tiny import save_tiny_backbone, small_ner_config
 
 
 @pytest.fixture
@@ -25,16 +22,9 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_fine_tuning(folder, corpus, tmp_path, plain):
-    changes = {
-        "paths.train": str(corpus),
-        "paths.dev": str(corpus),
-        "components.transformer.model.backbone.name": str(folder),
-        "components.transformer.model.window": 32,
-        "components.transformer.model.overlap": 8,
-        "initialize.before_init.epochs": 12,
-        "initialize.before_init.min_steps": 0,
-    }
-    config = fine_tuning.fine_tuning_config(NER, changes, plain=plain)
+    config = tmp_path / "ner.cfg"
+    small_ner_config(folder, corpus, {"initialize.before_init.epochs": 12}).to_disk(config)
+    config = fine_tuning.fine_tuning_config(config, {}, plain=plain)
     loop = fine_tuning.FineTuning(config, rate=1e-3)
     before, bytes_before = loop.state()
     assert len(list(loop.epochs())) == 12
@@ -84,16 +74,7 @@ def test_an_unknown_way_is_refused(corpus, tmp_path):
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(accuracy, "call", lambda arguments, log: app(arguments[1:], standalone_mode=False))
     config, run, log = tmp_path / "ner.cfg", tmp_path / "run", tmp_path / "log.txt"
-    changes = {
-        "epochs = 12": "epochs = 1",
-        "min_steps = 600": "min_steps = 0",
-        "window = 96": "window = 32",
-        "overlap = 24": "overlap = 8",
-    }
-    text = NER.read_text(encoding="utf8")
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    config.write_text(text, encoding="utf8")
+    small_ner_config(folder, corpus, {"initialize.before_init.epochs": 1}).to_disk(config)
     run.mkdir()
     task = accuracy.Task(corpus, corpus, corpus, config, str(folder), epochs=1, sentences=0, gpu_id=-1)
     with log.open("w", encoding="utf8") as stream:

@@ -1,0 +1,70 @@
+"""Corpora for `benchmarks.accuracy` that no converter of spaCy or ours writes: Wikigold in folds, and CoNLL04.
+
+python -m benchmarks.corpora wikigold OUTPUT [--folds 5]
+python -m benchmarks.corpora conll04 FOLDER OUTPUT
+
+`wikigold` writes fold-0/ and so on, each with train, dev and test.spacy: each document is in the test set of one fold, and
+the dev set of a fold is half of the next fold's test set. `conll04` reads the three JSON files of SpERT (Eberts and
+Ulges 2020, https://arxiv.org/abs/1909.07755), which have `tokens` and `entities` with type, start and end (exclusive).
+Both keep one Doc per sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import typer
+from spacy.tokens import Doc, DocBin, Span
+from spacy.vocab import Vocab
+from wasabi import msg
+
+from spacy_ptv2.corpora.conll import read_conll, to_docs
+
+from .pipelines import WIKIGOLD
+
+app = typer.Typer()
+
+
+@app.command()
+def wikigold(output: Path, folds: int = 5) -> None:
+    """Write the folds of Wikigold."""
+    documents = read_conll(WIKIGOLD)
+    vocab = Vocab()
+    for fold in range(folds):
+        following = range((fold + 1) % folds, len(documents), folds)
+        dev = set(following[::2])
+        test = set(range(fold, len(documents), folds))
+        train = set(range(len(documents))) - dev - test
+        for name, numbers in {"train": train, "dev": dev, "test": test}.items():
+            chosen = [documents[number] for number in sorted(numbers)]
+            save(to_docs(chosen, vocab), output / f"fold-{fold}" / f"{name}.spacy")
+
+
+@app.command()
+def conll04(source: Path, output: Path) -> None:
+    """Write the three parts of CoNLL04."""
+    for name in ("train", "dev", "test"):
+        rows = json.loads((source / f"conll04_{name}.json").read_text(encoding="utf8"))
+        save(read_spert(rows, Vocab()), output / f"{name}.spacy")
+
+
+def read_spert(rows: Iterable[dict], vocab: Vocab) -> Iterator[Doc]:
+    """Yield the sentences of a file of SpERT with their entities."""
+    for row in rows:
+        doc = Doc(vocab, words=row["tokens"])
+        doc.set_ents([Span(doc, entity["start"], entity["end"], entity["type"]) for entity in row["entities"]])
+        yield doc
+
+
+def save(docs: Iterable[Doc], path: Path) -> None:
+    """Write Docs to a `.spacy` file, and say how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    corpus = DocBin(docs=docs)
+    corpus.to_disk(path)
+    msg.good(f"{path}: {len(corpus)} sentences")
+
+
+if __name__ == "__main__":
+    app()
