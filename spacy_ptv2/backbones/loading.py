@@ -22,6 +22,7 @@ from .source import BackboneSource, Candidate, Quantization
 DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
 UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often leave them out
 QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
+PACKS_ON_CPU = "support_avx512bf16_for_cpu"  # packed at its first prediction, a layer of bitsandbytes trains no more
 
 
 def load_backbone(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
@@ -54,6 +55,9 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     if missing:
         raise BackboneError(Errors.P112.format(path=path, missing=", ".join(missing[:5])))
     model.requires_grad_(False)
+    for module in model.modules():
+        if hasattr(module, PACKS_ON_CPU):
+            setattr(module, PACKS_ON_CPU, False)
     if model.device != device:  # quantized weights are there already, and may not be moved
         model.to(device)
     open_for_prompts(model, rule, source.attention)

@@ -50,6 +50,7 @@ def test_quantized_backbones(folder, quantization, tolerance):
 def test_training_over_few_bits(folder, corpus, settings):
     backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder), **settings}
     nlp = build_pipeline(folder, corpus, backbone=backbone)
+    nlp("Training goes on after predictions.")
     losses = train(nlp, corpus, steps=40)
     assert losses[-1]["token_classifier"] < losses[0]["token_classifier"] * 2 / 3
     shim = nlp.get_pipe("ptuning_transformer").model.layers[0].shims[0]
