@@ -3,8 +3,8 @@
 python -m benchmarks.corpora wikigold OUTPUT [--folds 5]
 python -m benchmarks.corpora conll04 FOLDER OUTPUT
 
-`wikigold` writes fold-0/ and so on, each with train, dev and test.spacy: each document is in the test set of one fold, and
-the dev set of a fold is half of the next fold's test set. `conll04` reads the three JSON files of SpERT (Eberts and
+`wikigold` writes fold-0/ and so on, each with train, dev and test.spacy: each document is in the test set of one fold,
+and the dev set of a fold is half of the next fold's test set. `conll04` reads the three JSON files of SpERT (Eberts and
 Ulges 2020, https://arxiv.org/abs/1909.07755), which have `tokens` and `entities` with type, start and end (exclusive).
 Both keep one Doc per sentence.
 """

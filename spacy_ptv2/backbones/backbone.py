@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
+from .feed_forward import keys_and_values
 from .install import open_dropout, open_for_prompts
 from .rules import InjectionRule
 from .source import BackboneSource, Candidate, Recorded
@@ -91,6 +92,10 @@ class Backbone:
     def feed_forward_width(self) -> int:
         """Width of what the feed-forward network of a layer reads, and gives (often the hidden width)."""
         return self.rule.feed_forward_width(self.model.config)
+
+    def feed_forward_memory(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the keys and values of a layer's feed-forward network. Shape of each: (n_keys, feed_forward_width)"""
+        return keys_and_values(*self.rule.feed_forward(self.rule.layers(self.model)[layer]), self.model.dtype)
 
     @property
     def n_key_heads(self) -> int:

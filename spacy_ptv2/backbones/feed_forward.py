@@ -54,6 +54,25 @@ def open_feed_forward(first: nn.Module, last: nn.Module) -> None:
             module.register_forward_hook(hook)
 
 
+def keys_and_values(first: nn.Module, last: nn.Module, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a feed-forward network compares its input with, and what it then sums up.
+
+    first (Module), last (Module): Its linear layers. dtype: What they read.
+    RETURNS (tuple[Tensor, Tensor]): Keys and values, in float32. Shape of each: (n_keys, width)
+    """
+    values = _matrix(last, dtype).T
+    return _matrix(first, dtype)[: values.shape[0]], values  # a gated network may have its gates behind the keys
+
+
+def _matrix(linear: nn.Module, dtype: torch.dtype) -> torch.Tensor:
+    """Return a linear layer's matrix, however it is kept: transposed, as in GPT-2, or rounded. (outputs, inputs)"""
+    n_inputs = int(linear.in_features if isinstance(linear, nn.Linear) else linear.nx)  # type: ignore[arg-type]
+    read = torch.eye(n_inputs + 1, n_inputs, dtype=dtype, device=next(linear.parameters()).device)
+    with torch.no_grad():
+        given: torch.Tensor = linear(read).float()
+    return (given[:-1] - given[-1]).T  # the last row of what it read is zeros
+
+
 def _read(module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
     call, injection = _running.get(), active_injection()
     if call is not None and injection is not None:

@@ -6,7 +6,7 @@ from ..backbones.backbone import Backbone
 from ..backbones.precision import has_bfloat16
 from ..errors import Errors, PTuningError
 from ..options import EncoderOptions, PromptOptions, Switch
-from .adapter import ParallelAdapter
+from .adapter import ParallelAdapter, start_adapter
 from .layer_mix import LayerMix
 from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
@@ -25,10 +25,13 @@ def build_prompted_encoder(
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
     built = build_prompt(backbone, prompt).to(backbone.device)
     first = min(built.layers, default=0)
+    adapter = build_adapter(backbone, built.layers, options.adapter_width)
+    if adapter is not None:
+        start_adapter(adapter, backbone)
     encoder = PromptedEncoder(
         backbone=backbone,
         prompt=built,
-        adapter=build_adapter(backbone, built.layers, options.adapter_width),
+        adapter=adapter,
         layer_mix=LayerMix(backbone.n_layers + 1) if options.layer_mix else None,
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,

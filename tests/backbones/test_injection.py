@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import gelu
 
 from spacy_ptv2.backbones import attention
 from spacy_ptv2.backbones.families import RULES, supported_families
@@ -80,6 +81,26 @@ def test_adapters_equal_oracle(folder, layers):
 )
 def test_adapters_in_variants_equal_oracle(tmp_path, family, settings):
     check_adapters(save_tiny_backbone(tmp_path / family, family, deviation=0.15, **settings), (0, 1, 2))
+
+
+def test_keys_and_values_are_those_of_the_feed_forward_network(folder):
+    backbone = load(folder)
+    first, last = backbone.rule.feed_forward(backbone.rule.layers(backbone.model)[1])
+    calls = {}
+    hooks = [m.register_forward_hook(lambda m, args, given: calls.update({m: (args[0], given)})) for m in (first, last)]
+    ids, mask = batch()
+    backbone.model(input_ids=ids, attention_mask=mask)
+    for hook in hooks:
+        hook.remove()
+    keys, values = backbone.feed_forward_memory(1)
+    assert keys.shape == values.shape == (values.shape[0], backbone.feed_forward_width)
+    (read, fits), (weights, given) = calls[first], calls[last]
+    without = [module(torch.zeros_like(states)) for module, states in ((first, read), (last, weights))]
+    n_keys = keys.shape[0]
+    torch.testing.assert_close(read @ keys.T, (fits - without[0])[..., :n_keys], atol=1e-5, rtol=0)
+    torch.testing.assert_close(weights @ values, given - without[1], atol=1e-5, rtol=0)
+    if fits.shape[-1] > n_keys:  # keys and gates in one
+        torch.testing.assert_close(gelu(fits[..., :n_keys]) * fits[..., n_keys:], weights, atol=1e-5, rtol=0)
 
 
 def check_adapters(folder, layers):

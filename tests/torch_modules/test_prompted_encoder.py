@@ -1,6 +1,7 @@
 """The trainable modules around a backbone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,6 +55,18 @@ def test_exactly_these_tensors_are_trainable(tiny):
         "adapter.weights",
         *(f"prompt.{name}" for name in ("embedding", "hidden.weight", "hidden.bias", "output.weight", "output.bias")),
     }
+
+
+@pytest.mark.parametrize("width", [1, 5, 500])
+def test_an_adapter_starts_with_the_strongest_keys_and_no_values(tiny, width):
+    adapter = build(tiny, options=replace(PLAIN, adapter_width=width)).adapter
+    for layer, (keys, values) in zip(adapter.layers, adapter.weights, strict=True):
+        assert not values.any()
+        assert len(keys.unique(dim=0)) == width  # those beyond the network's are random, and differ
+        network = tiny.rule.layers(tiny.model)[layer]
+        first, last = network.intermediate.dense.weight, network.output.dense.weight
+        ranks = sorted(range(len(first)), key=lambda n: -first[n].norm() * last[:, n].norm())
+        torch.testing.assert_close(keys[: len(first)], first[ranks[:width]], atol=1e-6, rtol=0)
 
 
 def test_gradients_reach_all_of_them_and_the_backbone_stays(tiny):
