@@ -12,8 +12,9 @@ Both keep one Doc per sentence.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 from spacy.tokens import Doc, DocBin, Span
@@ -50,7 +51,7 @@ def conll04(source: Path, output: Path) -> None:
         save(read_spert(rows, Vocab()), output / f"{name}.spacy")
 
 
-def read_spert(rows: Iterable[dict], vocab: Vocab) -> Iterator[Doc]:
+def read_spert(rows: Iterable[Mapping[str, Any]], vocab: Vocab) -> Iterator[Doc]:
     """Yield the sentences of a file of SpERT with their entities."""
     for row in rows:
         doc = Doc(vocab, words=row["tokens"])
