@@ -39,6 +39,24 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
     assert all(torch.equal(a, b) for a, b in zip(before, loop.state()[0], strict=True))
 
 
+def test_the_curve_counts_evaluations(folder, corpus, tmp_path, monkeypatch):
+    config = tmp_path / "ner.cfg"
+    small_ner_config(folder, corpus, {}).to_disk(config)
+    seconds = 0.0
+
+    def score(nlp, path):
+        nonlocal seconds
+        seconds += 7.0
+        return 1 / seconds  # the first is the best
+
+    monkeypatch.setattr(fine_tuning, "perf_counter", lambda: seconds)
+    monkeypatch.setattr(fine_tuning, "score", score)
+    fine_tuning.main(config, tmp_path / "run", corpus, corpus, corpus, str(folder), epochs=2)
+    outcome = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf8"))
+    assert [point["seconds"] for point in outcome["curve"]] == [7.0, 14.0]
+    assert (outcome["dev"], outcome["test"]) == (1 / 7, 1 / 21)
+
+
 def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
     called = []
 
