@@ -93,7 +93,7 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
     model: Settings of its `spacy_ptv2.Tok2VecPTuning.v1`.
     """
     block = "components.transformer.model"
-    prompt = {"adapter_width": 0, "prompt.length": length, "backbone.name": backbone, "backbone.dtype": dtype}
+    prompt = {"adapter_rank": 0, "prompt.length": length, "backbone.name": backbone, "backbone.dtype": dtype}
     overrides = {f"{block}.{name}": value for name, value in {**model, **prompt}.items()}
     nlp = load_model_from_config(load_config(CONFIGS / "ner.cfg", overrides=overrides), auto_fill=True)
     fix_random_seed(0)

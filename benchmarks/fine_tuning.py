@@ -95,7 +95,7 @@ def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> C
         f"{ENCODER}.layer_mix": not plain,
         f"{ENCODER}.casing": True,
         f"{ENCODER}.prompt.length": 0,
-        f"{ENCODER}.adapter_width": 0,
+        f"{ENCODER}.adapter_rank": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
     }
     return load_config(path, overrides=overrides, interpolate=False)

@@ -82,7 +82,7 @@ class OurStates(nn.Module):
     def __init__(self, backbone: Backbone, length: int, *, plain: bool) -> None:
         super().__init__()
         prompt = PromptOptions(length=length, dropout=0.0) if plain else PromptOptions(length=length)
-        options = EncoderOptions(mixed_precision=False, adapter_width=0)
+        options = EncoderOptions(mixed_precision=False, adapter_rank=0)
         if plain:
             options = replace(options, layer_mix=False, casing=False)
         self.encoder = build_prompted_encoder(backbone, prompt, options, n_casing_classes=N_CASING_CLASSES).train()

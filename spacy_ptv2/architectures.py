@@ -93,7 +93,7 @@ def build_tok2vec_ptuning_v1(
     backbone: BackboneSource,
     prompt: PromptOptions,
     pooling: Model[Ragged, Floats2d] | None = None,
-    adapter_width: int = 64,
+    adapter_rank: int = 7,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,
@@ -112,7 +112,7 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    adapter_width, layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
+    adapter_rank, layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
     casing_place, state_cache_mb, state_cache_disk_mb, engine: See `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
@@ -137,7 +137,7 @@ def build_ptuning_transformer_v1(
     quantization: Quantization | None = None,
     verify: Verification = "strict",
     prompt: PromptOptions | None = None,
-    adapter_width: int = 64,
+    adapter_rank: int = 7,
     layer_mix: bool = True,
     casing: Switch = "auto",
     backbone_dropout: bool = True,

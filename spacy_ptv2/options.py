@@ -56,7 +56,7 @@ class PromptOptions:
 class EncoderOptions:
     """What is trained beside the prompt and how the backbone is run.
 
-    adapter_width (int): Keys and values beside the feed-forward network of each layer that has a prompt, 0 for none.
+    adapter_rank (int): Of the adapter beside every linear layer of each layer that has a prompt, 0 for none.
     layer_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
     casing (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
     drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
@@ -71,7 +71,7 @@ class EncoderOptions:
     prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `backbones/engine.py`.
     """
 
-    adapter_width: int = 64
+    adapter_rank: int = 7
     layer_mix: bool = True
     casing: Switch = "auto"
     backbone_dropout: bool = True

@@ -19,10 +19,10 @@ from safetensors import numpy as safetensors_numpy
 
 from .errors import Errors, FormatError
 
-FORMAT_VERSION = 4
-# 1 had one prompt length for all layers; 1 and 2 had the casing at the piece embeddings, 1 to 3 no
-# adapter: see PromptShim.import_state
-READABLE_VERSIONS = (1, 2, 3, 4)
+FORMAT_VERSION = 5
+# 1 had one prompt length for all layers; 1 and 2 had the casing at the piece embeddings, 1 to 3 no adapter, and 4,
+# which no release wrote, another kind of it: see PromptShim.import_state
+READABLE_VERSIONS = (1, 2, 3, 5)
 HEADER_KEY = "spacy_ptv2"  # one JSON document under one key of the safetensors metadata
 
 Tensors = Mapping[str, NDArray[Any]]

@@ -15,8 +15,8 @@ from typing import Any, cast
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
-from .feed_forward import keys_and_values
 from .install import open_dropout, open_for_prompts
+from .low_rank import Widths, linear_widths
 from .rules import InjectionRule
 from .source import BackboneSource, Candidate, Recorded
 from .twins import make_twin
@@ -88,14 +88,15 @@ class Backbone:
         """Width of the keys, and of the values, of a layer, all heads together (often the hidden width)."""
         return self.rule.key_width(self.model.config)
 
-    @property
-    def feed_forward_width(self) -> int:
-        """Width of what the feed-forward network of a layer reads, and gives (often the hidden width)."""
-        return self.rule.feed_forward_width(self.model.config)
+    @cached_property
+    def linear_widths(self) -> Widths:
+        """Widths of what each linear layer of a layer reads and gives, the same in all layers."""
+        return linear_widths(self.rule.linear_layers(self.rule.layers(self.model)[0]))
 
-    def feed_forward_memory(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the keys and values of a layer's feed-forward network. Shape of each: (n_keys, feed_forward_width)"""
-        return keys_and_values(*self.rule.feed_forward(self.rule.layers(self.model)[layer]), self.model.dtype)
+    @property
+    def adapter_width(self) -> int:
+        """How many numbers a layer's adapter has for each of its ranks."""
+        return sum(map(sum, self.linear_widths))
 
     @property
     def n_key_heads(self) -> int:

@@ -17,9 +17,9 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from .backbone import Backbone
-from .feed_forward import open_feed_forward
 from .injection import LayerAdapters, LayerPrompts, RowGroup, injected
 from .install import open_for_prompts
+from .low_rank import open_linear_layers
 from .twins import make_copy
 
 INT8_STEPS = 127
@@ -31,7 +31,7 @@ class GraphForm:
 
     added (tuple[int, ...]): Layers to whose input something is added. shift (int | None): How many positions the prompt
     takes up, None where it takes up none. all_states (bool): Return the states of all layers, those of the embeddings
-    first, instead of the last layer's. adapters (bool): Take one for every layer, of any width from 1 up.
+    first, instead of the last layer's. adapters (bool): Take one for every layer, of any rank from 1 up.
     """
 
     added: tuple[int, ...] = ()
@@ -70,7 +70,7 @@ class GraphInputs:
     def flat(self, backbone: Backbone) -> list[torch.Tensor]:
         """Return the tensors in the order that a graph takes them in, in float32."""
         layers = range(backbone.n_layers)
-        nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(2, 1, backbone.feed_forward_width)
+        nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(1, backbone.adapter_width)
         prompts = (self.prompts.get(layer, nothing) for layer in layers)
         added = (self.added[layer] for layer in sorted(self.added))
         adapters = (self.adapters.get(layer, no_effect) for layer in layers if self.adapters)
@@ -110,18 +110,19 @@ class PromptGraph(nn.Module):
                 if type(child) is nn.Linear:
                     setattr(module, name, Int8Linear(child))
         for layer in self.rule.layers(self.model):
-            open_feed_forward(*self.rule.feed_forward(layer))
+            open_linear_layers(self.rule.linear_layers(layer))
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(nn.Linear):
     """A linear layer with weights of 8 bits, which engines that know the pattern multiply as such.
 
     Rounded to nearest, symmetric, one scale per output (Jacob et al. 2018, section 2, https://arxiv.org/abs/1712.05877).
     """
 
     def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
+        super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
         weight = linear.weight.detach()
+        del self.weight
         scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny) / INT8_STEPS
         self.register_buffer("weight", (weight / scale).round().to(torch.int8))
         self.register_buffer("scale", scale)
@@ -129,8 +130,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Shape: (..., nI) -> (..., nO)"""
-        weight, scale = cast(torch.Tensor, self.weight), cast(torch.Tensor, self.scale)
-        return nn.functional.linear(X, weight.to(X.dtype) * scale, self.bias)
+        return nn.functional.linear(X, self.weight.to(X.dtype) * cast(torch.Tensor, self.scale), self.bias)
 
 
 def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
@@ -140,14 +140,15 @@ def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
     embeddings = torch.zeros(rows, pieces, backbone.embedding_width)
     prompts = {layer: torch.zeros(2, next(sizes), backbone.key_width) for layer in range(backbone.n_layers)}
     layers = range(backbone.n_layers) if graph.form.adapters else ()
-    adapters = {layer: torch.zeros(2, next(sizes), backbone.feed_forward_width) for layer in layers}
+    adapters = {layer: torch.zeros(next(sizes), backbone.adapter_width) for layer in layers}
     added = {layer: torch.zeros(rows, pieces, backbone.hidden_width) for layer in graph.form.added}
     mask = torch.ones(rows, pieces, dtype=torch.long)
     mask[0, -1] = 0
     example = GraphInputs(embeddings, mask, prompts, added, adapters).flat(backbone)
     by_row: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
     by_position: dict[int, Any] = {1: Dim.DYNAMIC}
-    beside = [*(by_position for _ in prompts), *(by_row for _ in added), *(by_position for _ in adapters)]
+    by_rank: dict[int, Any] = {0: Dim.DYNAMIC}
+    beside = [*(by_position for _ in prompts), *(by_row for _ in added), *(by_rank for _ in adapters)]
     with torch.no_grad():
         return torch.export.export(graph, tuple(example), dynamic_shapes=(by_row, by_row, tuple(beside)), strict=False)
 

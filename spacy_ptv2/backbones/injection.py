@@ -14,13 +14,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn.functional import dropout, gelu
+from torch.nn.functional import dropout
 
 from .draws import Draws, drawing_from, drop_states
 from .staging import Stage
 
 LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
-LayerAdapters = Mapping[int, torch.Tensor]  # beside a layer's feed-forward network. Shape: (2, width, its width)
+LayerAdapters = Mapping[int, torch.Tensor]  # of each layer. Shape: (rank, what its linear layers read and give)
+SplitAdapter = Sequence[torch.Tensor]  # in turn what reads, and what gives, beside each linear layer. Shape: (rank, n)
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -31,7 +32,7 @@ class RowGroup:
     prompts (LayerPrompts): What stands before the keys and values of each layer. rows (int | None): Their number, None
     for all. added (Mapping[int, Tensor]): What is added to the states that enter a layer. Shape of each: (rows, pieces,
     hidden_width). draws (Draws | None): What its dropout draws in training; None: with whatever comes next. adapters
-    (LayerAdapters): Keys and values beside feed-forward networks.
+    (LayerAdapters): What stands beside the linear layers.
     """
 
     prompts: LayerPrompts = field(default_factory=dict)
@@ -84,7 +85,9 @@ class Injection:
         """Return whether the attention of a layer has anything to do differently."""
         if self.recorded is not None or self.plain_attention:
             return True
-        return any(group.draws is not None or group.at(layer) is not None for group in self.groups)
+        return any(
+            group.draws is not None or group.at(layer) is not None or layer in group.adapters for group in self.groups
+        )
 
     def with_rows(self) -> list[RowGroup]:
         """Return the groups that have rows, from the first row to the last; one for all where there is none."""
@@ -121,18 +124,28 @@ class Injection:
 
         return self._by_group(states, join)
 
-    def beside_feed_forward(self, layer: int, states: torch.Tensor) -> torch.Tensor | None:
-        """Return what the adapters give for what a layer's feed-forward network reads, None without any.
+    def split_adapters(self, layer: int, sizes: Sequence[int]) -> list[SplitAdapter | None] | None:
+        """Return the adapter of each group of rows at a layer, cut for its linear layers; None where there is none.
 
-        states: Shape: (rows, pieces, feed_forward_width). RETURNS: That shape.
+        sizes (Sequence[int]): What each of the linear layers reads, and gives.
         """
         if not any(layer in group.adapters for group in self.groups):
             return None
+        adapters = (group.adapters.get(layer) for group in self.with_rows())
+        return [None if adapter is None else adapter.split(sizes, dim=1) for adapter in adapters]
 
-        def read(group: RowGroup, part: torch.Tensor) -> torch.Tensor:
-            return read_adapter(part, group.adapters[layer]) if layer in group.adapters else torch.zeros_like(part)
+    def adapted(
+        self, place: int, adapters: Sequence[SplitAdapter | None], states: torch.Tensor, given: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what a linear layer gives, with what the adapters add.
 
-        return self._by_group(states, read)
+        place (int): Which of the layer's linear layers it is. adapters: See `split_adapters`. states: What it read.
+        Shape: (rows, pieces, nI). given: What it gave for that. Shape: (rows, pieces, nO). RETURNS: That shape.
+        """
+        groups = zip(adapters, self.split(states), self.split(given), strict=True)
+        return join_rows(
+            [part if own is None else part + _read(own, place, read).to(part.dtype) for own, read, part in groups]
+        )
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Return the rows of each group as it changes them."""
@@ -140,16 +153,14 @@ class Injection:
         return join_rows([change(group, part) for group, part in pairs])
 
 
-def read_adapter(states: torch.Tensor, adapter: torch.Tensor) -> torch.Tensor:
-    """Return the values of an adapter by how far its keys fit. Shape: (..., feed_forward_width)"""
-    keys, values = adapter.to(states.dtype)
-    given: torch.Tensor = gelu(states @ keys.T) @ values
-    return given
-
-
 def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the rows of all parts, a single part as it is."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _read(adapter: SplitAdapter, place: int, states: torch.Tensor) -> torch.Tensor:
+    down, up = (part.to(states.dtype) for part in adapter[2 * place : 2 * place + 2])
+    return states @ down.T @ up
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)

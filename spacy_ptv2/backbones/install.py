@@ -11,14 +11,14 @@ from torch import nn
 
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
 from .checkpointing import call_layer
-from .feed_forward import open_feed_forward, running_as
 from .injection import active_injection, attention_injection
+from .low_rank import linear_widths, open_linear_layers, running_as
 from .rules import InjectionRule
 from .source import AttentionKind
 
 
 def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> None:
-    """Let the attention of every layer take up a prompt, its feed-forward network an adapter.
+    """Let the attention of every layer take up a prompt, its linear layers an adapter.
 
     And every layer may run in stages and be checkpointed.
     """
@@ -31,8 +31,8 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         setattr(block, LAYER_ATTRIBUTE, number)
         if not uses_attention_interface(block):
             _replace_forward(block, rule, number, kind)
-        _open_layer(layer, number)
-        open_feed_forward(*rule.feed_forward(layer))
+        _open_layer(layer, rule, number)
+        open_linear_layers(rule.linear_layers(layer))
 
 
 def open_dropout(model: Any, rule: InjectionRule) -> None:
@@ -49,9 +49,9 @@ def uses_attention_interface(block: nn.Module) -> bool:
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
 
 
-def _open_layer(layer: nn.Module, number: int) -> None:
+def _open_layer(layer: nn.Module, rule: InjectionRule, number: int) -> None:
     original = layer.forward
-    running = running_as(number, original)
+    running = running_as(number, linear_widths(rule.linear_layers(layer)), original)
 
     def forward(states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         injection = active_injection()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from .attention import PromptedAttention
 
@@ -21,14 +22,14 @@ class InjectionRule:
 
     model_types: The `model_type`s of the family's configs. model_class: The class of transformers that loads it.
     layers_at: Where the list of layers is in a model. attention_at: Where the self-attention is in a layer.
-    feed_forward_at: Where the first and the last linear layer of the feed-forward network are in a layer.
+    position_layers: What linear layers that read relative positions, and no pieces, have in their names.
     dropout_name: What an attention block calls its dropout on attention weights (a module or a rate).
     """
 
     model_types: ClassVar[tuple[str, ...]]
     layers_at: ClassVar[str]
     attention_at: ClassVar[str]
-    feed_forward_at: ClassVar[tuple[str, str]]
+    position_layers: ClassVar[tuple[str, ...]] = ()
     model_class: ClassVar[str] = "AutoModel"
     dropout_name: ClassVar[str] = "dropout"
 
@@ -40,14 +41,10 @@ class InjectionRule:
         """Return the self-attention block of a layer."""
         return layer.get_submodule(self.attention_at)
 
-    def feed_forward(self, layer: nn.Module) -> tuple[nn.Module, nn.Module]:
-        """Return the first and the last linear layer of a layer's feed-forward network."""
-        first, last = self.feed_forward_at
-        return layer.get_submodule(first), layer.get_submodule(last)
-
-    def feed_forward_width(self, config: Any) -> int:
-        """Return the width of what a layer's feed-forward network reads, and gives."""
-        return int(config.hidden_size)
+    def linear_layers(self, layer: nn.Module) -> list[nn.Module]:
+        """Return the linear layers of a layer that read pieces, in order."""
+        linear = [(name, part) for name, part in layer.named_modules() if isinstance(part, (nn.Linear, Conv1D))]
+        return [module for name, module in linear if not any(part in name for part in self.position_layers)]
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """Compute what a call of the block returns, through `attend`.

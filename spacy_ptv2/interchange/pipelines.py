@@ -42,7 +42,7 @@ def import_prompt(path: Path, backbone: str | None = None, lang: str = "en") -> 
             "layers": list(prompt.layers),
             "shift_positions": foreign.shift_positions,
         },
-        "adapter_width": 0,
+        "adapter_rank": 0,
         "layer_mix": False,
         "casing": False,
     }

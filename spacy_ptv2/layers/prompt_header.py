@@ -20,14 +20,14 @@ from ..errors import Errors, FormatError
 class PromptLayout:
     """Which layers a saved prompt is for, how long it is in each, and what is saved beside it.
 
-    casing_layer: Where the casing joins, None at the pieces. adapter_width: 0 for no adapter. Format 1 had one length
+    casing_layer: Where the casing joins, None at the pieces. adapter_rank: 0 for no adapter. Format 1 had one length
     and another shape, formats 1 and 2 the casing at the pieces, formats 1 to 3 no adapter.
     """
 
     layers: tuple[int, ...]
     lengths: tuple[int, ...]
     casing_layer: int | None
-    adapter_width: int
+    adapter_rank: int
     is_format_1: bool
 
 
@@ -51,8 +51,8 @@ def read_header(header: dict[str, Any], where: str) -> tuple[Recorded, PromptLay
         raise FormatError(Errors.P640.format(path=where, field="lengths", expected="one for each layer", got=lengths))
     place = prompt.get("casing_layer")
     casing_layer = None if place is None else _counts({"casing_layer": [place]}, "casing_layer", where)[0]
-    (adapter_width,) = _counts({"adapter_width": [prompt.get("adapter_width", 0)]}, "adapter_width", where)
-    return recorded, PromptLayout(layers, lengths, casing_layer, adapter_width, "lengths" not in prompt)
+    (adapter_rank,) = _counts({"adapter_rank": [prompt.get("adapter_rank", 0)]}, "adapter_rank", where)
+    return recorded, PromptLayout(layers, lengths, casing_layer, adapter_rank, "lengths" not in prompt)
 
 
 def check_prompt(

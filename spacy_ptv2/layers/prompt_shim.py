@@ -156,7 +156,7 @@ class PromptShim(Shim):
                 "layers": list(encoder.prompt.layers),
                 "lengths": list(encoder.prompt.lengths),
                 "casing_layer": encoder.casing_layer,
-                "adapter_width": 0 if encoder.adapter is None else encoder.adapter.width,
+                "adapter_rank": 0 if encoder.adapter is None else encoder.adapter.rank,
             },
             "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
@@ -185,7 +185,7 @@ class PromptShim(Shim):
         width, dropout = self.backbone.key_width, self.prompt_options.dropout
         with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
             self.encoder.prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout)
-            self.encoder.adapter = build_adapter(self.backbone, layout.layers, layout.adapter_width)
+            self.encoder.adapter = build_adapter(self.backbone, layout.layers, layout.adapter_rank)
         if self.encoder.casing is not None:
             self.encoder.place_casing(layout.casing_layer, N_CASING_CLASSES)
         device = self.backbone.device

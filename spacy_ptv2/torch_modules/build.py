@@ -6,7 +6,7 @@ from ..backbones.backbone import Backbone
 from ..backbones.precision import has_bfloat16
 from ..errors import Errors, PTuningError
 from ..options import EncoderOptions, PromptOptions, Switch
-from .adapter import ParallelAdapter, start_adapter
+from .adapter import LowRankAdapter
 from .layer_mix import LayerMix
 from .prompt_encoder import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
@@ -25,13 +25,10 @@ def build_prompted_encoder(
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
     built = build_prompt(backbone, prompt).to(backbone.device)
     first = min(built.layers, default=0)
-    adapter = build_adapter(backbone, built.layers, options.adapter_width)
-    if adapter is not None:
-        start_adapter(adapter, backbone)
     encoder = PromptedEncoder(
         backbone=backbone,
         prompt=built,
-        adapter=adapter,
+        adapter=build_adapter(backbone, built.layers, options.adapter_rank),
         layer_mix=LayerMix(backbone.n_layers + 1) if options.layer_mix else None,
         backbone_dropout=options.backbone_dropout,
         attention_dropout=options.attention_dropout,
@@ -75,14 +72,14 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     return flat
 
 
-def build_adapter(backbone: Backbone, layers: tuple[int, ...], width: int) -> ParallelAdapter | None:
+def build_adapter(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LowRankAdapter | None:
     """Build an adapter for some layers of a backbone, None for none.
 
-    RAISES (PTuningError): P407 for a negative width.
+    RAISES (PTuningError): P407 for a negative rank.
     """
-    if width < 0:
-        raise PTuningError(Errors.P407.format(name="adapter_width", expected="at least 0", got=width))
-    return ParallelAdapter(layers=layers, width=width, model_width=backbone.feed_forward_width) if width else None
+    if rank < 0:
+        raise PTuningError(Errors.P407.format(name="adapter_rank", expected="at least 0", got=rank))
+    return LowRankAdapter(layers=layers, rank=rank, widths=backbone.linear_widths) if rank else None
 
 
 def drops_case(backbone: Backbone) -> bool:

@@ -19,7 +19,7 @@ from ..backbones.draws import Draws, drawing_from
 from ..backbones.engine import get_engine
 from ..backbones.injection import LayerAdapters, LayerPrompts
 from ..options import EngineName
-from .adapter import ParallelAdapter
+from .adapter import LowRankAdapter
 from .batches import PieceBatch
 from .layer_mix import LayerMix
 from .prompt_encoder import PromptEncoder
@@ -55,7 +55,7 @@ class PromptedEncoder(nn.Module):
         *,
         backbone: Backbone,
         prompt: PromptEncoder,
-        adapter: ParallelAdapter | None,
+        adapter: LowRankAdapter | None,
         layer_mix: LayerMix | None,
         backbone_dropout: bool,
         attention_dropout: bool,

@@ -4,11 +4,13 @@ An oracle computes what one attention block returns for its hidden states, a pro
 nothing from the block but its weights: relative positions, rotations, windows and causality are worked out here.
 """
 
+import copy
 import inspect
 import math
 
 import torch
 import transformers
+from transformers.pytorch_utils import Conv1D
 
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
 from spacy_ptv2.backbones.injection import RowGroup, injected
@@ -286,33 +288,28 @@ def make_prompts(backbone, layers=(0, 1, 2), seed=2):
     return {i: torch.randn(2, LENGTHS[i], backbone.key_width, requires_grad=True) for i in layers}
 
 
-def adapt(adapter, states):
-    """What an adapter gives for states: its values, each by the GELU of how well its key fits."""
-    given = torch.zeros_like(states)
-    for key, value in zip(*adapter, strict=True):
-        fit = (states * key).sum(-1, keepdim=True)
-        given = given + 0.5 * fit * (1 + torch.erf(fit / math.sqrt(2))) * value
-    return given
-
-
-NETWORKS = ("mlp", "ffn", "layer.1.DenseReluDense")  # where a family's feed-forward network is one module
-
-
 def install_adapter(layer, adapter):
-    """Let a bare layer add what an adapter gives to what its feed-forward network gives."""
-    modules = dict(layer.named_modules())
-    if hasattr(layer, "ff_chunk") and "full_layer_layer_norm" in modules:  # ALBERT
-        chunk = layer.ff_chunk
-        layer.ff_chunk = lambda states: chunk(states) + adapt(adapter, states)
-        return
-    network = next((modules[name] for name in NETWORKS if name in modules), None)
-    if network is not None and not isinstance(network, torch.nn.ModuleList):  # MobileBERT has further ones in a list
-        network.register_forward_hook(lambda _, args, output: output + adapt(adapter, args[0]))
-        return
-    # As in BERT: its second half normalises the sum of what it computes and of its second argument.
-    read = []
-    layer.intermediate.register_forward_pre_hook(lambda _, args: read.append(args[0]))
-    layer.output.register_forward_pre_hook(lambda _, args: (args[0], args[1] + adapt(adapter, read.pop()), *args[2:]))
+    """Let every linear layer inside a bare layer that reads pieces give more, by a matrix from the adapter's two."""
+    start = 0
+    for name, shared in list(layer.named_modules()):
+        if not isinstance(shared, (torch.nn.Linear, Conv1D)) or "pos_" in name:
+            continue
+        module = copy.deepcopy(shared)  # ALBERT's are those of all layers
+        parent, _, own = name.rpartition(".")
+        setattr(layer.get_submodule(parent), own, module)
+        n_inputs, n_outputs = module.weight.shape if isinstance(module, Conv1D) else module.weight.T.shape
+        down, up = adapter[:, start : start + n_inputs], adapter[:, start + n_inputs : start + n_inputs + n_outputs]
+        start += n_inputs + n_outputs
+        module.register_forward_hook(_more(sum(torch.outer(a, b) for a, b in zip(down, up, strict=True))))
+    assert start == adapter.shape[1]
+
+
+def _more(matrix):
+    def hook(module, args, output):
+        is_of_pieces = args[0].shape[0] == batch()[1].shape[0]  # relative positions are those of all rows
+        return output + args[0] @ matrix if is_of_pieces else output
+
+    return hook
 
 
 def states(model, embeddings, mask):

@@ -12,7 +12,7 @@ def draw_inputs(backbone, lengths, *, n_columns=6):
     mask = (torch.arange(n_columns) < torch.tensor(lengths)[:, None]).long()
     embeddings = torch.randn(*mask.shape, backbone.embedding_width)
     prompts = {layer: torch.randn(2, 3 + layer, backbone.key_width) for layer in (0, 2)}
-    adapters = {1: torch.randn(2, 4, backbone.feed_forward_width)}
+    adapters = {1: 0.1 * torch.randn(4, backbone.adapter_width)}
     return GraphInputs(embeddings, mask, prompts, {1: torch.randn(*mask.shape, backbone.hidden_width)}, adapters)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn.functional import gelu
 
 from spacy_ptv2.backbones import attention
 from spacy_ptv2.backbones.families import RULES, supported_families
 from spacy_ptv2.backbones.injection import RowGroup, injected, recorded_key_values
+from spacy_ptv2.backbones.low_rank import linear_widths
 
 from ..tiny import save_tiny_backbone
 from .oracles import (
@@ -77,33 +77,23 @@ def test_adapters_equal_oracle(folder, layers):
 
 @pytest.mark.parametrize(
     ("family", "settings"),
-    [("albert", {"num_hidden_groups": 3}), ("bert", {"chunk_size_feed_forward": 3}), ("t5", T5_GATED)],
+    [
+        ("albert", {"num_hidden_groups": 3}),
+        ("bert", {"chunk_size_feed_forward": 3}),
+        ("deberta-v2", {"share_att_key": False}),
+        ("t5", T5_GATED),
+    ],
 )
 def test_adapters_in_variants_equal_oracle(tmp_path, family, settings):
     check_adapters(save_tiny_backbone(tmp_path / family, family, deviation=0.15, **settings), (0, 1, 2))
 
 
-def test_keys_and_values_are_those_of_the_feed_forward_network(folder):
+def test_linear_layers_are_alike_in_all_layers(folder):
     backbone = load(folder)
-    first, last = backbone.rule.feed_forward(backbone.rule.layers(backbone.model)[1])
-    for linear in (first, last):  # those of a model that was never trained are 0, and would not be missed
-        if linear.bias is not None:
-            torch.nn.init.normal_(linear.bias)
-    calls = {}
-    hooks = [m.register_forward_hook(lambda m, args, given: calls.update({m: (args[0], given)})) for m in (first, last)]
-    ids, mask = batch()
-    backbone.model(input_ids=ids, attention_mask=mask)
-    for hook in hooks:
-        hook.remove()
-    keys, values = backbone.feed_forward_memory(1)
-    assert keys.shape == values.shape == (values.shape[0], backbone.feed_forward_width)
-    (read, fits), (weights, given) = calls[first], calls[last]
-    without = [module(torch.zeros_like(states)) for module, states in ((first, read), (last, weights))]
-    n_keys = keys.shape[0]
-    torch.testing.assert_close(read @ keys.T, (fits - without[0])[..., :n_keys], atol=1e-5, rtol=0)
-    torch.testing.assert_close(weights @ values, given - without[1], atol=1e-5, rtol=0)
-    if fits.shape[-1] > n_keys:  # keys and gates in one
-        torch.testing.assert_close(gelu(fits[..., :n_keys]) * fits[..., n_keys:], weights, atol=1e-5, rtol=0)
+    layers = backbone.rule.layers(backbone.model)
+    assert {linear_widths(backbone.rule.linear_layers(layer)) for layer in layers} == {backbone.linear_widths}
+    weights = [module.weight for module in backbone.rule.linear_layers(layers[0])]
+    assert [sum(pair) for pair in backbone.linear_widths] == [sum(weight.shape) for weight in weights]
 
 
 def check_adapters(folder, layers):
@@ -111,9 +101,8 @@ def check_adapters(folder, layers):
     backbone = load(folder)
     ids, mask = batch()
     torch.manual_seed(4)
-    widths = {0: 3, 1: 1, 2: 2}
-    shapes = {layer: (2, widths[layer], backbone.feed_forward_width) for layer in layers}
-    adapters = {layer: (0.3 * torch.randn(shape)).requires_grad_() for layer, shape in shapes.items()}
+    shapes = {layer: (rank, backbone.adapter_width) for layer, rank in {0: 3, 1: 1, 2: 2}.items() if layer in layers}
+    adapters = {layer: (0.1 * torch.randn(shape)).requires_grad_() for layer, shape in shapes.items()}
     bare, rule = load_bare(folder)
     rule.prepare(bare)
     for layer, adapter in adapters.items():
@@ -165,7 +154,7 @@ def test_rows_of_different_prompts_equal_the_rows_alone(folder, kind):
         {},  # switched off
         {2: make_prompts(backbone, (0,), seed=4)[0]},
     ]
-    adapters = [{}, {1: torch.randn(2, 4, backbone.feed_forward_width)}, {}]
+    adapters = [{}, {1: 0.1 * torch.randn(4, backbone.adapter_width)}, {}]
     for given in (mask, torch.ones_like(mask)):
         with (
             torch.no_grad(),

@@ -20,11 +20,11 @@ from spacy_ptv2.torch_modules.batches import PieceBatch, Reading, WindowBatches
 
 from ..tiny import save_tiny_backbone
 
-OPTIONS = EncoderOptions(adapter_width=5, backbone_dropout=False, mixed_precision=False)
+OPTIONS = EncoderOptions(adapter_rank=5, backbone_dropout=False, mixed_precision=False)
 
 
-def make_shim(folder, adapter_width=5, **prompt):
-    options = replace(OPTIONS, adapter_width=adapter_width)
+def make_shim(folder, adapter_rank=5, **prompt):
+    options = replace(OPTIONS, adapter_rank=adapter_rank)
     shim = PromptShim(BackboneSource(str(folder)), PromptOptions(**{"length": 4, **prompt}), options)
     torch.manual_seed(0)
     shim.initialize()
@@ -46,13 +46,14 @@ def train_step(shim, optimizer):
 
 def test_saved_tensors_are_exactly_these(tiny_folder):
     shim = make_shim(tiny_folder)
+    width = shim.backbone.adapter_width
     assert {name: tuple(t.shape) for name, t in shim.export_state().items()} == {
         "prompt.values": (3 * 2 * 4, 32),
-        "adapter.weights": (3, 2, 5, 32),
+        "adapter.weights": (3, 5, width),
         "layer_mix.weights": (4,),
         "casing.weight": (9, 32),
     }
-    n_values = 3 * 2 * 4 * 32 + 3 * 2 * 5 * 32 + 4 + 9 * 32
+    n_values = 3 * 2 * 4 * 32 + 3 * 5 * width + 4 + 9 * 32
     assert 4 * n_values < len(shim.to_bytes()) < 4 * n_values + 2000
 
 
@@ -60,10 +61,10 @@ def test_header_names_backbone_and_shapes(tiny_folder):
     data = make_shim(tiny_folder, layers=(0, 2)).to_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header["format_version"] == 4
+    assert header["format_version"] == 5
     assert header["backbone"]["name"] == str(tiny_folder)
     assert len(header["backbone"]["fingerprint"]) == 64
-    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4], "casing_layer": None, "adapter_width": 5}
+    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4], "casing_layer": None, "adapter_rank": 5}
     assert header["shapes"]["prompt.values"] == [2 * 2 * 4, 32]
 
 
@@ -110,20 +111,20 @@ def test_reads_the_first_format(tiny_folder):
     old = dump_tensors(tensors, header)
     loaded = PromptShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(old)
     assert loaded.encoder.adapter is None
-    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)  # its values are zero
+    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)  # it adds nothing
 
 
-@pytest.mark.parametrize("width", [0, 1, 7])
-def test_the_width_of_the_adapter_is_that_of_the_file(tiny_folder, width):
-    shim = make_shim(tiny_folder, adapter_width=width)
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_the_rank_of_the_adapter_is_that_of_the_file(tiny_folder, rank):
+    shim = make_shim(tiny_folder, adapter_rank=rank)
     loaded = make_shim(tiny_folder).from_bytes(shim.to_bytes())
-    assert (0 if loaded.encoder.adapter is None else loaded.encoder.adapter.width) == width
+    assert (0 if loaded.encoder.adapter is None else loaded.encoder.adapter.rank) == rank
     assert loaded.to_bytes() == shim.to_bytes()
 
 
-def test_a_negative_width_is_refused(tiny_folder):
-    with pytest.raises(PTuningError, match="P407.*adapter_width to be at least 0, got -1"):
-        make_shim(tiny_folder, adapter_width=-1)
+def test_a_negative_rank_is_refused(tiny_folder):
+    with pytest.raises(PTuningError, match="P407.*adapter_rank to be at least 0, got -1"):
+        make_shim(tiny_folder, adapter_rank=-1)
 
 
 def test_a_length_per_layer_round_trips(tiny_folder):

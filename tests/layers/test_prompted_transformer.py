@@ -33,7 +33,7 @@ def config(tiny_folder):
         "mixed_precision": False,
         "grad_scaler_config": {},
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
-        "adapter_width": 4,
+        "adapter_rank": 1,
         "window": 32,
         "overlap": 8,
     }

@@ -16,11 +16,9 @@ from spacy_ptv2.torch_modules.joint_pass import read_batches
 from ..backbones.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 
-EVAL = EncoderOptions(
-    adapter_width=3, casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt"
-)
+EVAL = EncoderOptions(adapter_rank=3, casing=True, backbone_dropout=False, mixed_precision=False, casing_place="prompt")
 
-TRAINING = EncoderOptions(adapter_width=3, mixed_precision=False, casing_place="prompt")
+TRAINING = EncoderOptions(adapter_rank=3, mixed_precision=False, casing_place="prompt")
 
 
 @pytest.fixture(scope="module", params=sorted(ORACLES))
@@ -34,7 +32,7 @@ def build(backbone, options=EVAL, **prompt):
     if encoder.casing is not None:
         torch.nn.init.normal_(encoder.casing.weight)
     if encoder.adapter is not None:
-        torch.nn.init.normal_(encoder.adapter.weights, std=0.3)
+        torch.nn.init.normal_(encoder.adapter.weights, std=0.1)
     if encoder.layer_mix is not None:
         torch.nn.init.normal_(encoder.layer_mix.weights)
     return encoder.eval()
@@ -43,11 +41,11 @@ def build(backbone, options=EVAL, **prompt):
 def make_encoders(backbone, lowest):
     """Three that differ in layers, lengths and what they train beside the prompt, none below the layer `lowest`."""
     torch.manual_seed(3)
-    plain = replace(EVAL, adapter_width=0, layer_mix=False, casing=False)
+    plain = replace(EVAL, adapter_rank=0, layer_mix=False, casing=False)
     return [
         build(backbone, length=3, layers=tuple(range(lowest, 3))),
         build(backbone, plain, length=5, layers=(2,)),
-        build(backbone, replace(EVAL, adapter_width=1), length=(0, 2), layers=(lowest, 2)),
+        build(backbone, replace(EVAL, adapter_rank=1), length=(0, 2), layers=(lowest, 2)),
     ]
 
 
@@ -216,7 +214,7 @@ def test_encoders_with_and_without_casing_in_one_pass(family):
                 torch.testing.assert_close(states, alone(encoders[number], batch, number), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("width", "first"), [(0, 2), (1, 1)])
-def test_a_layer_with_an_adapter_alone_is_not_that_of_the_bare_backbone(tiny, width, first):
-    options = replace(EVAL, casing=False, adapter_width=width)
+@pytest.mark.parametrize(("rank", "first"), [(0, 2), (1, 1)])
+def test_a_layer_with_an_adapter_alone_is_not_that_of_the_bare_backbone(tiny, rank, first):
+    options = replace(EVAL, casing=False, adapter_rank=rank)
     assert build(tiny, options, length=(0, 2), layers=(1, 2)).first_layer == first

@@ -18,7 +18,6 @@ class AlbertRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("albert",)
     layers_at: ClassVar[str] = "encoder.albert_layer_groups"
     attention_at: ClassVar[str] = "attention"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("ffn", "ffn_output")
     dropout_name: ClassVar[str] = "attention_dropout"
 
     def layers(self, model: nn.Module) -> list[Any]:

@@ -15,7 +15,6 @@ class BertRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("bert", "electra")
     layers_at: ClassVar[str] = "encoder.layer"
     attention_at: ClassVar[str] = "attention.self"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("intermediate.dense", "output.dense")
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

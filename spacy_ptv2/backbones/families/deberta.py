@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..attention import PromptedAttention
+from ..low_rank import unadapted
 from ..rules import split_heads
 from .bert import BertRule
 
@@ -20,6 +21,7 @@ class DebertaV2Rule(BertRule):
     """DeBERTa-v2 and v3."""
 
     model_types: ClassVar[tuple[str, ...]] = ("deberta-v2",)
+    position_layers: ClassVar[tuple[str, ...]] = ("pos_key_proj", "pos_query_proj")
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`."""
@@ -30,7 +32,10 @@ class DebertaV2Rule(BertRule):
         bias = call["attention_mask"].bool()
         if block.relative_attention:
             positions = (call["relative_pos"], block.pos_dropout(call["rel_embeddings"]))
-            relative = block.disentangled_attention_bias(query.flatten(0, 1), key.flatten(0, 1), *positions, n_terms)
+            with unadapted():
+                relative = block.disentangled_attention_bias(
+                    query.flatten(0, 1), key.flatten(0, 1), *positions, n_terms
+                )
             bias = _hide(relative.unflatten(0, query.shape[:2]), bias)
         dropout = self.attention_dropout(block)
         return attend(query, key, value, bias, scale=(width * n_terms) ** -0.5, dropout=dropout), None
@@ -40,6 +45,7 @@ class DebertaRule(BertRule):
     """DeBERTa (v1), which projects queries, keys and values at once."""
 
     model_types: ClassVar[tuple[str, ...]] = ("deberta",)
+    position_layers: ClassVar[tuple[str, ...]] = ("pos_proj", "pos_q_proj")
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`."""
@@ -51,7 +57,9 @@ class DebertaRule(BertRule):
         bias = call["attention_mask"].bool()
         if block.relative_attention:
             positions = (call["relative_pos"], block.pos_dropout(call["rel_embeddings"]))
-            bias = _hide(block.disentangled_att_bias(query, key, *positions, n_terms), bias)
+            with unadapted():
+                relative = block.disentangled_att_bias(query, key, *positions, n_terms)
+            bias = _hide(relative, bias)
         return attend(query, key, value, bias, scale=1.0, dropout=self.attention_dropout(block)), None
 
     def prepare(self, model: Any) -> None:

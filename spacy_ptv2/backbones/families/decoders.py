@@ -18,7 +18,6 @@ class LlamaRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2", "qwen3")
     layers_at: ClassVar[str] = "layers"
     attention_at: ClassVar[str] = "self_attn"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("mlp.gate_proj", "mlp.down_proj")
     dropout_name: ClassVar[str] = "attention_dropout"
 
     def key_width(self, config: Any) -> int:
@@ -37,7 +36,6 @@ class GPT2Rule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
     layers_at: ClassVar[str] = "h"
     attention_at: ClassVar[str] = "attn"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("mlp.c_fc", "mlp.c_proj")
     dropout_name: ClassVar[str] = "attn_dropout"
 
     def prepare(self, model: Any) -> None:

@@ -17,7 +17,6 @@ class DistilBertRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("distilbert",)
     layers_at: ClassVar[str] = "transformer.layer"
     attention_at: ClassVar[str] = "attention"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("ffn.lin1", "ffn.lin2")
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""

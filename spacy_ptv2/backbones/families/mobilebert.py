@@ -19,10 +19,6 @@ class MobileBertRule(BertRule):
         """See `InjectionRule.key_width`."""
         return int(config.true_hidden_size)
 
-    def feed_forward_width(self, config: Any) -> int:
-        """See `InjectionRule.feed_forward_width`: of the last of its networks."""
-        return int(config.true_hidden_size)
-
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `InjectionRule.attend`; transformers < 5."""
         width = block.attention_head_size

@@ -18,7 +18,6 @@ class ModernBertRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("modernbert",)
     layers_at: ClassVar[str] = "layers"
     attention_at: ClassVar[str] = "attn"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("mlp.Wi", "mlp.Wo")
     dropout_name: ClassVar[str] = "attention_dropout"
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:

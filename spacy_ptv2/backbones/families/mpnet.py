@@ -15,7 +15,6 @@ class MPNetRule(InjectionRule):
     model_types: ClassVar[tuple[str, ...]] = ("mpnet",)
     layers_at: ClassVar[str] = "encoder.layer"
     attention_at: ClassVar[str] = "attention.attn"
-    feed_forward_at: ClassVar[tuple[str, str]] = ("intermediate.dense", "output.dense")
 
     def first_position(self, config: Any) -> int:
         """See `InjectionRule.first_position`; MPNetEmbeddings takes 1 for the padding index, whatever the config."""

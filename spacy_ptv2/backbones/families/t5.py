@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from ..attention import PromptedAttention
+from ..low_rank import unadapted
 from ..rules import InjectionRule, split_heads
 
 
@@ -19,11 +19,6 @@ class T5Rule(InjectionRule):
     layers_at: ClassVar[str] = "encoder.block"
     attention_at: ClassVar[str] = "layer.0.SelfAttention"
     model_class: ClassVar[str] = "AutoModelForTextEncoding"
-
-    def feed_forward(self, layer: nn.Module) -> tuple[nn.Module, nn.Module]:
-        """See `InjectionRule.feed_forward`; from 1.1 on it has two first layers, which read the same."""
-        network = layer.get_submodule("layer.1.DenseReluDense")
-        return network.get_submodule("wi_0" if hasattr(network, "wi_0") else "wi"), network.get_submodule("wo")
 
     def max_positions(self, config: Any) -> int:
         """See `InjectionRule.max_positions`; what it was pretrained on, for relative positions have no end."""
@@ -48,5 +43,6 @@ class T5Rule(InjectionRule):
             position_bias = position_bias if mask is None else position_bias + mask
         mixed = attend(query, key, value, position_bias, scale=1.0, dropout=self.attention_dropout(block))
         # What stands beside the states differs between versions, but for the bias: see what one piece gives.
-        beside = type(block).forward(block, states[:1, :1], query_length=1)[1:]
+        with unadapted():
+            beside = type(block).forward(block, states[:1, :1], query_length=1)[1:]
         return block.o(mixed), *(x if x is None else position_bias for x in beside)
