@@ -1,7 +1,7 @@
 """Accuracy of prompts beside fine-tuning: the same corpus, heads and effort, several seeds, selection on dev alone.
 
 python -m benchmarks.accuracy OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--config configs/ner.cfg] [--backbone NAME]
-    [--seeds 0,1,2] [--ways prompts,features,plain,spacy-transformers] [--rates 1e-4,2e-4,4e-4] [--epochs 5]
+    [--seeds 0,1,2] [--ways prompts,features,plain,spacy-transformers] [--rates 5e-5,1e-4,2e-4] [--epochs 5]
     [--sentences 0] [--gpu-id -1] [--jobs 1] [--results FILE.md]
 
 Prompts train by `spacy train` with the config as it is. The ways of fine-tuning: "features" and "plain" by
@@ -80,7 +80,7 @@ def main(
     backbone: str = MINILM,
     seeds: str = "0,1,2",
     ways: str = ",".join(WAYS),
-    rates: str = "1e-4,2e-4,4e-4",
+    rates: str = "5e-5,1e-4,2e-4",
     epochs: int = 5,
     sentences: int = 0,
     gpu_id: int = -1,

@@ -23,7 +23,7 @@ from ..tiny import build_pipeline, save_tiny_backbone, train
 
 TEXT = "peter works in a garden at paris and john opens the office"
 LENGTH = 5
-PLAIN = {"adapter_width": 0, "layer_mix": False, "casing": False}
+PLAIN = {"adapter_rank": 0, "layer_mix": False, "casing": False}
 SHIFTED = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "shift_positions": True}
 
 

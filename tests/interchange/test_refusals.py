@@ -101,7 +101,7 @@ def test_which_component(tmp_path):
 def test_narrow_keys_go_both_ways(tmp_path, corpus):
     """A model whose keys are narrower than its states: two heads for keys, four for queries."""
     folder = save_tiny_backbone(tmp_path / "llama", "llama", max_position_embeddings=256)
-    plain = {"adapter_width": 0, "layer_mix": False, "casing": False}
+    plain = {"adapter_rank": 0, "layer_mix": False, "casing": False}
     nlp = build_pipeline(folder, corpus, **plain, prompt={"@misc": "spacy_ptv2.Prompt.v1", "shift_positions": True})
     export_prompt(nlp, tmp_path / "foreign", "peft")
     config = json.loads((tmp_path / "foreign" / "adapter_config.json").read_text())
