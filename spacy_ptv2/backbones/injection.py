@@ -143,9 +143,7 @@ class Injection:
         Shape: (rows, pieces, nI). given: What it gave for that. Shape: (rows, pieces, nO). RETURNS: That shape.
         """
         groups = zip(adapters, self.split(states), self.split(given), strict=True)
-        return join_rows(
-            [part if own is None else part + _read(own, place, read).to(part.dtype) for own, read, part in groups]
-        )
+        return join_rows([part if own is None else part + _read(own, place, read) for own, read, part in groups])
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Return the rows of each group as it changes them."""
