@@ -12,7 +12,7 @@ from torch import nn
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
 from .checkpointing import call_layer
 from .injection import active_injection, attention_injection
-from .low_rank import linear_widths, open_linear_layers, running_as
+from .low_rank import Widths, linear_widths, open_linear_layers, running_as
 from .rules import InjectionRule
 from .source import AttentionKind
 
@@ -31,8 +31,9 @@ def open_for_prompts(model: Any, rule: InjectionRule, kind: AttentionKind) -> No
         setattr(block, LAYER_ATTRIBUTE, number)
         if not uses_attention_interface(block):
             _replace_forward(block, rule, number, kind)
-        _open_layer(layer, rule, number)
-        open_linear_layers(rule.linear_layers(layer))
+        linear_layers = rule.linear_layers(layer)
+        _open_layer(layer, number, linear_widths(linear_layers))
+        open_linear_layers(linear_layers)
 
 
 def open_dropout(model: Any, rule: InjectionRule) -> None:
@@ -49,9 +50,9 @@ def uses_attention_interface(block: nn.Module) -> bool:
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
 
 
-def _open_layer(layer: nn.Module, rule: InjectionRule, number: int) -> None:
+def _open_layer(layer: nn.Module, number: int, widths: Widths) -> None:
     original = layer.forward
-    running = running_as(number, linear_widths(rule.linear_layers(layer)), original)
+    running = running_as(number, widths, original)
 
     def forward(states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         injection = active_injection()
