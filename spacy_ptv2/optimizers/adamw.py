@@ -3,8 +3,9 @@
 thinc's own optimizer has one learning rate, clips each tensor by itself and steps each tensor as it arrives (thinc
 8.3.14). Here the tensors of a step are collected as they arrive and stepped together when spaCy calls
 `step_schedules`, so that the norm is taken over all of them. And where training comes to nothing (`divergence.py`), it
-begins anew by itself, at lower rates.
-Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101.
+begins anew by itself, at lower rates. What spaCy evaluates and saves is an average of the steps.
+Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101; Shamir and Zhang 2013, section 4 (polynomial-decay
+averaging), https://arxiv.org/abs/1212.1824.
 """
 
 import math
@@ -33,6 +34,7 @@ WORKED = {
 }
 LOWER = 1 / 3  # rates after a restart, as a share of those before it
 WARMUP_STEPS = 20  # after a restart, in which they rise to that
+AVERAGING = 8  # eta of the source: two thirds of the weight is on the last ninth of the steps
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class AdamWSettings:
-    """Peak learning rates per part (see `PARTS`), decoupled weight decay per part, Adam's constants, and restarts."""
+    """Peak learning rates and decoupled weight decay per part (see `PARTS`), Adam's constants, restarts, averages."""
 
     learn_rates: Mapping[str, float]
     weight_decays: Mapping[str, float] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class AdamWSettings:
     eps: float = 1e-8
     grad_clip: float = 1.0
     restarts: int = 3
+    use_averages: bool = True
 
 
 class PromptAdamW(Optimizer):
@@ -71,12 +74,13 @@ class PromptAdamW(Optimizer):
     A tensor that arrives twice begins a new step, so `nlp.update(..., sgd=optimizer)` works outside `spacy train` too;
     call `step()` after the last update there. Components that know how well chance would do report their losses to
     `observe`. A restart puts every tensor back to what it was before its first step, and goes on with the schedule.
+    `averages` holds the averages of the tensors, under their keys, for `nlp.use_params`.
     """
 
     __slots__ = ("_n_restarts", "_pending", "_starts", "_states", "_steps", "_watch", "settings")
 
     def __init__(self, settings: AdamWSettings, schedule: Iterable[float]) -> None:
-        super().__init__(iter(schedule), grad_clip=settings.grad_clip, use_averages=False)  # type: ignore[arg-type]
+        super().__init__(iter(schedule), grad_clip=settings.grad_clip, use_averages=settings.use_averages)  # type: ignore[arg-type]
         self.settings = settings
         self._pending: dict[Key, Pending] = {}
         self._states: dict[Key, _State] = {}
@@ -129,6 +133,7 @@ class PromptAdamW(Optimizer):
         scale = min(1.0, self.grad_clip / norm) if self.grad_clip and norm else 1.0
         for key, pending in self._pending.items():
             self._step_one(key, pending, scale)
+            self._average(key, pending.weights)
         self._pending = {}
         return norm
 
@@ -141,10 +146,20 @@ class PromptAdamW(Optimizer):
         self._n_restarts += 1
         self._steps = 0
         self._states, self._pending = {}, {}
+        if self.averages is not None:
+            self.averages = {}
         self._watch.forget()
         left = self.settings.restarts - self._n_restarts
         warnings.warn(Warnings.PW08.format(problem=problem, rates=self._rates(), left=left), stacklevel=3)
         return True
+
+    def _average(self, key: Key, weights: FloatsXd) -> None:
+        """Let a tensor's average take in what it is now."""
+        if self.averages is None:
+            return
+        share = (AVERAGING + 1) / (AVERAGING + self._steps)
+        average = self.averages.setdefault(key, weights.copy())
+        average += share * (weights - average)
 
     def _share(self) -> float:
         """Return the present share of the configured rates: less after each restart."""
@@ -219,6 +234,7 @@ def build_adamw_v1(
     eps: float = 1e-8,
     grad_clip: float = 1.0,
     restarts: int = 3,
+    use_averages: bool = True,
 ) -> Optimizer:
     """Build AdamW for prompts.
 
@@ -227,8 +243,10 @@ def build_adamw_v1(
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
     grad_clip (float): Largest global gradient norm, 0 for none.
     restarts (int): How often training may begin anew, at a third of the rates, where it comes to nothing.
+    use_averages (bool): Keep averages of the steps, which `spacy train` evaluates and saves in place of the last.
     RAISES (PTuningError): P405 if a part is missing or unknown; P407 for a negative number of restarts.
     """
     check_learn_rates(learn_rates, weight_decays, restarts)
-    settings = AdamWSettings(dict(learn_rates), dict(weight_decays), beta1, beta2, eps, grad_clip, restarts)
+    rates, decays = dict(learn_rates), dict(weight_decays)
+    settings = AdamWSettings(rates, decays, beta1, beta2, eps, grad_clip, restarts, use_averages)
     return PromptAdamW(settings, schedule)

@@ -125,6 +125,7 @@ def build_muon_v1(
     eps: float = 1e-8,
     grad_clip: float = 1.0,
     restarts: int = 3,
+    use_averages: bool = True,
 ) -> Optimizer:
     """Build Muon for flat prompts, and AdamW for everything else.
 
@@ -136,5 +137,5 @@ def build_muon_v1(
     if not 0.0 <= momentum < 1.0:
         raise PTuningError(Errors.P407.format(name="momentum", expected="at least 0 and below 1", got=momentum))
     rates, decays = dict(learn_rates), dict(weight_decays)
-    settings = MuonSettings(rates, decays, beta1, beta2, eps, grad_clip, restarts, momentum)
+    settings = MuonSettings(rates, decays, beta1, beta2, eps, grad_clip, restarts, use_averages, momentum)
     return PromptMuon(settings, schedule)

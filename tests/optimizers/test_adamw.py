@@ -1,5 +1,6 @@
 """The optimizer against torch's AdamW with global clipping, through thinc's interface."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.optimizers.adamw import AVERAGING, build_adamw_v1
+from spacy_ptv2.optimizers.muon import build_muon_v1
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 from spacy_ptv2.parts import PARTS, part_of
 
@@ -49,6 +51,30 @@ def test_equals_torch_adamw_with_global_clipping(grad_clip, decay):
         ours.step_schedules()
         for key, array in weights.items():
             np.testing.assert_allclose(array, parameters[key].detach().numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("build", [build_adamw_v1, build_muon_v1])
+def test_averages_are_of_the_last_steps(build):
+    """Polynomial decay: the weights of step t count t (t + 1) ... (t + AVERAGING - 1)."""
+    rng = np.random.default_rng(0)
+    weights, optimizer = make_weights(rng), build(RATES, build_warmup_linear_v1(20, 0.1))
+    seen = {key: [] for key in weights}
+    for _ in range(15):
+        gradients = make_weights(rng)
+        for key, array in weights.items():
+            optimizer(key, array, gradients[key])
+        optimizer.step_schedules()
+        for key, array in weights.items():
+            seen[key].append(array.copy())
+    counts = [math.comb(t + AVERAGING - 1, AVERAGING) for t in range(1, 16)]
+    assert set(optimizer.averages) == set(weights)
+    for key, average in optimizer.averages.items():
+        np.testing.assert_allclose(average, np.average(seen[key], axis=0, weights=counts), atol=1e-6)
+        assert not np.allclose(average, weights[key], atol=1e-5)
+
+
+def test_averages_can_be_switched_off():
+    assert build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0), use_averages=False).averages is None
 
 
 def test_gradients_accumulate_until_the_step():

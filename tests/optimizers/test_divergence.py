@@ -80,6 +80,7 @@ def test_restart(reason):
     with pytest.warns(UserWarning, match="PW08.*third.*2 restarts left"):
         step(optimizer, weights, np.nan if reason == "gradient" else 1.0, loss=2.0)
     np.testing.assert_array_equal(weights, start)
+    assert optimizer.averages == {}  # what was before the restart is in no average
     factor = optimizer.learn_rate
     for i in range(WARMUP_STEPS + 2):  # Adam's steps are as long as the rate where all gradients are equal
         before = weights.copy()

@@ -120,9 +120,10 @@ def test_same_seed_gives_the_same_prompt_another_seed_another(config):
     assert trained(1) != trained(2)
 
 
-def test_parameter_averages_are_saved(config, folder):
+@pytest.mark.parametrize("optimizer", [None, {"@optimizers": "Adam.v1", "learn_rate": 0.01, "use_averages": True}])
+def test_parameter_averages_are_saved(config, folder, optimizer):
     """Thinc's PyTorchShim never finds the averages (thinc 8.3.14); with ours they are what is written to disk."""
-    config["training"]["optimizer"] = {"@optimizers": "Adam.v1", "learn_rate": 0.01, "use_averages": True}
+    config["training"]["optimizer"] = optimizer or config["training"]["optimizer"]
     config["initialize"]["before_init"]["epochs"] = 10
     nlp = init_nlp(config)
     train_nlp(nlp, folder)
