@@ -157,9 +157,10 @@ class PromptAdamW(Optimizer):
         """Let a tensor's average take in what it is now."""
         if self.averages is None:
             return
+        if key not in self.averages:
+            self.averages[key] = weights.copy()
         share = (AVERAGING + 1) / (AVERAGING + self._steps)
-        average = self.averages.setdefault(key, weights.copy())
-        average += share * (weights - average)
+        self.averages[key] += share * (weights - self.averages[key])
 
     def _share(self) -> float:
         """Return the present share of the configured rates: less after each restart."""
