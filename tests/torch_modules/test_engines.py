@@ -129,10 +129,10 @@ def test_several_prompts_share_a_pass_or_the_engine(bert, cache):
     ("name", "dtype", "most", "precision"),
     [
         ("openvino", "float32", 1e-5, "float32"),
-        ("openvino", "bfloat16", 0.1, "bfloat16 in OpenVINO"),
-        ("openvino", "float16", 0.01, "float16 in OpenVINO"),
-        ("openvino-int8", "float32", 0.1, "int8 in OpenVINO"),
-        ("torch", "bfloat16", 0.1, "bfloat16"),
+        ("openvino", "bfloat16", 0.02, "bfloat16 in OpenVINO"),
+        ("openvino", "float16", 0.002, "float16 in OpenVINO"),
+        ("openvino-int8", "float32", 0.03, "int8 in OpenVINO"),
+        ("torch", "bfloat16", 0.02, "bfloat16"),
     ],
 )
 def test_precision(tmp_path, name, dtype, most, precision):

@@ -32,7 +32,7 @@ def build(backbone, options=EVAL, **prompt):
     if encoder.casing is not None:
         torch.nn.init.normal_(encoder.casing.weight)
     if encoder.adapter is not None:
-        torch.nn.init.normal_(encoder.adapter.weights, std=0.3)
+        torch.nn.init.normal_(encoder.adapter.weights, std=0.1)
     if encoder.layer_mix is not None:
         torch.nn.init.normal_(encoder.layer_mix.weights)
     return encoder.eval()
