@@ -73,8 +73,9 @@ def test_averages_are_of_the_last_steps(build):
         assert not np.allclose(average, weights[key], atol=1e-5)
 
 
-def test_averages_can_be_switched_off():
-    assert build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0), use_averages=False).averages is None
+@pytest.mark.parametrize("build", [build_adamw_v1, build_muon_v1])
+def test_averages_can_be_switched_off(build):
+    assert build(RATES, build_warmup_linear_v1(4, 0.0), use_averages=False).averages is None
 
 
 def test_gradients_accumulate_until_the_step():
