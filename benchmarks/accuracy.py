@@ -36,7 +36,7 @@ from .training import ENCODER, count_parts, score
 PLAIN = "plain"
 WAYS = {
     "prompts": "prompts",
-    "features": "fine-tuning with our layer mix and casing",
+    "features": "fine-tuning with our layer mix, casing and averages",
     PLAIN: "fine-tuning with our head",
     "spacy-transformers": "fine-tuning, spacy-transformers and `ner`",
 }

@@ -6,7 +6,8 @@ python -m benchmarks.fine_tuning CONFIG OUTPUT TRAIN.spacy DEV.spacy TEST.spacy 
 CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, every weight of the backbone but the
 pooler trains instead, by AdamW at `--rate` with the config's schedule, decay 0.01 and gradients clipped at 1, over
 weights in float32, under bfloat16 autocast where the hardware has it; layer mix, casing embedding and heads train as
-they are, at `HEAD_RATE`. `--plain` leaves out mix and casing, which is what fine-tuning commonly is. The best state on
+they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights too, if the config has
+`use_averages`. `--plain` leaves out mix, casing and averages, which is what fine-tuning commonly is. The best state on
 dev is scored on test. OUTPUT/result.json gets scores, parameters and the curve.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,6 +28,8 @@ from spacy.training.loop import create_train_batches
 from spacy.util import load_config, registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed, require_gpu, set_gpu_allocator
 from torch import nn
+
+from spacy_ptv2.optimizers.adamw import averaging_share
 
 from .pipelines import MINILM
 from .training import ENCODER, count_parts, score
@@ -66,12 +70,13 @@ def main(
     best, kept = -1.0, loop.state()
     start = perf_counter()
     for _ in loop.epochs():
-        reached = score(loop.nlp, dev)
-        seconds = perf_counter() - start  # evaluations included, as in the curve of `spacy train`
-        curve.append({"seconds": round(seconds, 1), "score": reached})
-        print(f"{seconds:.0f} s: {reached:.4f}", flush=True)
-        if reached > best:
-            best, kept = reached, loop.state()
+        with loop.averaged():
+            reached = score(loop.nlp, dev)
+            seconds = perf_counter() - start  # evaluations included, as in the curve of `spacy train`
+            curve.append({"seconds": round(seconds, 1), "score": reached})
+            print(f"{seconds:.0f} s: {reached:.4f}", flush=True)
+            if reached > best:
+                best, kept = reached, loop.state()
     loop.restore(kept)
     result = {
         "dev": best,
@@ -84,7 +89,7 @@ def main(
 
 
 def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> Config:
-    """Return a config of ours without a prompt, in float32. plain (bool): And without layer mix and casing."""
+    """Return a config of ours without a prompt, in float32. plain (bool): And without mix, casing and averages."""
     # A casing embedding at rate 0 is without effect; where there is one, all layers count as trained.
     rates = {"head": HEAD_RATE, "casing": 0.0 if plain else HEAD_RATE, "layer_mix": MIX_RATE}
     overrides = {
@@ -98,6 +103,8 @@ def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> C
         f"{ENCODER}.adapter_rank": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
     }
+    if plain:
+        overrides["training.optimizer.use_averages"] = False
     return load_config(path, overrides=overrides, interpolate=False)
 
 
@@ -123,6 +130,8 @@ class FineTuning:
         groups = [{"params": decayed, "weight_decay": DECAY}, {"params": undecayed, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, lr=rate)
         self._peak = rate
+        averaged = [] if self._settings["optimizer"].averages is None else self.weights
+        self._averages = [(weights, weights.detach().clone()) for weights in averaged]
 
     def epochs(self) -> Iterator[None]:
         """Train, and stop after each epoch."""
@@ -135,11 +144,28 @@ class FineTuning:
             nn.utils.clip_grad_norm_([p for p in self.weights if p.grad is not None], MAX_NORM)
             self._optimizer.step()
             self._optimizer.zero_grad()
+            for weights, average in self._averages:
+                average.lerp_(weights.detach(), averaging_share(step))
             optimizer.step_schedules()
             if step % plan["eval_frequency"] == 0:
                 yield
             if step == plan["max_steps"]:
                 return
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Have the averages of the steps in the place of all that trains, where they are kept."""
+        self._swap()
+        with self.nlp.use_params(self._settings["optimizer"].averages):
+            yield
+        self._swap()
+
+    def _swap(self) -> None:
+        with torch.no_grad():
+            for weights, average in self._averages:
+                held = weights.clone()
+                weights.copy_(average)
+                average.copy_(held)
 
     def state(self) -> tuple[list[torch.Tensor], bytes]:
         """Return a copy of all that trains."""

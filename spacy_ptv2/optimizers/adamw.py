@@ -159,8 +159,7 @@ class PromptAdamW(Optimizer):
             return
         if key not in self.averages:
             self.averages[key] = weights.copy()
-        share = (AVERAGING + 1) / (AVERAGING + self._steps)
-        self.averages[key] += share * (weights - self.averages[key])
+        self.averages[key] += averaging_share(self._steps) * (weights - self.averages[key])
 
     def _share(self) -> float:
         """Return the present share of the configured rates: less after each restart."""
@@ -197,6 +196,11 @@ class PromptAdamW(Optimizer):
         second = state.second / (1 - beta2**state.steps)
         weights *= 1 - rate * self.settings.weight_decays.get(part, 0.0)
         weights -= rate * first / (xp.sqrt(second) + self.settings.eps)
+
+
+def averaging_share(step: int) -> float:
+    """Return how much of an average of the steps the newest has; the first is step 1."""
+    return (AVERAGING + 1) / (AVERAGING + step)
 
 
 def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:

@@ -28,7 +28,14 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
     loop = fine_tuning.FineTuning(config, rate=1e-3)
     before, bytes_before = loop.state()
     assert len(list(loop.epochs())) == 12
-    after, _ = loop.state()
+    after, bytes_after = loop.state()
+    with loop.averaged():
+        averages, bytes_averages = loop.state()
+    assert (bytes_averages == bytes_after) == plain
+    for start, last, average in zip(before, after, averages, strict=True):
+        away = torch.dist(average, last)
+        assert away == 0 if plain else 0 < away < torch.dist(start, last) / 2
+    assert all(torch.equal(a, b) for a, b in zip(after, loop.state()[0], strict=True))
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True) if b.dim() == 2)
     assert loop.losses[-1] < loop.losses[0] / 2
     parts = count_parts(loop.nlp)
