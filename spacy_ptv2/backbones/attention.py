@@ -84,6 +84,9 @@ def attend_by_group(
     `prepend`. scale (float | None): Of the scores, None where only `attend` may compute them.
     """
     injection.note(layer, *states[1:])
+    if mask is not None and mask.dtype == torch.bool and torch.compiler.is_compiling():
+        # Under a sliding mask padding may see nothing, for which torch gives zeros, but engines numbers that are none.
+        mask = mask | ~mask.any(dim=-1, keepdim=True)
     mixed = []
     for group, query, key, value, own_mask in zip(
         injection.with_rows(), *map(injection.split, states), _split_mask(mask, injection), strict=True

@@ -98,7 +98,7 @@ class Engine:
             graph = self._graphs[form]
             states = None if graph is None else graph(inputs.flat(backbone))
             if states is not None and not torch.isfinite(states[-1].sum(dim=-1)[inputs.mask.bool()]).all():
-                # As where a row of a sliding mask sees nothing, in windows longer than those that were compared.
+                # Only rows of the first batch were compared.
                 self._warn("it gave states that are not numbers")
                 self._graphs[form] = states = None
             return states
