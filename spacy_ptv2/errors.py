@@ -153,6 +153,10 @@ class Errors(_Messages):
         "the {least} of the shortest window. Shorten the prompt, or leave shift_positions off."
     )
     P213 = "Expected state_cache_mb and state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
+    P214 = (
+        "An adapter needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
+        "{expected}, those of layer {layer} {got}. Set adapter_rank = 0 for this backbone."
+    )
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."

@@ -89,14 +89,14 @@ class Backbone:
         return self.rule.key_width(self.model.config)
 
     @cached_property
-    def linear_widths(self) -> Widths:
-        """Widths of what each linear layer of a layer reads and gives, the same in all layers."""
-        return linear_widths(self.rule.linear_layers(self.rule.layers(self.model)[0]))
+    def linear_widths(self) -> tuple[Widths, ...]:
+        """Of each layer the widths of what its linear layers read and give."""
+        return tuple(linear_widths(self.rule.linear_layers(layer)) for layer in self.rule.layers(self.model))
 
     @property
     def adapter_width(self) -> int:
         """How many numbers a layer's adapter has for each of its ranks."""
-        return sum(map(sum, self.linear_widths))
+        return sum(map(sum, self.linear_widths[0]))
 
     @property
     def n_key_heads(self) -> int:

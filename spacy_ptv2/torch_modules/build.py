@@ -19,7 +19,7 @@ def build_prompted_encoder(
 ) -> PromptedEncoder:
     """Build the trainable modules around a backbone, the prompt at its start.
 
-    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213, P407 for options that do not fit.
+    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213, P214, P407 for options that do not fit.
     """
     mixed_precision = resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208)
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
@@ -75,11 +75,17 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
 def build_adapter(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LowRankAdapter | None:
     """Build an adapter for some layers of a backbone, None for none.
 
-    RAISES (PTuningError): P407 for a negative rank.
+    RAISES (PTuningError): P214 if the layers are not alike, P407 for a negative rank.
     """
     if rank < 0:
         raise PTuningError(Errors.P407.format(name="adapter_rank", expected="at least 0", got=rank))
-    return LowRankAdapter(layers=layers, rank=rank, widths=backbone.linear_widths) if rank else None
+    if not rank:
+        return None
+    widths, *others = backbone.linear_widths
+    for layer, own in enumerate(others, start=1):
+        if own != widths:
+            raise PTuningError(Errors.P214.format(layer=layer, got=own, expected=widths))
+    return LowRankAdapter(layers=layers, rank=rank, widths=widths)
 
 
 def drops_case(backbone: Backbone) -> bool:

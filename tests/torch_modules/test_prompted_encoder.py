@@ -60,7 +60,7 @@ def test_exactly_these_tensors_are_trainable(tiny):
 def test_an_adapter_reads_at_random_and_gives_nothing_at_its_start(tiny):
     adapter = build(tiny, options=replace(PLAIN, adapter_rank=40)).adapter
     assert adapter.weights.shape == (3, 40, tiny.adapter_width)
-    sizes = [size for pair in tiny.linear_widths for size in pair]
+    sizes = [size for pair in tiny.linear_widths[0] for size in pair]
     parts = adapter.weights.split(sizes, dim=2)
     for reads, gives, n_inputs in zip(parts[::2], parts[1::2], sizes[::2], strict=True):
         assert not gives.any()
@@ -340,3 +340,11 @@ def test_prompt_changes_what_is_read(tiny):
 def test_options_that_do_not_fit_are_refused(tiny, prompt, options, code):
     with pytest.raises(PTuningError, match=code):
         build(tiny, prompt, options)
+
+
+def test_an_adapter_is_refused_where_layers_differ(tmp_path):
+    backbone = get_backbone(BackboneSource(str(save_tiny_backbone(tmp_path / "bert", "bert"))))
+    backbone.model.encoder.layer[2].output.dense = torch.nn.Linear(7, 32)
+    with pytest.raises(PTuningError, match=r"P214.*layer 2.*\(7, 32\).*adapter_rank = 0"):
+        build(backbone, options=replace(PLAIN, adapter_rank=1))
+    build(backbone, options=replace(PLAIN, adapter_rank=0))
