@@ -72,9 +72,10 @@ def main(
     chosen = [int(length) for length in lengths.split(",")]
     candidates = list(find_candidates(batches, backbone, n_tags, chosen))
     times = measure(candidates, len(batches), repeats)
-    theirs = {(c.precision, c.length): times[n] for n, c in enumerate(candidates) if c.loop == "adapters"}
+    theirs = {(c.precision, c.trained): times[n] for n, c in enumerate(candidates) if c.who == "adapters"}
     rows = [
-        [c.what, c.precision, ratio(theirs.get((c.precision, c.length)), times[n])] for n, c in enumerate(candidates)
+        [f"{c.who}, {c.trained}", c.precision, ratio(theirs.get((c.precision, c.trained)), times[n])]
+        for n, c in enumerate(candidates)
     ]
     text = table(HEADER, rows)
     print(text)
@@ -91,12 +92,12 @@ def find_candidates(
         for length in lengths:
             peer = load_frozen(backbone, attention_dropout=False)
             loops: dict[str, nn.Module] = {
-                "ours": OurStates(held, length, plain=True),
+                "ours": OurStates.alone(held, length=length),
                 "adapters": AdaptersStates(peer, length, bfloat16=dtype == "bfloat16"),
             }
             for name, states in loops.items():
                 step = TorchLoop(states, batches, held.hidden_width, n_tags).step
-                yield Candidate(name, f"{name}, P={length}", precision, length, step)
+                yield Candidate("torch", name, f"P={length}", precision, step)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
-"""Whole `nlp.pipe` of ours against spacy-transformers with `ner`, the bare forward pass, and ours without a prompt.
+"""Whole `nlp.pipe` of ours against spacy-transformers with `ner`, the bare forward pass, and ours untuned.
 
 python -m benchmarks.annotation [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--docs 0] [--long 2] [--repeats 5]
+    [--length 64 --rank 0]
 python -m benchmarks.annotation --pipeline training/model-best --corpus dev.spacy
 
 On the documents of a corpus (default: the sentences of Wikigold) and on some of 5,000 words joined from them. Words are
 given, so that nobody tokenises them; Docs are made before the clock starts. Candidates alternate within each repeat
 and the first round warms up. "of the limit": the speed beside that of the bare model in torch over the same windows, in
-batches that are sorted over the whole corpus and padded beforehand, with weights of the same precision. With a trained
-pipeline also the entity F1 of each.
+batches that are sorted over the whole corpus and padded beforehand, with weights of the same precision. "time /
+untuned": beside ours without prompt and adapter. With a trained pipeline also the entity F1 of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from .annotators import (
     read_texts,
     spacy_transformers,
     trained,
-    without_prompt,
+    without_tuning,
 )
 from .pipelines import MINILM, corpus_name, seconds, spread
 from .results import RESULTS, record, table
@@ -48,7 +49,7 @@ CANDIDATES: dict[str, tuple[EngineName, str]] = {
 }
 BARE = "bare model in torch"
 THEIRS = "spacy-transformers + ner"
-HEADER = ("texts", "candidate", "faster than theirs", "of the limit", "time / no prompt", "entity F1")
+HEADER = ("texts", "candidate", "faster than theirs", "of the limit", "time / untuned", "entity F1")
 
 
 def main(
@@ -57,18 +58,21 @@ def main(
     docs: int = 0,
     long: int = 2,
     long_words: int = 5000,
-    length: int = 64,
+    length: int | None = None,
+    rank: int | None = None,
     repeats: int = 5,
     pipeline: Path | None = None,
     results: Path = RESULTS,
 ) -> None:
     """Print and record one row per precision and kind of text.
 
-    docs: How many of the corpus, 0 for all. long: How many long documents. length: Of the prompt, in all layers.
+    docs: How many of the corpus, 0 for all. long: How many long documents. length, rank: Of the prompt and of the
+    adapter of an untrained pipeline; by default those of configs/ner.cfg.
     """
+    tuning = {name: value for name, value in (("prompt.length", length), ("adapter_rank", rank)) if value is not None}
     backbone = backbone if pipeline is None else backbone_of(pipeline)
     texts = read_texts(corpus, docs)
-    pipelines = build_pipelines(backbone, length, pipeline)
+    pipelines = build_pipelines(backbone, tuning, pipeline)
     rows = []
     for kind, chosen in (("corpus", texts), (f"{long_words} words", cut_texts(texts, long * long_words, long_words))):
         if chosen:
@@ -78,27 +82,28 @@ def main(
     text = table(HEADER, rows)
     print(text)
     name = Path(backbone).name if pipeline is None else f"the pipeline {pipeline.parent.name}/{pipeline.name}"
-    record(f"Annotation: {name}, {corpus_name(corpus)}", text, results)
+    what = "".join(f", {key} {value}" for key, value in tuning.items())
+    record(f"Annotation: {name}{what}, {corpus_name(corpus)}", text, results)
 
 
-def build_pipelines(backbone: str, length: int, pipeline: Path | None) -> dict[str, Language]:
-    """Return theirs, and ours of each engine and precision with and without the prompt."""
+def build_pipelines(backbone: str, tuning: Mapping[str, int], pipeline: Path | None) -> dict[str, Language]:
+    """Return theirs, and ours of each engine and precision, tuned and untuned."""
     found = {THEIRS: spacy_transformers(backbone)}
     for name, (engine, precision) in CANDIDATES.items():
         settings = {"dtype": PRECISIONS[precision], "engine": engine}
         build = (
-            partial(ours, backbone, length=length, **settings)
+            partial(ours, backbone, **tuning, **settings)
             if pipeline is None
             else partial(trained, pipeline, **settings)
         )
         found[name] = build()
-        found[without(name)] = without_prompt(build())
+        found[untuned(name)] = without_tuning(build())
     return found
 
 
-def without(name: str) -> str:
-    """Return the name of a candidate without its prompt."""
-    return f"{name}, no prompt"
+def untuned(name: str) -> str:
+    """Return the name of a candidate without prompt and adapter."""
+    return f"{name}, untuned"
 
 
 def measure(
@@ -119,7 +124,7 @@ def compare(times: dict[str, list[float]], scores: dict[str, float]) -> list[lis
     """Return a row for each candidate. scores: Entity F1 of each, if there is any."""
     rows = []
     for name, (_, precision) in CANDIDATES.items():
-        own, bare = times[name], times[without(name)]
+        own, bare = times[name], times[untuned(name)]
         faster, share = ratios(times[THEIRS], own), ratios(times[f"{BARE}, {precision}"], own)
         score = f"{scores[name]:.4f}" if name in scores else ""
         rows.append([name, faster, share, ratios(own, bare), score])

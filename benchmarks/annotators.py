@@ -33,7 +33,8 @@ from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt
 
 from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
 
-BATCH_PIECES = 4096  # of configs/ner.cfg
+SHIPPED = load_config(CONFIGS / "ner.cfg")
+READING = {name: SHIPPED["components"]["transformer"]["model"][name] for name in ("window", "overlap", "batch_pieces")}
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,13 @@ def _tokens(texts: Sequence[Text]) -> Iterator[tuple[str, bool, str]]:
         yield from zip(text.words, [*text.spaces[:-1], True], text.tags, strict=True)
 
 
-def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: Any) -> Language:
-    """Return configs/ner.cfg over a backbone, with a seeded prompt in all layers and a random head.
+def ours(backbone: str, *, dtype: str = "float32", **model: Any) -> Language:
+    """Return configs/ner.cfg over a backbone, with a seeded prompt, an adapter without effect and a random head.
 
-    model: Settings of its `spacy_ptv2.Tok2VecPTuning.v1`.
+    model: Other settings of its `spacy_ptv2.Tok2VecPTuning.v1`, with dots as in `prompt.length`.
     """
-    block = "components.transformer.model"
-    prompt = {"adapter_rank": 0, "prompt.length": length, "backbone.name": backbone, "backbone.dtype": dtype}
-    overrides = {f"{block}.{name}": value for name, value in {**model, **prompt}.items()}
+    settings = {**model, "backbone.name": backbone, "backbone.dtype": dtype}
+    overrides = {f"components.transformer.model.{name}": value for name, value in settings.items()}
     nlp = load_model_from_config(load_config(CONFIGS / "ner.cfg", overrides=overrides), auto_fill=True)
     fix_random_seed(0)
     blank = Example(Doc(nlp.vocab, words=["a"]), Doc(nlp.vocab, words=["a"]))
@@ -105,11 +105,12 @@ def ours(backbone: str, *, length: int = 64, dtype: str = "float32", **model: An
 
 
 def trained(path: Path, *, dtype: str, engine: EngineName) -> Language:
-    """Return a trained pipeline with its backbones in another precision and engine, in batches of configs/ner.cfg."""
+    """Return a trained pipeline in another precision and engine, with windows and batches of configs/ner.cfg."""
     config = load_config(path / "config.cfg")
-    settings: dict[str, Any] = {"nlp.batch_size": load_config(CONFIGS / "ner.cfg")["nlp"]["batch_size"]}
+    settings: dict[str, Any] = {"nlp.batch_size": SHIPPED["nlp"]["batch_size"]}
     for block in _backbone_blocks(config["components"], "components"):
-        settings |= {f"{block}.dtype": dtype, f"{block.removesuffix('.backbone')}.engine": engine}
+        encoder = {**READING, "engine": engine, "backbone.dtype": dtype}
+        settings |= {f"{block.removesuffix('backbone')}{name}": value for name, value in encoder.items()}
     return spacy.load(path, config=settings)
 
 
@@ -130,11 +131,12 @@ def _backbone_blocks(block: dict[str, Any], name: str) -> Iterator[str]:
             yield from _backbone_blocks(value, f"{name}.{key}")
 
 
-def without_prompt(nlp: Language) -> Language:
-    """Take the prompts out of a pipeline. RETURNS: The same pipeline."""
+def without_tuning(nlp: Language) -> Language:
+    """Take prompts and adapters out of a pipeline. RETURNS: The same pipeline."""
     for _, pipe in nlp.pipeline:
         for shim in prompt_shims(getattr(pipe, "model", None)):
             shim.set_prompt(FlatPrompt(layers=(), lengths=(), width=shim.backbone.key_width, dropout=0.0))
+            shim.encoder.adapter = None
     return nlp
 
 
@@ -173,12 +175,12 @@ class BareForward:
 
 
 def padded_windows(backbone: Backbone, texts: Sequence[Text]) -> list[dict[str, torch.Tensor]]:
-    """Return batches of at most `BATCH_PIECES` padded pieces over all texts, the shortest windows first."""
+    """Return batches of windows over all texts, both as large as in configs/ner.cfg, the shortest windows first."""
     blank = spacy.blank("en")
-    limits = WindowLimits(min(backbone.max_positions, 512), 64)
+    limits = WindowLimits(READING["window"], READING["overlap"])
     windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_casing=False).ids
     batches = []
-    for group in group_with_little_padding([len(ids) for ids in windows], BATCH_PIECES):
+    for group in group_with_little_padding([len(ids) for ids in windows], READING["batch_pieces"]):
         rows = [torch.as_tensor(windows[index]) for index in group]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=backbone.pad_id)
         lengths = torch.tensor([len(row) for row in rows])

@@ -1,11 +1,12 @@
-"""What annotation costs against prompt length, document length and batch size: time, and memory at its peak.
+"""What annotation costs against the sizes of prompt, adapter, documents and batches: time, and memory at its peak.
 
 python -m benchmarks.curves [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--words 20000] [--repeats 5]
 
-Each curve changes one thing, relative to its first entry; the others stay at P=64, 4,096 pieces and the documents of
-the corpus. Every entry reads the same words (document lengths: joined and cut from them, the last one shorter), whole
-`nlp.pipe` of configs/ner.cfg, entries alternating within each repeat, the first round warming up. Memory is the peak
-of resident memory above that of the loaded pipeline, in a fresh process for each entry (Linux).
+Each curve changes one thing, relative to its first entry; the others stay as in configs/ner.cfg and the documents those
+of the corpus, but a curve of prompts has no adapter and one of adapters no prompt. Every entry reads the same words
+(document lengths: joined and cut from them, the last one shorter), whole `nlp.pipe` of configs/ner.cfg, entries
+alternating within each repeat, the first round warming up. Memory is the peak of resident memory above that of the
+loaded pipeline, in a fresh process for each entry (Linux).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def main(
     backbone: str = MINILM,
     corpus: Path | None = None,
     words: int = 20_000,
-    lengths: str = "0,16,64,128",
+    lengths: str = "0,8,16,64,128",
+    ranks: str = "0,7,32",
     doc_words: str = "64,256,1024,5000,20000",
     batch_pieces: str = "512,1024,2048,4096,8192",
     repeats: int = 5,
@@ -50,7 +52,8 @@ def main(
     """Print and record one row per entry of each curve."""
     fixed = {"backbone": backbone, "dtype": dtype}
     curves = [
-        [Entry("prompt length", str(n), {**fixed, "length": n}) for n in _numbers(lengths)],
+        [Entry("prompt length", str(n), {**fixed, "prompt.length": n, "adapter_rank": 0}) for n in _numbers(lengths)],
+        [Entry("adapter rank", str(n), {**fixed, "prompt.length": 0, "adapter_rank": n}) for n in _numbers(ranks)],
         [Entry("words per document", str(n), fixed, n) for n in _numbers(doc_words)],
         [Entry("batch_pieces", str(n), {**fixed, "batch_pieces": n}) for n in _numbers(batch_pieces)],
     ]

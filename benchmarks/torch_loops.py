@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -77,15 +77,19 @@ def pad_batches(
 
 
 class OurStates(nn.Module):
-    """Our encoder by itself. plain (bool): Nothing is trained beside the prompt, nor dropped of it, as in PEFT."""
+    """Our encoder by itself, with the options that are shipped unless others are given."""
 
-    def __init__(self, backbone: Backbone, length: int, *, plain: bool) -> None:
+    def __init__(self, backbone: Backbone, prompt: PromptOptions | None = None, **options: Any) -> None:
         super().__init__()
-        prompt = PromptOptions(length=length, dropout=0.0) if plain else PromptOptions(length=length)
-        options = EncoderOptions(mixed_precision=False, adapter_rank=0)
-        if plain:
-            options = replace(options, layer_mix=False, casing=False)
-        self.encoder = build_prompted_encoder(backbone, prompt, options, n_casing_classes=N_CASING_CLASSES).train()
+        chosen = EncoderOptions(**{"mixed_precision": False, **options})
+        parts = (backbone, prompt or PromptOptions(), chosen)
+        self.encoder = build_prompted_encoder(*parts, n_casing_classes=N_CASING_CLASSES).train()
+
+    @classmethod
+    def alone(cls, backbone: Backbone, *, length: int = 0, rank: int = 0) -> OurStates:
+        """Return it with a prompt or an adapter of low rank and nothing else that trains or is dropped, as in PEFT."""
+        prompt = PromptOptions(length=length, dropout=0.0)
+        return cls(backbone, prompt, adapter_rank=rank, layer_mix=False, casing=False)
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:
         """Return the states of the wanted pieces. Shape: (n_tokens, hidden_width)"""
@@ -108,14 +112,18 @@ class BareStates(nn.Module):
 
 
 class PeftStates(nn.Module):
-    """PEFT's prefix tuning over a frozen model."""
+    """PEFT over a frozen model: its prefix tuning, or its LoRA beside every linear layer.
 
-    def __init__(self, model: PreTrainedModel, length: int, *, bfloat16: bool) -> None:
+    model (PreTrainedModel): LoRA changes it. length (int): Of the prefix, 0 for LoRA. rank (int): Of LoRA.
+    """
+
+    def __init__(self, model: PreTrainedModel, *, length: int = 0, rank: int = 0, bfloat16: bool) -> None:
         super().__init__()
-        from peft import PrefixTuningConfig, get_peft_model
+        from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 
-        config = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=length)
-        self.model = get_peft_model(model, config).train()
+        prefix = PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=length)
+        low_rank = LoraConfig(task_type="FEATURE_EXTRACTION", r=rank, target_modules="all-linear")
+        self.model = get_peft_model(model, prefix if length else low_rank).train()
         self.in_bfloat16 = bfloat16
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:

@@ -3,12 +3,13 @@
 python -m benchmarks.training_step [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--sentences 200] [--repeats 5]
 
 Sentences from all over the corpus in batches of 640 padded words, as in configs/finetune_ner.cfg. Under spaCy: steps
-of the shipped configs, fine-tuning in float32 with the head of ours. In plain torch: the same batches as padded
-pieces; ours there trains what PEFT trains, keys and values without dropout of their own, and with "mix, casing" all
-that the config does. In bf16 our backbone and the bare one have bfloat16 weights, the peers run under autocast, as
-they come. Attention weights are dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The
-limit is forward and backward of the bare backbone for the gradient of its piece embeddings. All candidates take a
-batch in turn, then the next; a ratio is that of the times for all batches of one round. The first round warms up.
+of the shipped configs, and with a prompt of 64 positions and no adapter in place of what is shipped; fine-tuning in
+float32 with the head of ours. In plain torch: the same batches as padded pieces; ours there trains what PEFT trains, a
+prompt or an adapter of low rank without dropout of their own, and "as shipped" all that the config does. In bf16 our
+backbone and the bare one have bfloat16 weights, the peers run under autocast, as they come. Attention weights are
+dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The limit is forward and backward of
+the bare backbone for the gradient of its piece embeddings. All candidates take a batch in turn, then the next; a ratio
+is that of the times for all batches of one round. The first round warms up.
 """
 
 from __future__ import annotations
@@ -40,26 +41,36 @@ from .torch_loops import (
     pad_batches,
     takes_past,
 )
-from .training import FP32, WARM_CACHE, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
+from .training import (
+    ENCODER,
+    FP32,
+    WARM_CACHE,
+    SpacyLoop,
+    finetune_config,
+    prompt_config,
+    save_sentences,
+    top_third_changes,
+)
 
-HEADER = ("loop", "what trains", "precision", "to fine-tuning", "to PEFT at the same P")
-SHIPPED_LENGTH = 64
+HEADER = ("loop", "what trains", "precision", "to fine-tuning", "to PEFT's")
+SHIPPED = "as shipped"
+LONG_PROMPT = {f"{ENCODER}.prompt.length": 64, f"{ENCODER}.adapter_rank": 0}  # of the bars, and of the paper's kind
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 PEFT, ROWWISE = "PEFT", "prompt per row"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to train. loop, what, precision: As printed.
+    """One way to train. loop, who, precision: As printed.
 
-    length (int): Of its prompt, 0 without. step (Callable | None): Learns from a batch, by its number; None if this way
-    is closed.
+    trained (str): What trains, where others train the same; printed. step (Callable | None): Learns from a batch, by
+    its number; None if this way is closed.
     """
 
     loop: str
-    what: str
+    who: str
+    trained: str
     precision: str
-    length: int
     step: Callable[[int], None] | None
 
     @property
@@ -74,10 +85,11 @@ def main(
     sentences: int = 200,
     repeats: int = 5,
     lengths: str = "16,64,128",
+    rank: int = 7,
     attention_dropout: bool = False,
     results: Path = RESULTS,
 ) -> None:
-    """Print one row per candidate and write them to the results."""
+    """Print one row per candidate and write them to the results. lengths, rank: Of what trains beside PEFT's."""
     held = get_backbone(BackboneSource(backbone, dtype="float32"))
     with tempfile.TemporaryDirectory() as folder:
         train = save_sentences(corpus, sentences, Path(folder))
@@ -85,7 +97,7 @@ def main(
         loop = SpacyLoop(prompt_config(train, backbone))
     batches, n_tags = pad_batches(loop.nlp, loop.batches, held)
     prompts = [int(length) for length in lengths.split(",")]
-    in_torch = torch_candidates(batches, backbone, n_tags, prompts, attention_dropout)
+    in_torch = torch_candidates(batches, backbone, n_tags, prompts, rank, attention_dropout)
     candidates = [*under_spacy, *in_torch]
     times = measure(candidates, len(batches), repeats)
     n_words = sum(len(batch.tags) for batch in batches)
@@ -96,16 +108,20 @@ def main(
 
 
 def spacy_candidates(corpus: Path, backbone: str, held: Backbone) -> Iterator[Candidate]:
-    """Yield fine-tuning, then prompts in all layers, in the top third, and there with a cache of the layers below."""
+    """Yield fine-tuning, then what is shipped and a long prompt.
+
+    Each of ours in all layers, in the top third, and there with a cache of the layers below.
+    """
     finetuning = SpacyLoop(finetune_config(corpus, backbone))
-    yield Candidate("spaCy", "fine-tuning", "fp32", 0, finetuning.step)
-    shipped = "as shipped: bf16" if has_bfloat16(held.device) else "as shipped: fp32"
+    yield Candidate("spaCy", "fine-tuning", "", "fp32", finetuning.step)
+    shipped = f"{SHIPPED}: bf16" if has_bfloat16(held.device) else f"{SHIPPED}: fp32"
     top = top_third_changes(top_third(held.n_layers))
     places = {"all layers": {}, "top third": top, "top third, warm cache": {**top, **WARM_CACHE}}
-    for where, placed in places.items():
-        for precision, changes in (("fp32", FP32), (shipped, {})):
-            loop = SpacyLoop(prompt_config(corpus, backbone, {**placed, **changes}))
-            yield Candidate("spaCy", f"ours, P={SHIPPED_LENGTH}, {where}", precision, SHIPPED_LENGTH, loop.step)
+    for trained, chosen in ((SHIPPED, {}), ("P=64", LONG_PROMPT)):
+        for where, placed in places.items():
+            for precision, changes in (("fp32", FP32), (shipped, {})):
+                loop = SpacyLoop(prompt_config(corpus, backbone, {**chosen, **placed, **changes}))
+                yield Candidate("spaCy", "ours", f"{trained}, {where}", precision, loop.step)
 
 
 def torch_candidates(
@@ -113,9 +129,10 @@ def torch_candidates(
     backbone: str,
     n_tags: int,
     lengths: Sequence[int],
+    rank: int,
     attention_dropout: bool,
 ) -> Iterator[Candidate]:
-    """Yield for each precision and length ours, PEFT and a prompt per row, then the limit."""
+    """Yield for each precision ours as shipped, what others train beside ours, and the limit."""
     peer = load_frozen(backbone, attention_dropout=attention_dropout).train()
     width = peer.config.hidden_size
     for dtype in PRECISIONS[: 1 + has_bfloat16(peer.device)]:
@@ -123,18 +140,20 @@ def torch_candidates(
         held = get_backbone(BackboneSource(backbone, dtype=dtype))
         bare = load_frozen(backbone, attention_dropout=False, dtype=held.model.dtype)
 
-        def candidate(what: str, length: int, states: torch.nn.Module | None, precision: str = precision) -> Candidate:
+        def candidate(who: str, what: str, states: torch.nn.Module | None, precision: str = precision) -> Candidate:
             step = None if states is None else TorchLoop(states, batches, width, n_tags).step
-            return Candidate("torch", f"{what}, P={length}" if length else what, precision, length, step)
+            return Candidate("torch", who, what, precision, step)
 
+        yield candidate("ours", SHIPPED, OurStates(held))
         for length in lengths:
-            yield candidate("ours", length, OurStates(held, length, plain=True))
-            if length == SHIPPED_LENGTH:
-                yield candidate("ours, mix, casing", length, OurStates(held, length, plain=False))
-            peers = {PEFT: PeftStates, ROWWISE: RowPromptStates}
-            for what, kind in peers.items():
-                yield candidate(what, length, kind(peer, length, bfloat16=bfloat16) if takes_past(peer) else None)
-        yield candidate("bare backbone: the limit", 0, BareStates(bare))
+            yield candidate("ours", f"P={length}", OurStates.alone(held, length=length))
+            for who, kind in {PEFT: PeftStates, ROWWISE: RowPromptStates}.items():
+                states = kind(peer, length=length, bfloat16=bfloat16) if takes_past(peer) else None
+                yield candidate(who, f"P={length}", states)
+        yield candidate("ours", f"rank {rank}", OurStates.alone(held, rank=rank))
+        own = load_frozen(backbone, attention_dropout=attention_dropout).train()
+        yield candidate(PEFT, f"rank {rank}", PeftStates(own, rank=rank, bfloat16=bfloat16))
+        yield candidate("bare backbone: the limit", "", BareStates(bare))
 
 
 def measure(candidates: Sequence[Candidate], n_batches: int, repeats: int) -> Mapping[int, list[float]]:
@@ -153,16 +172,17 @@ def measure(candidates: Sequence[Candidate], n_batches: int, repeats: int) -> Ma
 
 
 def rows(candidates: Sequence[Candidate], times: Mapping[int, Sequence[float]]) -> list[tuple[str, ...]]:
-    """Return the rows of the table: ratios to the first candidate and to PEFT at the same length and precision."""
-    peft = {(c.length, c.bfloat16): times.get(number) for number, c in enumerate(candidates) if c.what.startswith(PEFT)}
+    """Return the rows of the table: ratios to the first candidate, and to PEFT that trains the same as precisely."""
+    peft = {(c.trained, c.bfloat16): times.get(number) for number, c in enumerate(candidates) if c.who == PEFT}
     lines = []
     for number, candidate in enumerate(candidates):
         own = times.get(number)
         cells = [
             "takes no past_key_values" if own is None else ratio(times[0], own),
-            ratio(peft.get((candidate.length, candidate.bfloat16)), own),
+            ratio(peft.get((candidate.trained, candidate.bfloat16)), own),
         ]
-        lines.append((candidate.loop, candidate.what, candidate.precision, *cells))
+        what = ", ".join(part for part in (candidate.who, candidate.trained) if part)
+        lines.append((candidate.loop, what, candidate.precision, *cells))
     return lines
 
 

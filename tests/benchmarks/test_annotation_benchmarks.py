@@ -47,6 +47,7 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     config = trained(path, dtype="bfloat16", engine="torch").config
     model = config["components"]["ptuning_transformer"]["model"]
     assert (model["backbone"]["dtype"], model["engine"], config["nlp"]["batch_size"]) == ("bfloat16", "torch", 1000)
+    assert (model["window"], model["overlap"]) == (96, 24)
     lines = run(annotation, "--pipeline", path, "--corpus", corpus, "--long", 0)
     scored = [line.split()[-1] for line in lines if line.split("|")[-1].startswith("corpus") and "bare" not in line]
     assert len(scored) == len(annotation.CANDIDATES)
@@ -57,10 +58,10 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
 def test_curves(run, folder, monkeypatch):
     in_place = lambda curve, texts: [curves.peak_bytes(e.settings, t) for e, t in zip(curve, texts, strict=True)]  # noqa: E731
     monkeypatch.setattr(curves, "peaks", in_place)  # without a process for each
-    options = ("--words", 60, "--lengths", "0,2", "--doc-words", "20,60", "--batch-pieces", "64,512")
+    options = ("--words", 60, "--lengths", "0,2", "--ranks", "0,2", "--doc-words", "20,60", "--batch-pieces", "64,512")
     lines = run(curves, "--backbone", folder, *options)
     assert [line.split("|")[0] for line in lines[2:]] == [
-        name for name in ("prompt length", "words per document", "batch_pieces") for _ in range(2)
+        name for name in ("prompt length", "adapter rank", "words per document", "batch_pieces") for _ in range(2)
     ]
 
 

@@ -37,9 +37,13 @@ def run(module, folder, path, *arguments):
 @pytest.mark.slow
 def test_training_step(folder, tmp_path):
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2,64")
-    for row in ("fine-tuning", "ours, P=64, top third", "ours, mix, casing, P=64", "PEFT, P=2", "prompt per row, P=64"):
+    tuned = ("as shipped, all layers", "P=64, top third", "as shipped", "P=2", "rank 7")
+    peers = ("PEFT, P=2", "prompt per row, P=64", "PEFT, rank 7")
+    for row in ("fine-tuning", *(f"ours, {what}" for what in tuned), *peers):
         assert f" {row} " in printed
     assert "past_key_values" not in printed
+    (beside,) = [line for line in printed.splitlines() if "ours, rank 7 " in line and " fp32 " in line]
+    assert beside.count("(") == 2  # to fine-tuning, and to PEFT's
 
 
 def test_a_family_without_past_key_values_has_no_peers(tmp_path):
@@ -82,7 +86,8 @@ def test_fresh_processes():
 def test_the_prompt_per_row_is_what_peft_computes(folder):
     """The loop of our own and the library's give the same states for the same numbers."""
     model = AutoModel.from_pretrained(folder).eval()
-    peft, rowwise = PeftStates(model, 3, bfloat16=False).eval(), RowPromptStates(model, 3, bfloat16=False)
+    peft, rowwise = (kind(model, length=3, bfloat16=False) for kind in (PeftStates, RowPromptStates))
+    peft.eval()
     with torch.no_grad():
         rowwise.embedding.weight.copy_(peft.model.prompt_encoder["default"].embedding.weight)
     ids, mask = torch.tensor([[1, 9, 8, 2], [1, 7, 2, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
