@@ -15,6 +15,7 @@ from transformers.utils.quantization_config import BitsAndBytesConfig
 from ..errors import BackboneError, Errors
 from .backbone import Backbone
 from .families import find_rule
+from .frozen_linear import multiply_in_onednn, pays
 from .install import open_for_prompts
 from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Quantization
@@ -60,6 +61,8 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
             setattr(module, PACKS_ON_CPU, False)
     if model.device != device:  # quantized weights are there already, and may not be moved
         model.to(device)
+    if device.type == "cpu" and pays():
+        multiply_in_onednn(model)
     open_for_prompts(model, rule, source.attention)
     model.eval()
     return Backbone(

@@ -18,23 +18,25 @@ Module = TypeVar("Module", bound=nn.Module)
 def make_twin(module: Module) -> Module:
     """Return a copy of a module that shares its parameters, buffers and configs, and every leaf that has weights.
 
-    What was put in the place of a module's forward is not taken over.
+    What was put in the place of a forward is not taken over, but by the leaves.
     """
     leaves = [leaf for leaf in module.modules() if not list(leaf.children()) and list(leaf.parameters())]
-    return _bare(module, (*module.parameters(), *module.buffers(), *_configs(module), *leaves))
+    return _copy_around(module, (*module.parameters(), *module.buffers(), *_configs(module), *leaves))
 
 
 def make_copy(module: Module) -> Module:
     """Return a copy of a module with weights of its own, and without what was put in the place of its forward."""
-    return _bare(module, _configs(module))
+    return _copy_around(module, _configs(module))
 
 
 def _configs(module: nn.Module) -> list[Any]:
     return [part.config for part in module.modules() if hasattr(part, "config")]
 
 
-def _bare(module: Module, shared: Iterable[Any]) -> Module:
-    copied = copy.deepcopy(module, {id(part): part for part in shared})
+def _copy_around(module: Module, shared: Iterable[Any]) -> Module:
+    kept = {id(part): part for part in shared}
+    copied = copy.deepcopy(module, dict(kept))
     for part in copied.modules():
-        part.__dict__.pop("forward", None)
+        if id(part) not in kept:
+            part.__dict__.pop("forward", None)
     return copied
