@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 CPU_DESCRIPTION = Path("/proc/cpuinfo")  # Linux; elsewhere torch goes its own way
@@ -35,7 +34,7 @@ def pays() -> bool:
 
 
 def multiply_in_onednn(model: nn.Module) -> None:
-    """Let the linear layers of a frozen model multiply in oneDNN, in place, wherever their input is in float32.
+    """Let the linear layers of a frozen model that are in float32 multiply in oneDNN, in place.
 
     Where their weights train after all, under autocast, and in what is exported, they stay as they are.
     """
@@ -68,9 +67,7 @@ class _FrozenLinear(torch.autograd.Function):
 
 
 def _multiply(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    if states.numel() == 0:
-        return functional.linear(states, weight, bias)
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states.contiguous(), weight, bias, "none", [], "")
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
     return product
 
 
@@ -80,12 +77,7 @@ def _replace_forward(module: Any) -> None:
 
     def forward(states: torch.Tensor) -> torch.Tensor:
         weight = module.weight
-        if (
-            states.dtype != torch.float32
-            or weight.requires_grad
-            or torch.is_autocast_enabled("cpu")
-            or torch.compiler.is_compiling()
-        ):
+        if weight.requires_grad or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
             return original(states)  # type: ignore[no-any-return]
         return frozen_linear(states, weight.t() if transposed else weight, module.bias)
 
