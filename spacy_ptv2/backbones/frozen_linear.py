@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from .injection import active_injection
+
 CPU_DESCRIPTION = Path("/proc/cpuinfo")  # Linux; elsewhere torch goes its own way
 SLOW_IN_MKL = "AuthenticAMD"
 
@@ -36,7 +38,8 @@ def pays() -> bool:
 def multiply_in_onednn(model: nn.Module) -> None:
     """Let the linear layers of a frozen model that are in float32 multiply in oneDNN, in place.
 
-    Where their weights train after all, under autocast, and in what is exported, they stay as they are.
+    Outside `injected`, where their weights train after all, under autocast, and in what is exported, they do what they
+    did before.
     """
     for module in model.modules():
         if type(module) in (nn.Linear, Conv1D) and module.weight.dtype == torch.float32:
@@ -77,7 +80,8 @@ def _replace_forward(module: Any) -> None:
 
     def forward(states: torch.Tensor) -> torch.Tensor:
         weight = module.weight
-        if weight.requires_grad or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+        elsewhere = active_injection() is None or torch.compiler.is_compiling()
+        if elsewhere or weight.requires_grad or torch.is_autocast_enabled("cpu"):
             return original(states)  # type: ignore[no-any-return]
         return frozen_linear(states, weight.t() if transposed else weight, module.bias)
 

@@ -7,6 +7,7 @@ from transformers.pytorch_utils import Conv1D
 
 from spacy_ptv2.backbones import frozen_linear, loading
 from spacy_ptv2.backbones.frozen_linear import multiply_in_onednn
+from spacy_ptv2.backbones.injection import injected
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -21,13 +22,14 @@ LAYERS = {
 
 @pytest.fixture
 def multiplied(monkeypatch):
-    """The shapes of all inputs that went to oneDNN."""
+    """The shapes of all inputs that went to oneDNN, while something is injected."""
     shapes = []
     multiply = frozen_linear._multiply
     monkeypatch.setattr(
         frozen_linear, "_multiply", lambda states, *rest: shapes.append(tuple(states.shape)) or multiply(states, *rest)
     )
-    return shapes
+    with injected():
+        yield shapes
 
 
 def both(make):
@@ -82,9 +84,17 @@ def test_autocast_and_other_types_are_left_alone(multiplied):
     assert not multiplied
 
 
+def test_outside_of_an_injection_torch_goes_its_own_way(monkeypatch):
+    monkeypatch.delattr(frozen_linear, "_multiply")
+    plain, changed = both(LAYERS["linear"])
+    states = torch.randn(2, 12)
+    assert torch.equal(changed(states), plain(states))
+
+
 def test_what_is_exported_is_left_alone():
     _, changed = both(LAYERS["linear"])
-    graph = torch.export.export(nn.Sequential(changed), (torch.randn(2, 12),)).graph
+    with injected():
+        graph = torch.export.export(nn.Sequential(changed), (torch.randn(2, 12),)).graph
     called = {str(node.target) for node in graph.nodes if node.op == "call_function"}
     assert called == {"aten.linear.default"}
 
