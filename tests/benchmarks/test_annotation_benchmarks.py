@@ -5,8 +5,9 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks import annotation, curves, import_time
-from benchmarks.annotators import cut_texts, read_texts, trained
+from benchmarks.annotators import cut_texts, ours, read_texts, trained, without_tuning
 from benchmarks.results import record, table
+from spacy_ptv2.layers.model_state import prompt_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -52,6 +53,14 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     scored = [line.split()[-1] for line in lines if line.split("|")[-1].startswith("corpus") and "bare" not in line]
     assert len(scored) == len(annotation.CANDIDATES)
     assert all(0 <= float(score) <= 1 for score in scored)
+
+
+def test_what_is_shipped_and_untuned(folder):
+    nlp = ours(str(folder), engine="torch")
+    (shim,) = prompt_shims(nlp.get_pipe("transformer").model)
+    assert (shim.encoder.prompt.longest, shim.encoder.adapter.rank) == (8, 7)
+    without_tuning(nlp)
+    assert (shim.encoder.prompt.longest, shim.encoder.adapter) == (0, None)
 
 
 @pytest.mark.slow
