@@ -34,6 +34,7 @@ from spacy_ptv2.torch_modules.build import build_prompted_encoder
 from spacy_ptv2.torch_modules.joint_pass import read_batches
 
 UNKNOWN = -100  # what cross_entropy leaves out
+ENDLESS = 1 << 40  # pieces
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 
@@ -60,7 +61,7 @@ def pad_examples(examples: Sequence[Example], backbone: Backbone, scheme: TagSch
     encoded = encode_docs([example.x for example in examples], backbone, limits, with_casing=True)
     first = np.cumsum(encoded.pieces_per_token) - encoded.pieces_per_token
     wanted = WantedStates(encoded.token_window[first], encoded.token_column[first])
-    windows = batch_windows(encoded, [wanted], budget=1 << 40, pad_id=backbone.pad_id, is_train=True)
+    windows = batch_windows(encoded, [wanted], budget=ENDLESS, pad_id=backbone.pad_id, is_train=True, per_batch=ENDLESS)
     gold = [tag for example in examples for tag in scheme.encode(example.get_aligned_ner())]
     tags = torch.empty(len(gold), dtype=torch.long)
     tags[windows.orders[0]] = torch.tensor([UNKNOWN if tag is None else tag for tag in gold])

@@ -22,8 +22,9 @@ from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
 from .windows import DocWindows, cut_windows
 
 DEFAULT_WINDOW = 512
-# What a batch costs beside its pieces, in pieces: the Python of all layers. On a GPU pieces are cheap.
-CPU_BATCH_COST, GPU_BATCH_COST = 64, 4096
+# What a batch costs beside its pieces, in pieces: the Python of all layers, in training forth and back. On a GPU pieces
+# are cheap.
+CPU_BATCH_COST, CPU_TRAINING_BATCH_COST, GPU_BATCH_COST = 64, 120, 4096
 
 SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]
 
@@ -105,7 +106,7 @@ def batch_windows(
     budget: int,
     pad_id: int,
     is_train: bool,
-    per_batch: int = CPU_BATCH_COST,
+    per_batch: int,
 ) -> WindowBatches:
     """Pad the windows into batches and look up what each encoder reads of them.
 
@@ -113,7 +114,7 @@ def batch_windows(
     budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own. In prediction a window
     counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
     every encoder gets the batches that it would get alone.
-    per_batch (int): What one more batch costs in prediction, in padded pieces: the more, the fewer batches.
+    per_batch (int): What one more batch costs, in padded pieces: the more, the fewer batches.
     """
     lengths = encoded.lengths
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
@@ -121,10 +122,7 @@ def batch_windows(
         is_read[reader, states.window] = True
     n_readers = is_read.any(axis=0) if is_train else is_read.sum(axis=0)
     rows = n_readers.astype(int).tolist()
-    if is_train:
-        groups = group_by_length(lengths.tolist(), budget, rows)
-    else:
-        groups = group_with_little_padding(lengths.tolist(), budget, rows, per_batch=per_batch)
+    groups = group_with_little_padding(lengths.tolist(), budget, rows, per_batch=per_batch)
     batch_of = np.zeros(len(lengths), dtype=np.int64)
     for number, group in enumerate(groups):
         batch_of[group] = number
@@ -154,32 +152,14 @@ def _readings(
     return readings, torch.from_numpy(order)
 
 
-def group_by_length(lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None) -> list[list[int]]:
-    """Group indices so that the longest times the number of rows of a group stays within the budget; short ones first.
-
-    n_readers (Sequence[int] | None): How many rows each makes, 0 to leave it out; None for one.
-    """
-    groups: list[list[int]] = []
-    n_rows = 0
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        rows = 1 if n_readers is None else n_readers[index]
-        if rows == 0:
-            continue
-        if groups and lengths[index] * (n_rows + rows) <= budget:
-            groups[-1].append(index)
-            n_rows += rows
-        else:
-            groups.append([index])
-            n_rows = rows
-    return groups
-
-
 def group_with_little_padding(
     lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None, *, per_batch: int = CPU_BATCH_COST
 ) -> list[list[int]]:
-    """Group as `group_by_length` does, within the same budget, into the groups that take the least time altogether.
+    """Group indices by length, short ones first, so that all groups together take the least time.
 
-    per_batch (int): What one more batch takes beside its padded pieces, in pieces.
+    budget (int): The longest times the number of rows of a group stays within it; a longer one stands alone.
+    n_readers (Sequence[int] | None): How many rows each makes, 0 to leave it out; None for one. per_batch (int): What
+    one more group takes beside its padded pieces, in pieces.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     order = [index for index in order if n_readers is None or n_readers[index]]

@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 
 from ..alignment.encoding import (
     CPU_BATCH_COST,
+    CPU_TRAINING_BATCH_COST,
     GPU_BATCH_COST,
     EncodedDocs,
     SpanGetter,
@@ -51,11 +52,12 @@ class WindowEncoding:
         self, encoded: EncodedDocs, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
     ) -> WindowBatches:
         """Pad the windows into batches within the budget, for one or several encoders."""
+        on_cpu = CPU_TRAINING_BATCH_COST if is_train else CPU_BATCH_COST
         return batch_windows(
             encoded,
             wanted,
             budget=self.options.batch_pieces,
             pad_id=backbone.pad_id,
             is_train=is_train,
-            per_batch=CPU_BATCH_COST if backbone.device.type == "cpu" else GPU_BATCH_COST,
+            per_batch=on_cpu if backbone.device.type == "cpu" else GPU_BATCH_COST,
         )

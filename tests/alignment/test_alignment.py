@@ -27,7 +27,6 @@ from spacy_ptv2.alignment.encoding import (
     WindowLimits,
     batch_windows,
     encode_docs,
-    group_by_length,
     group_with_little_padding,
     resolve_limits,
 )
@@ -36,6 +35,8 @@ from spacy_ptv2.alignment.windows import cut_windows
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.layers.window_encoding import WindowEncoding
+from spacy_ptv2.options import WindowOptions
 
 from .plain import plain_casing_class, plain_encoding
 
@@ -169,11 +170,24 @@ def test_span_getter_restricts_windows_and_others_borrow(tiny):
 
 def test_batches_stay_in_budget_and_lose_nothing():
     lengths = [5, 30, 3, 8, 8, 100, 1]
-    groups = group_by_length(lengths, 24)
+    groups = group_with_little_padding(lengths, 24)
     assert sorted(index for group in groups for index in group) == list(range(7))
     assert all(len(g) == 1 or max(lengths[i] for i in g) * len(g) <= 24 for g in groups)
-    assert group_by_length([], 24) == []
-    assert group_by_length([4, 4, 5, 4], 16, [2, 2, 1, 0]) == [[0, 1], [2]]
+    assert group_with_little_padding([], 24) == []
+    assert group_with_little_padding([4, 4, 5, 4], 16, [2, 2, 1, 0]) == [[0, 1], [2]]
+
+
+def test_a_long_window_does_not_pad_all_others_in_training(tiny):
+    docs = [NLP.make_doc("mary works")] * 40 + [NLP.make_doc("peter in london " * 8)]
+    encoded = encode_docs(docs, tiny, WindowLimits(64, 0), with_casing=False)
+    wanted = [WantedStates(encoded.token_window, encoded.token_column)]
+    encoding = WindowEncoding(WindowOptions(batch_pieces=100_000))
+    for is_train in (True, False):
+        batches = encoding.batch(encoded, wanted, tiny, is_train=is_train).batches
+        assert [len(batch.ids) for batch in batches] == [40, 1]
+    few = encode_docs(docs[-3:], tiny, WindowLimits(64, 0), with_casing=False)
+    wanted = [WantedStates(few.token_window, few.token_column)]
+    assert [len(encoding.batch(few, wanted, tiny, is_train=is_train).batches) for is_train in (True, False)] == [1, 1]
 
 
 @settings(max_examples=60)
@@ -204,7 +218,7 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         WantedStates(encoded.token_window, encoded.token_column),
         WantedStates(encoded.token_window[late], encoded.token_column[late]),
     ]
-    windows = batch_windows(encoded, wanted, budget=16, pad_id=0, is_train=False)
+    windows = batch_windows(encoded, wanted, budget=16, pad_id=0, is_train=False, per_batch=0)
     assert len(windows.batches) > 1
     for reader, (own, order) in enumerate(zip(wanted, windows.orders, strict=True)):
         readings = [(batch, batch.readings[reader]) for batch in windows.batches]
@@ -218,10 +232,12 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         assert rows * batch.ids.shape[1] <= 16 or len(batch.ids) == 1
     counts = []
     for readers in (wanted, wanted[:1]):
-        batches = batch_windows(encoded, readers, budget=32, pad_id=0, is_train=True).batches
+        batches = batch_windows(encoded, readers, budget=32, pad_id=0, is_train=True, per_batch=9).batches
         counts.append([len(batch.ids) for batch in batches])
     assert counts[0] == counts[1]
-    assert len(batch_windows(encoded, wanted, budget=32, pad_id=0, is_train=False).batches) > len(counts[0])
+    assert len(batch_windows(encoded, wanted, budget=32, pad_id=0, is_train=False, per_batch=9).batches) > len(
+        counts[0]
+    )
 
 
 @pytest.mark.parametrize(
