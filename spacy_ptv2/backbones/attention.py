@@ -95,6 +95,10 @@ def attend_by_group(
         with group.dropping(dropout, layer, layer, query.device) as rate:
             if scale is not None and prompt is not None and pays_apart(query, key, prompt):
                 mixed.append(attend_apart(query, key, value, prompt, own_mask, rate, scale=scale))
+            elif scale is not None and torch.compiler.is_compiling() and query.shape[1] == key.shape[1]:
+                # Engines would scale the keys, prompts' and all, and their kernels read head after head.
+                longer = prepend(prompt, key, value, own_mask, by_heads=True)
+                mixed.append(scaled_dot_product_attention(query * scale, *longer, rate, scale=1.0))
             else:
                 longer = prepend(prompt, key, value, own_mask, by_heads=injection.plain_attention)
                 mixed.append(attend(query, *longer, rate))
@@ -115,15 +119,22 @@ def prepend(
     if prompt is None:
         return key, value, mask
     batch, heads, _, width = key.shape
-    own = prompt.to(key.dtype).unflatten(-1, (heads, width)).unsqueeze(1).expand(-1, batch, -1, -1, -1)
-    pairs = zip(own, (key, value), strict=True)
+    pairs = zip(prompt.to(key.dtype).unflatten(-1, (heads, width)), (key, value), strict=True)
     if by_heads:
-        keys, values = (torch.cat([rows.transpose(1, 2), states], dim=2) for rows, states in pairs)
+        keys, values = (torch.cat([_for_rows(own.transpose(0, 1), batch), states], dim=2) for own, states in pairs)
     else:
-        keys, values = (torch.cat([rows, states.transpose(1, 2)], dim=1).transpose(1, 2) for rows, states in pairs)
+        pairs_by_position = ((_for_rows(own, batch), states.transpose(1, 2)) for own, states in pairs)
+        keys, values = (torch.cat(pair, dim=1).transpose(1, 2) for pair in pairs_by_position)
     if mask is not None:
         mask = pad(mask, (prompt.shape[1], 0), value=True if mask.dtype == torch.bool else 0.0)
     return keys, values, mask
+
+
+def _for_rows(own: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return a prompt's keys or values for each of so many rows. Shape: (...) -> (rows, ...)"""
+    if torch.compiler.is_compiling():  # OpenVINO multiplies what is expanded by ones, and repeats no empty prompt
+        return own.unsqueeze(0).index_select(0, torch.zeros(rows, dtype=torch.long))
+    return own.expand(rows, -1, -1, -1)
 
 
 def _split_mask(mask: torch.Tensor | None, injection: Injection) -> Sequence[torch.Tensor | None]:

@@ -90,8 +90,8 @@ def test_every_family_gives_the_same_states(family, tmp_path, cache):
 
 
 def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
-    batches = [make_batch(ROWS), make_batch([[2]], n_columns=11)]
-    for prompt in ({"length": 0}, {"layers": (1,)}, {"length": (1, 6, 2)}):
+    batches = [make_batch(ROWS), make_batch([[2]], n_columns=11), make_batch([[1, 3]], n_columns=11)]
+    for prompt in ({"length": 0}, {"layers": (1,)}, {"length": (1, 6, 2)}, {"length": 0}):
         for batch in batches:
             expected = read(bert, "torch", batch, **prompt)
             torch.testing.assert_close(read(bert, "openvino", batch, **prompt), expected, atol=1e-5, rtol=1e-5)
