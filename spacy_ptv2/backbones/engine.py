@@ -7,11 +7,14 @@ engine cannot do is left to torch, with a warning.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import warnings
 import weakref
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -24,6 +27,8 @@ from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 
 # How far states may be off, as a share of their size: beyond this a graph is wrong, not imprecise.
 TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
+
+OWN_CODE = Path(__file__).parent  # what graphs are traced from; in a checkout it changes without a new version
 
 WORTH_CONVERTING = 5_000_000  # parameters; a smaller backbone is read through in the time that a conversion takes
 
@@ -118,7 +123,9 @@ class Engine:
         """Compile a graph and compare it with torch on these inputs; None if it is no good."""
         most = TOLERANCES[self._chosen(backbone)]
         Engine.in_use = True
-        key = repr((self._name, backbone.fingerprint, backbone.precision, backbone.source.attention, form, _versions()))
+        key = repr(
+            (self._name, backbone.fingerprint, backbone.precision, backbone.source.attention, form, _makers(OWN_CODE))
+        )
         try:
             module = PromptGraph(backbone, form)
             with torch.no_grad():
@@ -145,9 +152,12 @@ class Engine:
             warnings.warn(Warnings.PW07.format(name=self._name, reason=reason), stacklevel=2)
 
 
-def _versions() -> list[str]:
-    """Return the versions of all that decides what a converted graph is."""
-    return [f"{name} {version(name)}" for name in ("spacy-ptv2", "torch", "transformers", "openvino")]
+@cache
+def _makers(folder: Path) -> list[str]:
+    """Return what decides, beside the backbone, what a converted graph is: a folder of code and others' versions."""
+    code = b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))
+    others = (f"{name} {version(name)}" for name in ("torch", "transformers", "openvino"))
+    return [hashlib.sha256(code).hexdigest(), *others]
 
 
 def _after_fork() -> None:

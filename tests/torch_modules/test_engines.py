@@ -201,7 +201,7 @@ def test_torch_steps_in(bert, cache, monkeypatch, hinder, reason):
 
 @pytest.mark.slow
 def test_another_process_finds_the_graph(tmp_path, cache, monkeypatch):
-    """Until it is damaged; then it is made again, at once or by the one after."""
+    """Until it is damaged; then it is made again, at once or by the one after. And where the code has changed."""
     expected = read(load(tmp_path / "bert", "bert"), "torch")
     calls = []
     convert = engines.convert_graph
@@ -222,6 +222,10 @@ def test_another_process_finds_the_graph(tmp_path, cache, monkeypatch):
     weights = description.with_suffix(".bin")
     weights.write_bytes(bytes(weights.stat().st_size))
     assert [start_anew(name) for name in "efg"] in ([0, 1, 0], [1, 0, 0])
+    (tmp_path / "changed").mkdir()
+    (tmp_path / "changed" / "engine.py").touch()
+    monkeypatch.setattr(engines, "OWN_CODE", tmp_path / "changed")
+    assert [start_anew("h"), start_anew("i")] == [1, 0]
 
 
 def test_graphs_not_used_for_longest_go(bert, cache, monkeypatch):
