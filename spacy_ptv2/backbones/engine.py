@@ -123,9 +123,8 @@ class Engine:
         """Compile a graph and compare it with torch on these inputs; None if it is no good."""
         most = TOLERANCES[self._chosen(backbone)]
         Engine.in_use = True
-        key = repr(
-            (self._name, backbone.fingerprint, backbone.precision, backbone.source.attention, form, _makers(OWN_CODE))
-        )
+        made_of = (backbone.fingerprint, backbone.precision, backbone.source.attention)
+        key = repr((self._name, *made_of, form, _makers(OWN_CODE)))
         try:
             module = PromptGraph(backbone, form)
             with torch.no_grad():
