@@ -1,7 +1,7 @@
 """Whole `nlp.pipe` of ours against spacy-transformers with `ner`, the bare forward pass, and ours untuned.
 
 python -m benchmarks.annotation [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--docs 0] [--long 2] [--repeats 5]
-    [--length 64 --rank 0]
+    [--length 64 --rank 0] [--candidate NAME ...]
 python -m benchmarks.annotation --pipeline training/model-best --corpus dev.spacy
 
 On the documents of a corpus (default: the sentences of Wikigold) and on some of 5,000 words joined from them. Words are
@@ -60,6 +60,7 @@ def main(
     long_words: int = 5000,
     length: int | None = None,
     rank: int | None = None,
+    candidate: list[str] | None = None,
     repeats: int = 5,
     pipeline: Path | None = None,
     results: Path = RESULTS,
@@ -67,18 +68,22 @@ def main(
     """Print and record one row per precision and kind of text.
 
     docs: How many of the corpus, 0 for all. long: How many long documents. length, rank: Of the prompt and of the
-    adapter of an untrained pipeline; by default those of configs/ner.cfg.
+    adapter of an untrained pipeline; by default those of configs/ner.cfg. candidate: Names of CANDIDATES; by default
+    all of them.
     """
+    if unknown := sorted(set(candidate or ()) - set(CANDIDATES)):
+        raise typer.BadParameter(f"got {unknown}, expected some of {list(CANDIDATES)}", param_hint="--candidate")
+    names = candidate or list(CANDIDATES)
     tuning = {name: value for name, value in (("prompt.length", length), ("adapter_rank", rank)) if value is not None}
     backbone = backbone if pipeline is None else backbone_of(pipeline)
     texts = read_texts(corpus, docs)
-    pipelines = build_pipelines(backbone, tuning, pipeline)
+    pipelines = build_pipelines(backbone, tuning, pipeline, names)
     rows = []
     for kind, chosen in (("corpus", texts), (f"{long_words} words", cut_texts(texts, long * long_words, long_words))):
         if chosen:
             times = measure(pipelines, backbone, chosen, repeats)
-            scores = {} if pipeline is None else {name: entity_f1(pipelines[name], chosen) for name in CANDIDATES}
-            rows += [[kind, *row] for row in compare(times, scores)]
+            scores = {} if pipeline is None else {name: entity_f1(pipelines[name], chosen) for name in names}
+            rows += [[kind, *row] for row in compare(times, scores, names)]
     text = table(HEADER, rows)
     print(text)
     name = Path(backbone).name if pipeline is None else f"the pipeline {pipeline.parent.name}/{pipeline.name}"
@@ -86,10 +91,13 @@ def main(
     record(f"Annotation: {name}{what}, {corpus_name(corpus)}", text, results)
 
 
-def build_pipelines(backbone: str, tuning: Mapping[str, int], pipeline: Path | None) -> dict[str, Language]:
-    """Return theirs, and ours of each engine and precision, tuned and untuned."""
+def build_pipelines(
+    backbone: str, tuning: Mapping[str, int], pipeline: Path | None, names: Sequence[str]
+) -> dict[str, Language]:
+    """Return theirs, and ours of the candidates named, tuned and untuned."""
     found = {THEIRS: spacy_transformers(backbone)}
-    for name, (engine, precision) in CANDIDATES.items():
+    for name in names:
+        engine, precision = CANDIDATES[name]
         settings = {"dtype": PRECISIONS[precision], "engine": engine}
         build = (
             partial(ours, backbone, **tuning, **settings)
@@ -120,10 +128,11 @@ def measure(
     return {name: own[1:] for name, own in times.items()}
 
 
-def compare(times: dict[str, list[float]], scores: dict[str, float]) -> list[list[str]]:
-    """Return a row for each candidate. scores: Entity F1 of each, if there is any."""
+def compare(times: dict[str, list[float]], scores: dict[str, float], names: Sequence[str]) -> list[list[str]]:
+    """Return a row for each candidate named, and for the bare model. scores: Entity F1 of each, if there is any."""
     rows = []
-    for name, (_, precision) in CANDIDATES.items():
+    for name in names:
+        _, precision = CANDIDATES[name]
         own, bare = times[name], times[untuned(name)]
         faster, share = ratios(times[THEIRS], own), ratios(times[f"{BARE}, {precision}"], own)
         score = f"{scores[name]:.4f}" if name in scores else ""

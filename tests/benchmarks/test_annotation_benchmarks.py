@@ -1,5 +1,7 @@
 """The commands that measure annotation, on very little: they run, print their rows and write their sections."""
 
+import re
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -40,6 +42,15 @@ def test_annotation(run, folder):
     for precision in annotation.PRECISIONS:
         assert lines.count(f"{annotation.BARE}, {precision}") == 2
     assert "80 words|" in lines
+
+
+def test_annotation_of_chosen_candidates(run, folder):
+    options = ("--docs", 2, "--long", 0, "--candidate", "torch", "--candidate", "torch, bf16")
+    lines = run(annotation, "--backbone", folder, *options)
+    named = [re.split(" {3,}", line)[1] for line in lines if line.startswith("corpus|")]
+    assert named == ["torch", "torch, bf16", f"{annotation.BARE}, fp32", f"{annotation.BARE}, bf16"]
+    with pytest.raises(AssertionError, match="expected some of"):
+        run(annotation, "--candidate", "ONNX")
 
 
 def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
