@@ -88,7 +88,8 @@ def main(
     print(text)
     name = Path(backbone).name if pipeline is None else f"the pipeline {pipeline.parent.name}/{pipeline.name}"
     what = "".join(f", {key} {value}" for key, value in tuning.items())
-    record(f"Annotation: {name}{what}, {corpus_name(corpus)}", text, results)
+    which = f": {'; '.join(names)}" if candidate else ""
+    record(f"Annotation: {name}{what}, {corpus_name(corpus)}{which}", text, results)
 
 
 def build_pipelines(

@@ -44,11 +44,12 @@ def test_annotation(run, folder):
     assert "80 words|" in lines
 
 
-def test_annotation_of_chosen_candidates(run, folder):
+def test_annotation_of_chosen_candidates(run, folder, tmp_path):
     options = ("--docs", 2, "--long", 0, "--candidate", "torch", "--candidate", "torch, bf16")
     lines = run(annotation, "--backbone", folder, *options)
     named = [re.split(" {3,}", line)[1] for line in lines if line.startswith("corpus|")]
     assert named == ["torch", "torch, bf16", f"{annotation.BARE}, fp32", f"{annotation.BARE}, bf16"]
+    assert "Wikigold: torch; torch, bf16\n" in (tmp_path / "RESULTS.md").read_text(encoding="utf8")
     with pytest.raises(AssertionError, match="expected some of"):
         run(annotation, "--candidate", "ONNX")
 
