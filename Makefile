@@ -48,7 +48,7 @@ test:
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-newest: $(NEWEST)/installed
-	$(NEWEST)/bin/python -m pytest $(PARALLEL) -m "not real and not slow" tests/backbones tests/torch_modules tests/pipeline tests/interchange
+	$(NEWEST)/bin/python -m pytest $(PARALLEL) -m "not real and not slow" tests/backbones tests/engines tests/torch_modules tests/pipeline tests/interchange
 
 fast-test: install
 	$(BIN)/python -m pytest $(PARALLEL) -m "not real and not slow"

@@ -19,10 +19,10 @@ import torch
 import typer
 
 from spacy_ptv2.backbones.backbone import Backbone
-from spacy_ptv2.backbones.graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
-from spacy_ptv2.backbones.openvino_graph import CompiledGraph, convert_graph
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.engines.graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
+from spacy_ptv2.engines.openvino_graph import CompiledGraph, convert_graph
 
 from .annotators import read_texts
 from .pipelines import MINILM, seconds

@@ -9,6 +9,7 @@ The flow, from a config to annotations; each step is a folder or file here:
     alignment/         Docs to pieces to windows, and pieces back to tokens
     torch_modules/     the prompt and the encoder around it
     backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
+    engines/           the same model in prediction, compiled as one graph that every task feeds its prompt
 
 Beside it: `serialization.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
 `optimizers/` (what steps prompts, and schedules), `training/` (planning, the curve, trials, the range test),

@@ -68,7 +68,7 @@ class EncoderOptions:
     input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be
     shared with other prompts. state_cache_mb, state_cache_disk_mb (int): Megabytes of memory, and then of disk, for
     what these layers give, so that training computes it once for all epochs. engine (str): What runs the backbone in
-    prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `backbones/engine.py`.
+    prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `engines/engine.py`.
     """
 
     adapter_rank: int = 7

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from ..backbones.checkpointing import checkpointed
-from ..backbones.engine import get_engine
-from ..backbones.graph import GraphInputs
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.staging import Stage
+from ..engines.engine import get_engine
+from ..engines.graph import GraphInputs
 from .batches import PieceBatch, WindowBatches
 from .common_layers import recall_common, run_common
 from .prompted_encoder import PromptedEncoder

@@ -16,8 +16,8 @@ from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
 from ..backbones.draws import Draws, drawing_from
-from ..backbones.engine import get_engine
 from ..backbones.injection import LayerAdapters, LayerPrompts
+from ..engines.engine import get_engine
 from ..options import EngineName
 from .adapter import LowRankAdapter
 from .batches import PieceBatch

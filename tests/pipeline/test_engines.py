@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from spacy_ptv2.backbones import graph_cache
-from spacy_ptv2.backbones.openvino_graph import has_openvino
+from spacy_ptv2.engines import graph_cache
+from spacy_ptv2.engines.openvino_graph import has_openvino
 
 from ..tiny import build_pipeline, train
 
@@ -20,7 +20,7 @@ TEXTS = ["Acme opens Danish office.", "Peter Hansen", "", "John works in New Yor
 SCRIPT = """
 import json, sys, warnings
 import spacy
-from spacy_ptv2.backbones.engine import Engine
+from spacy_ptv2.engines.engine import Engine
 warnings.simplefilter("always")
 nlp = spacy.load(sys.argv[1])
 found = []

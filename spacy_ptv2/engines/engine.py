@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
+from ..backbones.backbone import Backbone
 from ..errors import Warnings
 from ..options import EngineName
-from .backbone import Backbone
 from .graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
 from .graph_cache import forget_graph, recall_graph
 from .openvino_graph import CompiledGraph, convert_graph, has_openvino
@@ -28,7 +28,8 @@ from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 # How far states may be off, as a share of their size: beyond this a graph is wrong, not imprecise.
 TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
 
-OWN_CODE = Path(__file__).parent  # what graphs are traced from; in a checkout it changes without a new version
+HERE = Path(__file__).parent
+OWN_CODE = (HERE, HERE.parent / "backbones")  # what graphs are traced from; a checkout's changes without a new version
 
 WORTH_CONVERTING = 5_000_000  # parameters; a smaller backbone is read through in the time that a conversion takes
 
@@ -152,9 +153,9 @@ class Engine:
 
 
 @cache
-def _makers(folder: Path) -> list[str]:
-    """Return what decides, beside the backbone, what a converted graph is: a folder of code and others' versions."""
-    code = b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))
+def _makers(folders: tuple[Path, ...]) -> list[str]:
+    """Return what decides, beside the backbone, what a converted graph is: folders of code and others' versions."""
+    code = b"".join(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py")))
     others = (f"{name} {version(name)}" for name in ("torch", "transformers", "openvino"))
     return [hashlib.sha256(code).hexdigest(), *others]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spacy_ptv2.backbones.graph import GraphInputs, PromptGraph
+from spacy_ptv2.engines.graph import GraphInputs, PromptGraph
 
 
 def draw_inputs(backbone, lengths, *, n_columns=6):

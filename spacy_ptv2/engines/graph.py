@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from .backbone import Backbone
-from .injection import LayerAdapters, LayerPrompts, RowGroup, injected
-from .install import open_for_prompts
-from .low_rank import open_linear_layers
-from .twins import make_copy
+from ..backbones.backbone import Backbone
+from ..backbones.injection import LayerAdapters, LayerPrompts, RowGroup, injected
+from ..backbones.install import open_for_prompts
+from ..backbones.low_rank import open_linear_layers
+from ..backbones.twins import make_copy
 
 INT8_STEPS = 127
 
