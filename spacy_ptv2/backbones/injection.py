@@ -143,7 +143,7 @@ class Injection:
         Shape: (rows, pieces, nI). given: What it gave for that. Shape: (rows, pieces, nO). RETURNS: That shape.
         """
         groups = zip(adapters, self.split(states), self.split(given), strict=True)
-        return join_rows([part if own is None else part + _read(own, place, read) for own, read, part in groups])
+        return join_rows([part if own is None else _add(own, place, read, part) for own, read, part in groups])
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Return the rows of each group as it changes them."""
@@ -156,9 +156,15 @@ def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _read(adapter: SplitAdapter, place: int, states: torch.Tensor) -> torch.Tensor:
+def _add(adapter: SplitAdapter, place: int, states: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """Return what a linear layer has just given, with what an adapter adds; without gradients in the same memory."""
     down, up = (part.to(states.dtype) for part in adapter[2 * place : 2 * place + 2])
-    return states @ down.T @ up
+    read = states @ down.T
+    if torch.compiler.is_compiling():  # engines find the sum themselves
+        return given + read @ up
+    flat, read = given.flatten(0, -2), read.flatten(0, -2).to(given.dtype)
+    add = torch.addmm if torch.is_grad_enabled() else torch.Tensor.addmm_
+    return add(flat, read, up.to(given.dtype)).view(given.shape)
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)

@@ -95,7 +95,10 @@ def test_linear_layers_are_alike_in_all_layers(folder):
 
 
 def check_adapters(folder, layers):
-    """States and gradients with adapters in some layers, against a bare model with the same written out."""
+    """States and gradients with adapters in some layers, against a bare model with the same written out.
+
+    Without gradients adapters write into what linear layers give.
+    """
     backbone = load(folder)
     ids, mask = batch()
     torch.manual_seed(4)
@@ -115,7 +118,10 @@ def check_adapters(folder, layers):
         )
         for adapter in adapters.values():
             adapter.grad = None
-    for got, expected in zip(*results, strict=True):
+    with torch.no_grad(), injected(RowGroup(adapters=adapters)):
+        in_place = backbone.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    pairs = [*zip(*results, strict=True), *zip((own[mask.bool()] for own in in_place), results[1], strict=False)]
+    for got, expected in pairs:
         assert expected.abs().max() > 1e-3
         torch.testing.assert_close(got, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
@@ -224,16 +230,21 @@ def test_autocast_stays_close(folder, kind, dtype):
     backbone = load(folder, kind)
     ids, mask = batch()
     tensors = make_prompts(backbone)
+    torch.manual_seed(4)
+    adapter = (0.1 * torch.randn(2, backbone.adapter_width)).requires_grad_()
 
     def run(enabled):
-        with torch.autocast("cpu", dtype=dtype, enabled=enabled), injected(RowGroup(tensors)):
+        group = RowGroup(tensors, adapters={1: adapter})
+        with torch.autocast("cpu", dtype=dtype, enabled=enabled), injected(group):
             output = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return output[mask.bool()].float()
 
     got, expected = run(True), run(False)
+    with torch.no_grad():
+        assert (run(True) - expected).norm() / expected.norm() < 2e-2
     assert not torch.equal(got, expected)
     assert (got - expected).norm() / expected.norm() < 2e-2
-    gradients = torch.autograd.grad(got.pow(2).sum(), list(tensors.values()))
+    gradients = torch.autograd.grad(got.pow(2).sum(), [*tensors.values(), adapter])
     assert all(gradient.isfinite().all() and gradient.dtype == torch.float32 for gradient in gradients)
 
 
