@@ -160,11 +160,10 @@ def _add(adapter: SplitAdapter, place: int, states: torch.Tensor, given: torch.T
     """Return what a linear layer has just given, with what an adapter adds; without gradients in the same memory."""
     down, up = (part.to(states.dtype) for part in adapter[2 * place : 2 * place + 2])
     read = states @ down.T
-    if torch.compiler.is_compiling():  # engines find the sum themselves
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():  # engines find the sum themselves
         return given + read @ up
     flat, read = given.flatten(0, -2), read.flatten(0, -2).to(given.dtype)
-    add = torch.addmm if torch.is_grad_enabled() else torch.Tensor.addmm_
-    return add(flat, read, up.to(given.dtype)).view(given.shape)
+    return flat.addmm_(read, up.to(given.dtype)).view(given.shape)
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)
