@@ -16,7 +16,7 @@ PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
 install: $(VENV)/installed
 
-$(VENV)/installed: setup.cfg
+$(VENV)/installed: setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
@@ -27,7 +27,7 @@ $(VENV)/installed: setup.cfg
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
 
-$(NEWEST)/packages: setup.cfg
+$(NEWEST)/packages: setup.cfg setup.py
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade pip
 	$(NEWEST)/bin/python -m pip install --quiet $(TORCH)

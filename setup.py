@@ -1,5 +1,11 @@
-"""All metadata is in setup.cfg; this file is what `pip install` and older tools call."""
+"""What setup.cfg cannot say: the configs, beside the code in this repository, are installed inside the package.
 
-from setuptools import setup
+All other metadata is in setup.cfg.
+"""
 
-setup()
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs"],
+    package_dir={"spacy_ptv2.configs": "configs"},
+)
