@@ -203,6 +203,8 @@ class Errors(_Messages):
         "Learning rates are compared by the losses of components that train on annotations, got none among {names}. "
         "Add one, such as a token_classifier, or take it out of [training] frozen_components."
     )
+    P412 = "There is no config for the task {got!r}. Expected one of: {expected}."
+    P413 = "There is a file {path} already. Give another path, or --force to write over it."
 
     # Prompts of other libraries
     P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."

@@ -6,6 +6,7 @@ import typer
 from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
+from .init import init_cli
 from .interchange import export_cli, import_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 from .rate_finder import rate_finder_cli
@@ -14,6 +15,7 @@ from .trials import trials_cli
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # --section.setting, as spacy train has
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
+app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)

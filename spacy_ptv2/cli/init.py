@@ -1,0 +1,78 @@
+"""``spacy ptv2 init``: a shipped training config as a file of one's own, for another language or backbone."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from wasabi import msg
+
+from ..errors import BackboneError, Errors, PTuningError
+
+SUFFIX = ".cfg"
+BACKBONE = re.compile(r'^(name|backbone) = "(.+)"$', re.MULTILINE)  # one line of each config
+LANG = 'lang = "en"'
+TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
+
+
+def init_cli(
+    task: Annotated[str, typer.Argument(help="ner, tagging_parsing, multitask, reference_ner or finetune_ner.")],
+    output: Annotated[
+        Path | None, typer.Argument(help="The file, or - for the terminal. By default TASK.cfg.", allow_dash=True)
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", "-l", help="The language of the texts, as spaCy calls it.")] = "en",
+    backbone: Annotated[str | None, typer.Option("--backbone", "-b", help="A hub id or a folder.")] = None,
+    force: Annotated[bool, typer.Option("--force", "-F", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a shipped training config for your language and backbone, ready for `spacy train`."""
+    path = output or Path(task + SUFFIX)
+    try:
+        text = write_config(task, lang, backbone)
+        if str(path) == "-":
+            print(text, end="")
+            return
+        if path.exists() and not force:
+            raise PTuningError(Errors.P413.format(path=path))
+    except (PTuningError, ImportError) as error:  # spaCy's word for a language that it does not know
+        msg.fail(f"Cannot write {path}", str(error), exits=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace(f"configs/{task}{SUFFIX}", str(path)), encoding="utf8")
+    _say_where_backbone_is(text)
+    msg.good(f"{path} is ready:")
+    print(f"python -m spacy train {path} --output training --paths.train train.spacy --paths.dev dev.spacy")
+
+
+def write_config(task: str, lang: str = "en", backbone: str | None = None) -> str:
+    """Return the text of a shipped config, comments included, with nothing changed but what is asked for.
+
+    task (str): The name of its file. lang (str): The code of a language of spaCy, whose tokenizer it gets too.
+    backbone (str | None): A hub id or a folder; None for the config's own.
+    RAISES (PTuningError): P412 if there is no such config. RAISES (ImportError): E048 for an unknown language.
+    """
+    from spacy.util import get_lang_class
+
+    shipped = {Path(file.name).stem: file for file in files("spacy_ptv2.configs").iterdir() if SUFFIX in file.name}
+    if task not in shipped:
+        raise PTuningError(Errors.P412.format(got=task, expected=", ".join(sorted(shipped))))
+    text = shipped[task].read_text(encoding="utf8")
+    if backbone is not None:
+        text = BACKBONE.sub(lambda found: f"{found[1]} = {json.dumps(backbone)}", text)
+    tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
+    block = "\n".join(f"{key} = {json.dumps(value)}" for key, value in tokenizer.items())
+    return text.replace(LANG, f"lang = {json.dumps(lang)}").replace(TOKENIZER, block)
+
+
+def _say_where_backbone_is(config: str) -> None:
+    """Print in which folder the backbone of a config's text is, or what to do where it is nowhere."""
+    from ..backbones.finding import find_backbone
+    from ..backbones.source import BackboneSource
+
+    (_, name) = BACKBONE.findall(config)[0]
+    try:
+        msg.info(f"The backbone {name} is in {find_backbone(BackboneSource(name))}")
+    except BackboneError as error:
+        msg.warn("The backbone is not on this machine yet", str(error))

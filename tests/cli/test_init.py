@@ -1,0 +1,100 @@
+"""`spacy ptv2 init`: the shipped configs, as they are and for another language and backbone."""
+
+import subprocess
+import sys
+
+import pytest
+from spacy.cli import app
+from spacy.util import load_config, load_config_from_str, load_model_from_config
+from typer.testing import CliRunner
+
+from spacy_ptv2.cli.init import write_config
+from spacy_ptv2.errors import PTuningError
+
+from ..conftest import MINILM, ROOT
+from ..test_commands import BACKBONE_SETTING, CONFIGS
+
+NAMES = [path.stem for path in CONFIGS]
+
+
+def init(*arguments):
+    result = CliRunner().invoke(app, ["ptv2", "init", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_it_is_the_shipped_file_to_the_letter(path):
+    assert write_config(path.stem) == path.read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_language_and_backbone_change_and_nothing_else(path):
+    name = 'a "good" backbone'
+    expected = load_config(path, {BACKBONE_SETTING[path.stem]: name, "nlp.lang": "ja"}, interpolate=False)
+    expected["nlp"]["tokenizer"] = {"@tokenizers": "spacy.ja.JapaneseTokenizer", "split_mode": None}
+    assert load_config_from_str(write_config(path.stem, "ja", name)) == expected
+
+
+def test_command_writes_a_file_and_says_how_to_train(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, output = init("ner")
+    assert code == 0
+    assert (tmp_path / "ner.cfg").read_text().count("spacy train ner.cfg --output training") == 1
+    assert "python -m spacy train ner.cfg --output training --paths.train train.spacy" in output
+
+
+def test_what_is_written_makes_a_pipeline(tiny_folder, tmp_path):
+    path = tmp_path / "new" / "german.cfg"
+    assert init("ner", path, "--lang", "de", "--backbone", tiny_folder)[0] == 0
+    nlp = load_model_from_config(load_config(path), auto_fill=False, validate=True)
+    assert nlp.lang == "de"
+    assert nlp.pipe_names == ["transformer", "token_classifier"]
+
+
+def test_where_the_backbone_is(tiny_folder, tmp_path):
+    _, output = init("ner", tmp_path / "a.cfg", "--backbone", tiny_folder)
+    assert str(tiny_folder) in output.replace("\n", "") and "P101" not in output
+    _, output = init("ner", tmp_path / "b.cfg", "--backbone", "nobody/nothing")
+    assert "P101" in output and (tmp_path / "b.cfg").exists()
+
+
+def test_a_dash_prints_the_config_alone():
+    code, output = init("ner", "-", "--lang", "fr")
+    assert code == 0
+    assert load_config_from_str(output)["nlp"]["lang"] == "fr"
+    assert MINILM in output
+
+
+def test_a_file_that_is_there_stays(tmp_path):
+    path = tmp_path / "ner.cfg"
+    path.write_text("mine")
+    code, output = init("ner", path)
+    assert code == 1 and "P413" in output and path.read_text() == "mine"
+    assert init("ner", path, "--force")[0] == 0
+    assert path.read_text() != "mine"
+
+
+def test_unknown_tasks_and_languages_are_refused(tmp_path):
+    with pytest.raises(PTuningError, match=r"P412.*'srl'.*" + ", ".join(NAMES)):
+        write_config("srl")
+    code, output = init("srl", tmp_path / "srl.cfg")
+    assert code == 1 and "P412" in output
+    code, output = init("ner", tmp_path / "ner.cfg", "--lang", "zz")
+    assert code == 1 and "E048" in output and not (tmp_path / "ner.cfg").exists()
+
+
+def test_help_names_every_task():
+    code, output = init("--help")
+    assert code == 0
+    assert all(name in output for name in NAMES)
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_them(tmp_path):
+    """This checkout is installed in place, so what goes into a wheel is looked at too."""
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", tmp_path]
+    command += ["build_py", "--build-lib", tmp_path / "lib"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    built = {path.name for path in (tmp_path / "lib" / "spacy_ptv2" / "configs").iterdir()}
+    assert built == {"__init__.py", *(path.name for path in CONFIGS)}
