@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -40,10 +41,11 @@ def init_cli(
     except (PTuningError, ImportError) as error:  # spaCy's word for a language that it does not know
         msg.fail(f"Cannot write {path}", str(error), exits=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace(f"configs/{task}{SUFFIX}", str(path)), encoding="utf8")
+    quoted = shlex.quote(str(path))
+    path.write_text(text.replace(f"configs/{task}{SUFFIX}", quoted), encoding="utf8")
     _say_where_backbone_is(text)
     msg.good(f"{path} is ready:")
-    print(f"python -m spacy train {path} --output training --paths.train train.spacy --paths.dev dev.spacy")
+    print(f"python -m spacy train {quoted} --output training --paths.train train.spacy --paths.dev dev.spacy")
 
 
 def write_config(task: str, lang: str = "en", backbone: str | None = None) -> str:
@@ -55,7 +57,8 @@ def write_config(task: str, lang: str = "en", backbone: str | None = None) -> st
     """
     from spacy.util import get_lang_class
 
-    shipped = {Path(file.name).stem: file for file in files("spacy_ptv2.configs").iterdir() if SUFFIX in file.name}
+    folder = files("spacy_ptv2.configs")
+    shipped = {file.name.removesuffix(SUFFIX): file for file in folder.iterdir() if file.name.endswith(SUFFIX)}
     if task not in shipped:
         raise PTuningError(Errors.P412.format(got=task, expected=", ".join(sorted(shipped))))
     text = shipped[task].read_text(encoding="utf8")
