@@ -15,7 +15,7 @@ from wasabi import msg
 from ..errors import BackboneError, Errors, PTuningError
 
 SUFFIX = ".cfg"
-BACKBONE = re.compile(r'^(name|backbone) = "(.+)"$', re.MULTILINE)  # one line of each config
+BACKBONE = re.compile(r'^(name|backbone) = (".+")$', re.MULTILINE)  # one line of each config
 LANG = 'lang = "en"'
 TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
 
@@ -74,7 +74,8 @@ def _say_where_backbone_is(config: str) -> None:
     from ..backbones.finding import find_backbone
     from ..backbones.source import BackboneSource
 
-    (_, name) = BACKBONE.findall(config)[0]
+    (_, quoted) = BACKBONE.findall(config)[0]
+    name = json.loads(quoted)
     try:
         msg.info(f"The backbone {name} is in {find_backbone(BackboneSource(name))}")
     except BackboneError as error:

@@ -54,6 +54,9 @@ def test_what_is_written_makes_a_pipeline(tiny_folder, tmp_path):
 def test_where_the_backbone_is(tiny_folder, tmp_path):
     _, output = init("ner", tmp_path / "a.cfg", "--backbone", tiny_folder)
     assert str(tiny_folder) in output.replace("\n", "") and "P101" not in output
+    (tmp_path / "größer").symlink_to(tiny_folder)
+    _, output = init("ner", tmp_path / "ö.cfg", "--backbone", tmp_path / "größer")
+    assert "P101" not in output
     _, output = init("ner", tmp_path / "b.cfg", "--backbone", "nobody/nothing")
     assert "P101" in output and (tmp_path / "b.cfg").exists()
 
