@@ -40,6 +40,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
         options["attn_implementation"] = "eager"
     if source.quantization is not None:
         options["quantization_config"] = _quantization_config(source.quantization)
+        options["device_map"] = {"": device}  # by default on a GPU, wherever there is one
     try:
         model, report = getattr(transformers, rule.model_class).from_pretrained(
             path,

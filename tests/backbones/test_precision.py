@@ -1,10 +1,15 @@
 """Backbones in few bits: the prompt stays in float32, gradients reach it, results stay near."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.injection import RowGroup, injected
+from spacy_ptv2.backbones.precision import has_bfloat16  # the fixture `full_precision` replaces that of the module
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.options import EncoderOptions, PromptOptions
@@ -66,6 +71,29 @@ def test_auto_follows_the_hardware(folder, monkeypatch, hardware, expected):
     assert backbone.model.dtype == expected
     spelt_out = get_backbone(BackboneSource(str(folder), dtype=str(expected).removeprefix("torch.")))
     assert spelt_out is backbone
+
+
+@pytest.mark.parametrize(("name", "capability", "expected"), [("T4", 7, False), ("A100", 8, True)])
+def test_bfloat16_on_gpus_that_multiply_it(monkeypatch, name, capability, expected):
+    """torch takes those for capable that emulate it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=capability))
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+    assert has_bfloat16(torch.device("cuda:0")) is expected
+
+
+def test_quantized_weights_go_to_the_device_asked_for(tmp_path, monkeypatch):
+    """Left alone, transformers puts them on a GPU wherever there is one."""
+    asked = []
+    load = PreTrainedModel.from_pretrained.__func__
+    spy = classmethod(lambda cls, *args, **options: asked.append(options["device_map"]) or load(cls, *args, **options))
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", spy)
+    folder = save_tiny_backbone(tmp_path / "bert", "bert", seed=1)
+    backbone = get_backbone(BackboneSource(str(folder), quantization="int8"))
+    assert asked == [{"": torch.device("cpu")}]
+    assert backbone.device == torch.device("cpu")
 
 
 def test_only_weights_in_float32_train_under_autocast(folder):
