@@ -120,7 +120,7 @@ def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptS
     return FullTransformerBatch(
         spans=spans,
         wordpieces=wordpieces,
-        model_output=_model_output(xp2torch(states)),
+        model_output=_model_output(xp2torch(states, device=shim.backbone.device)),
         align=Ragged(flat, lengths),
         cached_doc_data=doc_data,
     )
