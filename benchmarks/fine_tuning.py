@@ -26,13 +26,13 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import create_train_batches
 from spacy.util import load_config, registry, resolve_dot_names
-from thinc.api import Config, fix_random_seed, require_gpu, set_gpu_allocator
+from thinc.api import Config, fix_random_seed
 from torch import nn
 
 from spacy_ptv2.optimizers.adamw import averaging_share
 
 from .pipelines import MINILM
-from .training import ENCODER, count_parts, score
+from .training import ENCODER, compute_on, count_parts, score
 
 DECAY, HEAD_RATE, MIX_RATE, MAX_NORM = 0.01, 1e-3, 1e-2, 1.0
 UNDECAYED = ("bias", "norm")  # in names of parameters, as is common
@@ -53,9 +53,7 @@ def main(
     gpu_id: int = -1,
 ) -> None:
     """Train once, print the curve, and write the result."""
-    if gpu_id >= 0:
-        require_gpu(gpu_id)
-        set_gpu_allocator("pytorch")
+    compute_on(gpu_id)
     changes = {
         "paths.train": str(train),
         "paths.dev": str(dev),

@@ -49,7 +49,8 @@ def _command() -> str:
 def _machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "spacy"))
     threads = torch.get_num_threads()
-    return f"{versions}; {_cpu_name()}, {threads} thread{'' if threads == 1 else 's'}; {date.today().isoformat()}"
+    names = [_cpu_name(), *([torch.cuda.get_device_name()] if torch.cuda.is_initialized() else [])]
+    return f"{versions}; {', '.join(names)}, {threads} thread{'' if threads == 1 else 's'}; {date.today().isoformat()}"
 
 
 def _cpu_name() -> str:

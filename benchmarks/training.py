@@ -18,7 +18,7 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry, resolve_dot_names
-from thinc.api import Config, Model, fix_random_seed
+from thinc.api import Config, Model, fix_random_seed, require_gpu, set_gpu_allocator
 
 from spacy_ptv2 import BackboneSource, find_backbone
 from spacy_ptv2.layers.model_state import trained_parameters
@@ -61,9 +61,13 @@ def top_third_changes(layers: Sequence[int]) -> dict[str, Any]:
     return {f"{ENCODER}.prompt.layers": list(layers), f"{ENCODER}.casing_place": "prompt"}
 
 
-def finetune_config(corpus: Path, backbone: str) -> Config:
-    """Return the shipped config for fine-tuning, with the linear head in the place of spaCy's `ner`."""
-    overrides = {**_paths(corpus), "paths.backbone": str(find_backbone(BackboneSource(backbone)))}
+def finetune_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None = None) -> Config:
+    """Return the shipped config for fine-tuning, with the linear head in the place of spaCy's `ner`.
+
+    changes (Mapping): Settings by their names with dots.
+    """
+    own = {"paths.backbone": str(find_backbone(BackboneSource(backbone)))}
+    overrides = {**_paths(corpus), **own, **(changes or {})}
     config = load_config(CONFIGS / "finetune_ner.cfg", overrides=overrides, interpolate=False)
     listener = config["components"].pop("ner")["model"]["tok2vec"]
     head = deepcopy(load_config(CONFIGS / "ner.cfg", interpolate=False)["components"]["token_classifier"])
@@ -86,6 +90,13 @@ def count_parts(nlp: Language) -> dict[str, int]:
     return {part: count for part, count in trained_parameters(models).items() if part != "backbone" and count}
 
 
+def compute_on(gpu_id: int) -> None:
+    """Let what is built from now on compute on a GPU, -1 for the CPU, with one allocator for Thinc and torch."""
+    if gpu_id >= 0:
+        require_gpu(gpu_id)
+        set_gpu_allocator("pytorch")
+
+
 def _paths(corpus: Path) -> dict[str, Any]:
     return {"paths.train": str(corpus), "paths.dev": str(corpus.with_name("dev.spacy"))}
 
@@ -93,12 +104,12 @@ def _paths(corpus: Path) -> dict[str, Any]:
 class SpacyLoop:
     """A pipeline in training, with the batches of its corpus. Steps are those of `spacy train`.
 
-    config (Config): A training config, not interpolated.
+    config (Config): A training config, not interpolated. gpu_id (int): What it computes on; see `compute_on`.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, gpu_id: int = -1) -> None:
         config["initialize"]["before_init"]["epochs"] = 1000  # so that the schedule does not end
-        self.nlp = init_nlp(config, use_gpu=-1)
+        self.nlp = init_nlp(config, use_gpu=gpu_id)
         resolved = self.nlp.config.interpolate()
         self._settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
         (corpus,) = resolve_dot_names(resolved, [self._settings["train_corpus"]])

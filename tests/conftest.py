@@ -1,6 +1,6 @@
 """Fixtures: tiny backbones built in code (seeded, no network), small corpora, and pipelines over them.
 
-Tests marked `real` use the pretrained MiniLM from PyPI and are skipped where it is not installed.
+Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU; each are skipped without it.
 """
 
 import os
@@ -14,6 +14,7 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.tokens import DocBin
+from thinc.compat import has_cupy_gpu
 
 from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.backbone import Backbone
@@ -45,7 +46,7 @@ def full_precision() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of real weights where the backbone's package is missing, and put long modules first.
+    """Skip tests of real weights or of GPUs where these are missing, and put long modules first.
 
     Of workers that take module after module, none is then left alone with a long one at the end.
     """
@@ -54,10 +55,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_long = item.get_closest_marker("slow") or item.get_closest_marker("real")
         seconds[item.path] += 10 if is_long else 0.1
     items.sort(key=lambda item: -seconds[item.path])  # each module's own order stays
+    missing = {}
     if KNOWN_PACKAGES[MINILM].locate() is None:
+        missing["real"] = f"needs `{KNOWN_PACKAGES[MINILM].install_command}`"
+    if not (has_cupy_gpu and torch.cuda.is_available()):
+        missing["gpu"] = "needs a CUDA GPU, a CUDA build of torch, and CuPy"
+    for marker, reason in missing.items():
         for item in items:
-            if item.get_closest_marker("real"):
-                item.add_marker(pytest.mark.skip(reason=f"needs `{KNOWN_PACKAGES[MINILM].install_command}`"))
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 N_THREADS = torch.get_num_threads()

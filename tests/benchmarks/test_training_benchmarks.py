@@ -5,10 +5,11 @@ import os
 import pytest
 import torch
 import typer
+from thinc.api import require_cpu
 from transformers import AutoModel
 from typer.testing import CliRunner
 
-from benchmarks import epoch, training_memory, training_step
+from benchmarks import epoch, gpu_training, training_memory, training_step
 from benchmarks.torch_loops import PeftStates, RowPromptStates
 from benchmarks.training import prompt_config, save_sentences
 
@@ -51,6 +52,14 @@ def test_a_family_without_past_key_values_has_no_peers(tmp_path):
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2")
     peers = [line for line in printed.splitlines() if "PEFT, P=2" in line or "prompt per row" in line]
     assert peers and all("takes no past_key_values" in line for line in peers)
+
+
+@pytest.mark.gpu
+def test_training_on_a_gpu(folder, tmp_path):
+    printed = run(gpu_training, folder, tmp_path / "results.md", "--words", "160")
+    require_cpu()
+    assert printed.count(" 160 ") == 6
+    assert "ours, as shipped, top third, warm cache" in printed
 
 
 def test_epoch(folder, tmp_path, monkeypatch):

@@ -21,12 +21,11 @@ from ..tiny import ner_model, train
 SETTINGS = {"window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
 
 
-@pytest.fixture
-def config(tiny_folder):
+def model_config(folder):
     """What a config of spacy-transformers has in its [components.transformer.model], the architecture renamed."""
     return {
         "@architectures": "spacy_ptv2.PTuningTransformer.v1",
-        "name": str(tiny_folder),
+        "name": str(folder),
         "get_spans": {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 24, "stride": 16},
         "tokenizer_config": {"use_fast": True},
         "transformer_config": {},
@@ -39,10 +38,10 @@ def config(tiny_folder):
     }
 
 
-@pytest.fixture
-def nlp(config, corpus):
+def build_pipeline(folder, corpus):
+    """spaCy's `ner` behind the factory "transformer", initialised."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("transformer", config={"model": config})
+    nlp.add_pipe("transformer", config={"model": model_config(folder)})
     tok2vec = {
         "@architectures": "spacy-transformers.TransformerListener.v1",
         "grad_factor": 1.0,
@@ -52,6 +51,11 @@ def nlp(config, corpus):
     fix_random_seed(0)
     nlp.initialize(lambda: Corpus(corpus)(nlp))
     return nlp
+
+
+@pytest.fixture
+def nlp(tiny_folder, corpus):
+    return build_pipeline(tiny_folder, corpus)
 
 
 @pytest.fixture
@@ -132,7 +136,7 @@ def test_long_documents(tiny_folder, get_spans):
     assert pieces == ["peter", "o"] or pieces == ["peter", "opens"]
 
 
-def test_what_a_frozen_shared_backbone_cannot_honour_is_refused(config, tiny_folder):
+def test_what_a_frozen_shared_backbone_cannot_honour_is_refused(tiny_folder):
     with pytest.raises(PTuningError, match="P207.*output_attentions"):
         build(tiny_folder, transformer_config={"output_attentions": True})
     for where in ("transformer_config", "tokenizer_config"):
