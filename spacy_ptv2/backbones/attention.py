@@ -84,29 +84,49 @@ def attend_by_group(
     `prepend`. scale (float | None): Of the scores, None where only `attend` may compute them.
     """
     injection.note(layer, *states[1:])
-    if mask is not None and mask.dtype == torch.bool and torch.compiler.is_compiling():
-        # Under a sliding mask padding may see nothing, for which torch gives zeros, but engines numbers that are none.
-        mask = mask | ~mask.any(dim=-1, keepdim=True)
     mixed = []
-    for group, query, key, value, own_mask in zip(
-        injection.with_rows(), *map(injection.split, states), _split_mask(mask, injection), strict=True
-    ):
+    parts = zip(injection.with_rows(), *map(injection.split, states), _split_mask(mask, injection), strict=True)
+    for group, query, key, value, own_mask in parts:
         prompt = group.at(layer)
         with group.dropping(dropout, layer, layer, query.device) as rate:
-            if scale is not None and prompt is not None and pays_apart(query, key, prompt):
+            if injection.in_graph:
+                mixed.append(_attend_in_graph(attend, (query, key, value), prompt, own_mask, rate, scale))
+            elif scale is not None and prompt is not None and pays_apart(query, key, prompt):
                 mixed.append(attend_apart(query, key, value, prompt, own_mask, rate, scale=scale))
-            elif scale is not None and torch.compiler.is_compiling() and query.shape[1] == key.shape[1]:
-                # Engines would scale the keys, prompts' and all, and their kernels read head after head.
-                longer = prepend(prompt, key, value, own_mask, by_heads=True)
-                mixed.append(scaled_dot_product_attention(query * scale, *longer, rate, scale=1.0))
             else:
                 longer = prepend(prompt, key, value, own_mask, by_heads=injection.plain_attention)
                 mixed.append(attend(query, *longer, rate))
     return join_rows(mixed)
 
 
+def _attend_in_graph(
+    attend: Callable[..., torch.Tensor],
+    states: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    prompt: torch.Tensor | None,
+    mask: torch.Tensor | None,
+    dropout: float,
+    scale: float | None,
+) -> torch.Tensor:
+    """Attend as engines do it quickest; for the rows of one prompt. The arguments: See `attend_by_group`."""
+    query, key, value = states
+    if mask is not None and mask.dtype == torch.bool:
+        # Under a sliding mask padding may see nothing, for which torch gives zeros, but engines numbers that are none.
+        mask = mask | ~mask.any(dim=-1, keepdim=True)
+    if scale is None or query.shape[1] != key.shape[1]:
+        return attend(query, *prepend(prompt, key, value, mask, by_heads=False, in_graph=True), dropout)
+    # Left to themselves they would scale the keys, prompts' and all, and their kernels read head after head.
+    longer = prepend(prompt, key, value, mask, by_heads=True, in_graph=True)
+    return scaled_dot_product_attention(query * scale, *longer, dropout, scale=1.0)
+
+
 def prepend(
-    prompt: torch.Tensor | None, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, by_heads: bool
+    prompt: torch.Tensor | None,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    by_heads: bool,
+    in_graph: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put a layer's prompt before its keys and values, and let every piece see it.
 
@@ -114,27 +134,32 @@ def prepend(
     heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last dimension;
     None where everything is seen. by_heads (bool): In memory head after head, as plain matrix products take it,
     instead of position after position, as projections leave it and fused kernels take it; each is the quicker there.
+    in_graph (bool): As engines take it: OpenVINO multiplies what is expanded by ones, and repeats no empty prompt.
     RETURNS: The last three, longer by the prompt.
     """
     if prompt is None:
         return key, value, mask
     batch, heads, _, width = key.shape
     pairs = zip(prompt.to(key.dtype).unflatten(-1, (heads, width)), (key, value), strict=True)
+    for_rows = partial(_gathered if in_graph else _expanded, rows=batch)
     if by_heads:
-        keys, values = (torch.cat([_for_rows(own.transpose(0, 1), batch), states], dim=2) for own, states in pairs)
+        keys, values = (torch.cat([for_rows(own.transpose(0, 1)), states], dim=2) for own, states in pairs)
     else:
-        pairs_by_position = ((_for_rows(own, batch), states.transpose(1, 2)) for own, states in pairs)
+        pairs_by_position = ((for_rows(own), states.transpose(1, 2)) for own, states in pairs)
         keys, values = (torch.cat(pair, dim=1).transpose(1, 2) for pair in pairs_by_position)
     if mask is not None:
         mask = pad(mask, (prompt.shape[1], 0), value=True if mask.dtype == torch.bool else 0.0)
     return keys, values, mask
 
 
-def _for_rows(own: torch.Tensor, rows: int) -> torch.Tensor:
+def _expanded(own: torch.Tensor, rows: int) -> torch.Tensor:
     """Return a prompt's keys or values for each of so many rows. Shape: (...) -> (rows, ...)"""
-    if torch.compiler.is_compiling():  # OpenVINO multiplies what is expanded by ones, and repeats no empty prompt
-        return own.unsqueeze(0).index_select(0, torch.zeros(rows, dtype=torch.long))
     return own.expand(rows, -1, -1, -1)
+
+
+def _gathered(own: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return the same, as a lookup of row 0."""
+    return own.unsqueeze(0).index_select(0, torch.zeros(rows, dtype=torch.long))
 
 
 def _split_mask(mask: torch.Tensor | None, injection: Injection) -> Sequence[torch.Tensor | None]:

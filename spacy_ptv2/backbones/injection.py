@@ -72,13 +72,15 @@ class Injection:
     """What happens to the calls inside a context.
 
     groups (Sequence[RowGroup]): Of all rows, in order. stage (Stage | None): Which layers run. plain_attention (bool):
-    Write attention out instead of calling a fused kernel. recorded: Where the keys and values of each layer are noted
-    down, None for nowhere.
+    Write attention out instead of calling a fused kernel. in_graph (bool): Compute in the operations that engines run
+    quickest, for a graph is made of it. recorded: Where the keys and values of each layer are noted down, None for
+    nowhere.
     """
 
     groups: Sequence[RowGroup] = ()
     stage: Stage | None = None
     plain_attention: bool = False
+    in_graph: bool = False
     recorded: KeyValues | None = None
 
     def concerns_attention(self, layer: int) -> bool:
@@ -143,7 +145,10 @@ class Injection:
         Shape: (rows, pieces, nI). given: What it gave for that. Shape: (rows, pieces, nO). RETURNS: That shape.
         """
         groups = zip(adapters, self.split(states), self.split(given), strict=True)
-        return join_rows([part if own is None else _add(own, place, read, part) for own, read, part in groups])
+        in_place = not (torch.is_grad_enabled() or self.in_graph)  # engines find the sum themselves
+        return join_rows(
+            [part if own is None else _add(own, place, read, part, in_place=in_place) for own, read, part in groups]
+        )
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Return the rows of each group as it changes them."""
@@ -156,11 +161,13 @@ def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _add(adapter: SplitAdapter, place: int, states: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Return what a linear layer has just given, with what an adapter adds; without gradients in the same memory."""
+def _add(
+    adapter: SplitAdapter, place: int, states: torch.Tensor, given: torch.Tensor, *, in_place: bool
+) -> torch.Tensor:
+    """Return what a linear layer has just given, with what an adapter adds; in the same memory if that is asked for."""
     down, up = (part.to(states.dtype) for part in adapter[2 * place : 2 * place + 2])
     read = states @ down.T
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():  # engines find the sum themselves
+    if not in_place:
         return given + read @ up
     flat, read = given.flatten(0, -2), read.flatten(0, -2).to(given.dtype)
     return flat.addmm_(read, up.to(given.dtype)).view(given.shape)
@@ -170,9 +177,14 @@ _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", defau
 
 
 @contextmanager
-def injected(*groups: RowGroup, stage: Stage | None = None, plain_attention: bool = False) -> Iterator[None]:
-    """Put the prompts of row groups into every call of a backbone made inside this context, in this thread only."""
-    with _activated(Injection(groups, stage, plain_attention)):
+def injected(
+    *groups: RowGroup, stage: Stage | None = None, plain_attention: bool = False, in_graph: bool = False
+) -> Iterator[None]:
+    """Put the prompts of row groups into every call of a backbone made inside this context, in this thread only.
+
+    The other arguments: See `Injection`.
+    """
+    with _activated(Injection(groups, stage, plain_attention, in_graph)):
         yield
 
 

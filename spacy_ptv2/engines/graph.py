@@ -99,7 +99,7 @@ class PromptGraph(nn.Module):
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
-        with injected(RowGroup(prompts, added=added, adapters=adapters)):
+        with injected(RowGroup(prompts, added=added, adapters=adapters), in_graph=True):
             output = self.model(**inputs, attention_mask=mask, output_hidden_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
