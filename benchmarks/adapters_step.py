@@ -20,7 +20,7 @@ import typer
 from torch import nn
 from transformers.modeling_utils import PreTrainedModel
 
-from spacy_ptv2.backbones.precision import has_bfloat16
+from spacy_ptv2.backbones.precision import is_fast_in_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -86,7 +86,7 @@ def find_candidates(
     batches: Sequence[TorchBatch], backbone: str, n_tags: int, lengths: Sequence[int]
 ) -> Iterator[Candidate]:
     """Yield for each precision and length ours and theirs."""
-    for dtype in PRECISIONS[: 1 + has_bfloat16(torch.device("cpu"))]:
+    for dtype in PRECISIONS[: 1 + is_fast_in_bfloat16(torch.device("cpu"))]:
         precision = "bf16" if dtype == "bfloat16" else "fp32"
         held = get_backbone(BackboneSource(backbone, dtype=dtype))
         for length in lengths:

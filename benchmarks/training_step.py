@@ -24,7 +24,7 @@ import torch
 import typer
 
 from spacy_ptv2.backbones.backbone import Backbone
-from spacy_ptv2.backbones.precision import Precision, has_bfloat16
+from spacy_ptv2.backbones.precision import Precision, is_fast_in_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -114,7 +114,7 @@ def spacy_candidates(corpus: Path, backbone: str, held: Backbone) -> Iterator[Ca
     """
     finetuning = SpacyLoop(finetune_config(corpus, backbone))
     yield Candidate("spaCy", "fine-tuning", "", "fp32", finetuning.step)
-    shipped = f"{SHIPPED}: bf16" if has_bfloat16(held.device) else f"{SHIPPED}: fp32"
+    shipped = f"{SHIPPED}: bf16" if is_fast_in_bfloat16(held.device) else f"{SHIPPED}: fp32"
     top = top_third_changes(top_third(held.n_layers))
     places = {"all layers": {}, "top third": top, "top third, warm cache": {**top, **WARM_CACHE}}
     for trained, chosen in ((SHIPPED, {}), ("P=64", LONG_PROMPT)):
@@ -135,7 +135,7 @@ def torch_candidates(
     """Yield for each precision ours as shipped, what others train beside ours, and the limit."""
     peer = load_frozen(backbone, attention_dropout=attention_dropout).train()
     width = peer.config.hidden_size
-    for dtype in PRECISIONS[: 1 + has_bfloat16(peer.device)]:
+    for dtype in PRECISIONS[: 1 + is_fast_in_bfloat16(peer.device)]:
         bfloat16, precision = dtype == "bfloat16", "bf16" if dtype == "bfloat16" else "fp32"
         held = get_backbone(BackboneSource(backbone, dtype=dtype))
         bare = load_frozen(backbone, attention_dropout=False, dtype=held.model.dtype)

@@ -41,7 +41,7 @@ def full_precision() -> Iterator[None]:
     """Compute in float32 on every machine, but where a test asks for other types: most compare to 1e-5."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (precision, build):
-            patch.setattr(module, "has_bfloat16", lambda device: False)
+            patch.setattr(module, "is_fast_in_bfloat16", lambda device: False)
         yield
 
 

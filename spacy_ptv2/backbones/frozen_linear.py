@@ -8,8 +8,6 @@ it in another layout.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,22 +15,16 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from .injection import active_injection
-
-CPU_DESCRIPTION = Path("/proc/cpuinfo")  # Linux; elsewhere torch goes its own way
-SLOW_IN_MKL = "AuthenticAMD"
+from .processor import AMD, is_made_by
 
 
-@cache
 def pays() -> bool:
     """Return whether this CPU multiplies float32 faster in oneDNN than in MKL."""
     if not torch.backends.mkl.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512":  # with AVX2 there is little between them
         return False
-    try:
-        return SLOW_IN_MKL in CPU_DESCRIPTION.read_text(encoding="utf8")
-    except OSError:
-        return False
+    return is_made_by(AMD)
 
 
 def multiply_in_onednn(model: nn.Module) -> None:

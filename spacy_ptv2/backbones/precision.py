@@ -6,24 +6,32 @@ from typing import Any, Literal
 
 import torch
 
+from .processor import INTEL, is_made_by
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the type of a backbone's weights on a device; "auto" is bfloat16 where the hardware multiplies it."""
+    """Return the type of a backbone's weights on a device; "auto" is bfloat16 where the hardware is faster in it."""
     if precision == "auto":
-        return torch.bfloat16 if has_bfloat16(device) else torch.float32
+        return torch.bfloat16 if is_fast_in_bfloat16(device) else torch.float32
     dtype: torch.dtype = getattr(torch, precision)
     return dtype
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Return whether a device multiplies bfloat16 matrices in hardware; older GPUs only emulate it, slowly."""
+def is_fast_in_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies matrices faster in bfloat16 than in float32.
+
+    GPUs before Ampere only emulate it. CPUs of Intel with AVX512-BF16 multiply it at 0.5 to 0.6 of the speed of float32
+    unless they have AMX; those of AMD at twice the speed (benchmarks/linear_kernels.py).
+    """
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    # Since torch 2.8; older ones do not say.
+    # Since torch 2.8; older ones do not say. "bf16": of Arm.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    if capabilities.get("amx_bf16") or capabilities.get("bf16"):
+        return True
+    return bool(capabilities.get("avx512_bf16")) and not is_made_by(INTEL)

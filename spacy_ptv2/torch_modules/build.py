@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backbones.backbone import Backbone
-from ..backbones.precision import has_bfloat16
+from ..backbones.precision import is_fast_in_bfloat16
 from ..errors import Errors, PTuningError
 from ..options import EncoderOptions, PromptOptions, Switch
 from .adapter import LowRankAdapter
@@ -21,7 +21,7 @@ def build_prompted_encoder(
 
     RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213, P214, P407 for options that do not fit.
     """
-    mixed_precision = resolve_switch(options.mixed_precision, has_bfloat16(backbone.device), Errors.P208)
+    mixed_precision = resolve_switch(options.mixed_precision, is_fast_in_bfloat16(backbone.device), Errors.P208)
     use_casing = resolve_switch(options.casing, drops_case(backbone), Errors.P209)
     built = build_prompt(backbone, prompt).to(backbone.device)
     first = min(built.layers, default=0)

@@ -7,9 +7,12 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from spacy_ptv2.backbones import precision
+from spacy_ptv2.backbones import precision, processor
 from spacy_ptv2.backbones.injection import RowGroup, injected
-from spacy_ptv2.backbones.precision import has_bfloat16  # the fixture `full_precision` replaces that of the module
+from spacy_ptv2.backbones.precision import (
+    is_fast_in_bfloat16,  # the fixture `full_precision` replaces that of the module
+)
+from spacy_ptv2.backbones.processor import AMD, INTEL
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.options import EncoderOptions, PromptOptions
@@ -66,7 +69,7 @@ def test_training_over_few_bits(folder, corpus, settings):
 
 @pytest.mark.parametrize(("hardware", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
 def test_auto_follows_the_hardware(folder, monkeypatch, hardware, expected):
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: hardware)
+    monkeypatch.setattr(precision, "is_fast_in_bfloat16", lambda device: hardware)
     backbone = get_backbone(BackboneSource(str(folder)))
     assert backbone.model.dtype == expected
     spelt_out = get_backbone(BackboneSource(str(folder), dtype=str(expected).removeprefix("torch.")))
@@ -81,7 +84,32 @@ def test_bfloat16_on_gpus_that_multiply_it(monkeypatch, name, capability, expect
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=capability))
     monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
-    assert has_bfloat16(torch.device("cuda:0")) is expected
+    assert is_fast_in_bfloat16(torch.device("cuda:0")) is expected
+
+
+@pytest.mark.parametrize(
+    ("maker", "capabilities", "expected"),
+    [
+        (AMD, {"avx512_bf16": True}, True),
+        (INTEL, {"avx512_bf16": True, "amx_bf16": False}, False),
+        (INTEL, {"avx512_bf16": True, "amx_bf16": True}, True),
+        (None, {"bf16": True}, True),
+        (AMD, {"avx2": True}, False),
+        (None, {}, False),
+    ],
+)
+def test_bfloat16_on_cpus_that_are_faster_in_it(monkeypatch, maker, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(precision, "is_made_by", lambda asked: asked == maker)
+    assert is_fast_in_bfloat16(torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize(("described", "expected"), [("vendor_id : GenuineIntel", True), ("", False), (None, False)])
+def test_the_maker_of_the_cpu(monkeypatch, tmp_path, described, expected):
+    if described is not None:
+        (tmp_path / "cpuinfo").write_text(described, encoding="utf8")
+    monkeypatch.setattr(processor, "CPU_DESCRIPTION", tmp_path / "cpuinfo")
+    assert processor.is_made_by.__wrapped__(INTEL) is expected
 
 
 def test_quantized_weights_go_to_the_device_asked_for(tmp_path, monkeypatch):
