@@ -5,7 +5,7 @@ python -m benchmarks.fine_tuning CONFIG OUTPUT TRAIN.spacy DEV.spacy TEST.spacy 
 
 CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, every weight of the backbone but the
 pooler trains instead, by AdamW at `--rate` with the config's schedule, decay 0.01 and gradients clipped at 1, over
-weights in float32, under bfloat16 autocast where the hardware has it; layer mix, casing embedding and heads train as
+weights in float32, under bfloat16 autocast where that is faster; layer mix, casing embedding and heads train as
 they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights too, if the config has
 `use_averages`. `--plain` leaves out mix, casing and averages, which is what fine-tuning commonly is. The best state on
 dev is scored on test. OUTPUT/result.json gets scores, parameters and the curve.

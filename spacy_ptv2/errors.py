@@ -144,7 +144,7 @@ class Errors(_Messages):
         "transformer_config = {got} is not supported: the backbone is frozen and shared, its config stays as it is. "
         "Remove the block, or put the setting into the backbone folder's config.json."
     )
-    P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware has it), got {got!r}."
+    P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware is faster in it), got {got!r}."
     P209 = "casing must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
     P210 = "trust_remote_code is off in spacy_ptv2: no code from a model folder is ever run. Remove it from {where}."
     P211 = "Expected one prompt length for each of the {expected} prompted layers, or a single number, got {got}."

@@ -62,7 +62,7 @@ class EncoderOptions:
     drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
     attention_dropout (bool): And the one on attention weights, which costs much time; only with backbone_dropout.
     mixed_precision (bool | "auto"): Train a backbone in float32 under bfloat16 autocast; "auto": where the hardware
-    has it. Prediction is in the precision of the backbone's weights.
+    is faster in it. Prediction is in the precision of the backbone's weights.
     gradient_checkpointing (bool): Compute the layers anew in the backward pass instead of keeping their activations.
     casing_place ("pieces" | "prompt"): Where the casing joins: at the piece embeddings, where it does most, or at the
     input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be

@@ -22,8 +22,8 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
 def is_fast_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies matrices faster in bfloat16 than in float32.
 
-    GPUs before Ampere only emulate it. CPUs of Intel with AVX512-BF16 multiply it at 0.5 to 0.6 of the speed of float32
-    unless they have AMX; those of AMD at twice the speed (benchmarks/linear_kernels.py).
+    GPUs before Ampere only emulate it. CPUs of Intel with AVX512-BF16 take nearly twice the time of float32 unless they
+    have AMX (benchmarks/linear_kernels.py); those of AMD are the faster.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):

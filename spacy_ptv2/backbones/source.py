@@ -29,7 +29,7 @@ class BackboneSource:
     path (str | None): A folder to take instead, whatever `name` says.
     allow_download (bool): Whether the hub may be asked where nothing is found locally.
     dtype (str): The precision of its weights in memory, in which it computes: "float32", "bfloat16", "float16" or
-    "auto", bfloat16 where the hardware multiplies it, else float32.
+    "auto", bfloat16 where the hardware is faster in it, else float32.
     attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
     quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
     verify (str): What happens if a trained pipeline meets other files than it was trained on: "strict" refuses them,
