@@ -23,12 +23,13 @@ def is_fast_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies matrices faster in bfloat16 than in float32.
 
     GPUs before Ampere only emulate it. CPUs of Intel with AVX512-BF16 take nearly twice the time of float32 unless they
-    have AMX (benchmarks/linear_kernels.py); those of AMD are the faster.
+    have AMX (benchmarks/linear_kernels.py); those of AMD are the faster. A torch built without oneDNN is
+    slow in it on any.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     # Since torch 2.8; older ones do not say. "bf16": of Arm.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -102,6 +102,8 @@ def test_bfloat16_on_cpus_that_are_faster_in_it(monkeypatch, maker, capabilities
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     monkeypatch.setattr(precision, "is_made_by", lambda asked: asked == maker)
     assert is_fast_in_bfloat16(torch.device("cpu")) is expected
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not is_fast_in_bfloat16(torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("described", "expected"), [("vendor_id : GenuineIntel", True), ("", False), (None, False)])
