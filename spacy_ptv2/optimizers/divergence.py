@@ -3,7 +3,7 @@
 Two things tell. Gradients that are not numbers, several steps in a row, at any time. And losses that are, once the
 rates have stopped rising, no better than chance: than those of a model that knows how frequent each tag is and
 nothing of the text, so the entropy of the tags. A task that is merely hard gets below chance within a few steps; too
-high a rate does not.
+high a rate does not. Where entities are so rare that even chance loses next to nothing, next to nothing is no failure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 50  # losses that are averaged
+NEXT_TO_NOTHING = 0.01  # nats per token; chance where a token in some 800 is an entity
 BAD_STEPS = 3  # in a row; a single batch may overflow, and is left out
 
 
@@ -51,7 +52,7 @@ class DivergenceWatch:
         if len(self._losses) < WINDOW:
             return None
         loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))
-        if loss < chance:
+        if loss < max(chance, NEXT_TO_NOTHING):
             return None
         return f"the loss of the last {WINDOW} steps is {loss:.2f}, and chance would have {chance:.2f}"
 

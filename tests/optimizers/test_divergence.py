@@ -35,11 +35,20 @@ def test_chance_is_the_entropy_of_the_tags():
     assert chance.nats == pytest.approx(-(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)))
 
 
-@pytest.mark.parametrize(("loss", "n_losses", "is_wrong"), [(0.9, 3, False), (1.1, 3, True), (1.1, 0.9, False)])
-def test_losses_are_wrong_from_chance_on(loss, n_losses, is_wrong):
+@pytest.mark.parametrize(
+    ("loss", "chance", "n_losses", "is_wrong"),
+    [
+        (0.9, 1.0, 3, False),
+        (1.1, 1.0, 3, True),
+        (1.1, 1.0, 0.9, False),
+        (0.003, 0.0, 3, False),  # no entity seen so far
+        (0.3, 0.0, 3, True),
+    ],
+)
+def test_losses_are_wrong_from_chance_on(loss, chance, n_losses, is_wrong):
     watch = DivergenceWatch()
     for _ in range(int(n_losses * WINDOW)):
-        watch.note(loss, 1.0)
+        watch.note(loss, chance)
     assert (watch.problem(1.0) is not None) == is_wrong
 
 
