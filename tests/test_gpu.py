@@ -34,7 +34,7 @@ from .torch_modules import test_joint_pass as joint
 pytestmark = pytest.mark.gpu
 
 ENCODER = "components.transformer.model"
-GPU = torch.device("cuda:0")
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 NO_DROPOUT = {
     f"{ENCODER}.backbone_dropout": False,
     f"{ENCODER}.prompt.dropout": 0.0,
@@ -99,6 +99,13 @@ def assert_close_gradients(got, expected):
         torch.testing.assert_close(got[name], gradient, atol=1e-4 * gradient.abs().max().item(), rtol=0)
 
 
+def states_and_gradients(encoders):
+    states = read_batches(encoders, [joint.make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])])
+    torch.autograd.backward(states, [torch.ones_like(own) for own in states])
+    gradients = [p.grad for encoder in encoders for p in encoder.parameters() if p.grad is not None]
+    return [tensor.detach().cpu() for tensor in (*states, *gradients)]
+
+
 def confidences(docs):
     return [doc.spans["ents"].attrs["scores"] for doc in docs]
 
@@ -113,13 +120,10 @@ def assert_annotates_alike(nlp, other):
 @pytest.mark.parametrize("family", sorted(ORACLES))
 def test_every_family_gives_the_same_states_and_gradients(family, tmp_path):
     source = BackboneSource(str(save_tiny_backbone(tmp_path / family, family, deviation=0.15)))
-    expected, got = [], []
-    for device, found in ((torch.device("cpu"), expected), (GPU, got)):
-        encoders = joint.make_encoders(get_backbone(source, device=device), lowest=0)
-        states = read_batches(encoders, [joint.make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])])
-        torch.autograd.backward(states, [torch.ones_like(own) for own in states])
-        found.extend(own.detach().cpu() for own in states)
-        found.extend(p.grad.cpu() for e in encoders for p in e.parameters() if p.grad is not None)
+    on_cpu, moved = (joint.make_encoders(get_backbone(source, device=device), lowest=0) for device in (CPU, GPU))
+    for encoder, original in zip(moved, on_cpu, strict=True):
+        encoder.load_state_dict(original.state_dict())
+    expected, got = (states_and_gradients(encoders) for encoders in (on_cpu, moved))
     assert len(got) == len(expected) > 3
     for ours, theirs in zip(got, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4 * theirs.abs().max().item(), rtol=0)
