@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import typer
@@ -114,12 +115,14 @@ def spacy_candidates(corpus: Path, backbone: str, held: Backbone) -> Iterator[Ca
     """
     finetuning = SpacyLoop(finetune_config(corpus, backbone))
     yield Candidate("spaCy", "fine-tuning", "", "fp32", finetuning.step)
-    shipped = f"{SHIPPED}: bf16" if is_fast_in_bfloat16(held.device) else f"{SHIPPED}: fp32"
+    precisions: dict[str, Mapping[str, Any]] = {"fp32": FP32}
+    if is_fast_in_bfloat16(held.device):  # elsewhere that is what is shipped
+        precisions[f"{SHIPPED}: bf16"] = {}
     top = top_third_changes(top_third(held.n_layers))
     places = {"all layers": {}, "top third": top, "top third, warm cache": {**top, **WARM_CACHE}}
     for trained, chosen in ((SHIPPED, {}), ("P=64", LONG_PROMPT)):
         for where, placed in places.items():
-            for precision, changes in (("fp32", FP32), (shipped, {})):
+            for precision, changes in precisions.items():
                 loop = SpacyLoop(prompt_config(corpus, backbone, {**chosen, **placed, **changes}))
                 yield Candidate("spaCy", "ours", f"{trained}, {where}", precision, loop.step)
 
