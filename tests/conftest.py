@@ -1,6 +1,6 @@
 """Fixtures: tiny backbones built in code (seeded, no network), small corpora, and pipelines over them.
 
-Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU; each are skipped without it.
+Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU; each is skipped without it.
 """
 
 import os

@@ -129,18 +129,23 @@ def test_fill_config_adds_nothing(path, tmp_path):
     assert filled == shipped
 
 
-def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
+def train_trees(tiny_folder, corpus, folder, gpu_id=-1):
+    """Train a tagger and a parser on trees over the corpus. RETURNS: Their scores."""
     docs = list(DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab))
     for doc in docs:
         for token in doc:
             token.tag_, token.head, token.dep_ = "N" if token.is_title else "X", doc[0], "dep" if token.i else "ROOT"
-    DocBin(docs=docs).to_disk(tmp_path / "trees.spacy")
-    settings = overrides(TREES.stem, tiny_folder, tmp_path / "trees.spacy")
-    spacy_command("train", TREES, "--output", tmp_path / "training", *settings)
-    spacy_command(
-        "evaluate", tmp_path / "training" / "model-best", tmp_path / "trees.spacy", "--output", tmp_path / "s.json"
-    )
-    scores = json.loads((tmp_path / "s.json").read_text())
+    trees, scores = folder / "trees.spacy", folder / "scores.json"
+    DocBin(docs=docs).to_disk(trees)
+    settings = [*overrides(TREES.stem, tiny_folder, trees), "--gpu-id", gpu_id]
+    spacy_command("train", TREES, "--output", folder / "training", *settings)
+    model = folder / "training" / "model-best"
+    spacy_command("evaluate", model, trees, "--output", scores, "--gpu-id", gpu_id)
+    return json.loads(scores.read_text())
+
+
+def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
+    scores = train_trees(tiny_folder, corpus, tmp_path)
     assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8
 
 

@@ -13,7 +13,7 @@ from spacy.cli.train import train as train_cli
 from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
-from spacy.util import fix_random_seed, load_config, registry
+from spacy.util import fix_random_seed, registry
 from thinc.api import require_cpu, require_gpu
 
 from spacy_ptv2.backbones.registry import get_backbone
@@ -24,11 +24,12 @@ from spacy_ptv2.torch_modules.joint_pass import read_batches
 from spacy_ptv2.training.rate_finder import RateFinder
 from spacy_ptv2.training.trials import train_trials
 
+from . import test_commands as commands
 from .backbones.oracles import ORACLES
 from .layers import test_prompted_transformer as drop_in
 from .pipeline import test_shared_backbone as shared
 from .pipeline.test_pipeline import TEXTS, entities
-from .tiny import FAST, NER_CONFIG, build_pipeline, ner_model, save_tiny_backbone, small_ner_config, train
+from .tiny import build_pipeline, ner_model, save_tiny_backbone, small_ner_config, train
 from .torch_modules import test_joint_pass as joint
 
 pytestmark = pytest.mark.gpu
@@ -204,31 +205,12 @@ def test_spacys_components_learn_from_our_vectors(tiny_folder, corpus, component
     assert scores["ents_f" if component == "ner" else "tag_acc"] > 0.9
 
 
-def test_the_parser_trains_by_the_shipped_config(tiny_folder, tmp_path):
-    nlp = spacy.blank("en")
-    words, heads = ["Peter", "opens", "the", "office", "."], [1, 1, 3, 1, 1]
-    doc = spacy.tokens.Doc(
-        nlp.vocab, words=words, heads=heads, deps=["nsubj", "ROOT", "det", "dobj", "punct"], tags=shared.TAGS[:5]
-    )
-    spacy.tokens.DocBin(docs=[doc] * 40).to_disk(tmp_path / "train.spacy")
-    overrides = {
-        "paths.train": str(tmp_path / "train.spacy"),
-        "paths.dev": str(tmp_path / "train.spacy"),
-        f"{ENCODER}.backbone.name": str(tiny_folder),
-        f"{ENCODER}.window": 32,
-        f"{ENCODER}.overlap": 8,
-        "initialize.before_init.min_steps": 0,
-        "initialize.before_init.epochs": 20,
-        **FAST,
-    }
-    config = load_config(NER_CONFIG.with_name("tagging_parsing.cfg"), interpolate=False, overrides=overrides)
-    config.to_disk(tmp_path / "config.cfg")
+def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
     try:
-        train_cli(tmp_path / "config.cfg", tmp_path / "training", use_gpu=0)
+        scores = commands.train_trees(tiny_folder, corpus, tmp_path, gpu_id=0)
     finally:
         require_cpu()
-    trained = spacy.load(tmp_path / "training" / "model-best")
-    assert [token.head.i for token in trained(spacy.tokens.Doc(trained.vocab, words=words))] == heads
+    assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8
 
 
 @pytest.mark.parametrize("is_shared", [False, True])

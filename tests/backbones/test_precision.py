@@ -9,9 +9,7 @@ from transformers import PreTrainedModel
 
 from spacy_ptv2.backbones import precision, processor
 from spacy_ptv2.backbones.injection import RowGroup, injected
-from spacy_ptv2.backbones.precision import (
-    is_fast_in_bfloat16,  # the fixture `full_precision` replaces that of the module
-)
+from spacy_ptv2.backbones.precision import is_fast_in_bfloat16
 from spacy_ptv2.backbones.processor import AMD, INTEL
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
@@ -76,8 +74,9 @@ def test_auto_follows_the_hardware(folder, monkeypatch, hardware, expected):
     assert spelt_out is backbone
 
 
-@pytest.mark.parametrize(("name", "capability", "expected"), [("T4", 7, False), ("A100", 8, True)])
-def test_bfloat16_on_gpus_that_multiply_it(monkeypatch, name, capability, expected):
+# The fixture `full_precision` replaces the function in the module, and leaves alone what was imported from it before.
+@pytest.mark.parametrize(("capability", "expected"), [(7, False), (8, True)], ids=["T4", "A100"])
+def test_bfloat16_on_gpus_that_multiply_it(monkeypatch, capability, expected):
     """torch takes those for capable that emulate it."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
