@@ -126,7 +126,7 @@ class FineTuning:
         undecayed = [p for n, p in named if any(part in n.lower() for part in UNDECAYED)]
         decayed = [p for n, p in named if not any(part in n.lower() for part in UNDECAYED)]
         groups = [{"params": decayed, "weight_decay": DECAY}, {"params": undecayed, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)  # else over a quarter of the step is its own
+        self._optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         self._peak = rate
         averaged = [] if self._settings["optimizer"].averages is None else self.weights
         self._averages = [(weights, weights.detach().clone()) for weights in averaged]
