@@ -2,14 +2,16 @@
 
 python -m benchmarks.accuracy OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--config configs/ner.cfg] [--backbone NAME]
     [--seeds 0,1,2] [--ways prompts,features,plain,spacy-transformers] [--rates 5e-5,1e-4,2e-4] [--epochs 5]
-    [--sentences 0] [--gpu-id -1] [--jobs 1] [--results FILE.md]
+    [--sentences 0] [--evaluations 0] [--gpu-id -1] [--jobs 1] [--results FILE.md]
 
 Prompts train by `spacy train` with the config as it is. The ways of fine-tuning: "features" and "plain" by
 `benchmarks.fine_tuning`, "spacy-transformers" by `configs/finetune_ner.cfg` (entities only). Their learning rate is the
 one of `--rates` with the best dev score at the first seed. Each run is a process with a folder of its own under OUTPUT;
 runs that are finished there are not repeated, so an interrupted command goes on where it was. The last column is the
 time, evaluations included, until dev was within one point of the best of that run, as a share of what "plain" took (of
-the first way, where that is left out); it means something only if the runs were made side by side (`--jobs 1`).
+the first way, where that is left out). It means something only under the same load: one run after the other, or as many
+`--jobs` as ways with a thread each (`OMP_NUM_THREADS=1`). It is as coarse as evaluations are far apart, once an epoch
+as shipped; `--evaluations 40` gives each run about so many.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from typing import IO, Any
 
 import spacy
 import typer
+from spacy.util import load_config
 
 from spacy_ptv2 import BackboneSource, find_backbone
 
 from .pipelines import CONFIGS, MINILM
 from .results import RESULTS, record, table
-from .training import ENCODER, count_parts, score
+from .training import ENCODER, count_parts, evaluated, score
 
 PLAIN = "plain"
 WAYS = {
@@ -45,7 +48,11 @@ WITHIN = 0.01  # of its own best score
 
 @dataclass(frozen=True)
 class Task:
-    """What all runs have in common. sentences (int): Of the training corpus, from its start; 0 for all."""
+    """What all runs have in common.
+
+    sentences (int): Of the training corpus, from its start; 0 for all. evaluations (int): Of each run, about; 0 for as
+    many as its config says.
+    """
 
     train: Path
     dev: Path
@@ -54,6 +61,7 @@ class Task:
     backbone: str
     epochs: int
     sentences: int
+    evaluations: int
     gpu_id: int
 
 
@@ -83,12 +91,13 @@ def main(
     rates: str = "5e-5,1e-4,2e-4",
     epochs: int = 5,
     sentences: int = 0,
+    evaluations: int = 0,
     gpu_id: int = -1,
     jobs: int = 1,
     results: Path = RESULTS,
 ) -> None:
     """Train what is not there yet, print one row per way, and write the table to the results."""
-    task = Task(train, dev, test, config, backbone, epochs, sentences, gpu_id)
+    task = Task(train, dev, test, config, backbone, epochs, sentences, evaluations, gpu_id)
     first, *others = map(int, seeds.split(","))
     chosen = ways.split(",")
     if not set(chosen) <= set(WAYS):
@@ -133,7 +142,10 @@ def run_one(task: Task, run: Run, folder: Path) -> dict[str, Any]:
 
 def train_by_spacy(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
     """Run `spacy train` with a shipped config, and write `result.json`."""
+    config = CONFIGS / "finetune_ner.cfg" if run.way != "prompts" else task.config
+    epochs = task.epochs if run.way != "prompts" else load_config(config)["initialize"]["before_init"]["epochs"]
     changes: dict[str, Any] = {
+        **evaluated(task.evaluations, epochs),
         "paths.train": task.train,
         "paths.dev": task.dev,
         "paths.curve": folder / "curve.jsonl",
@@ -141,13 +153,11 @@ def train_by_spacy(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
         "corpora.train.limit": task.sentences,
     }
     if run.way == "prompts":
-        config = task.config
         changes[f"{ENCODER}.backbone.name"] = task.backbone
     else:
-        config = CONFIGS / "finetune_ner.cfg"
         changes["paths.backbone"] = find_backbone(BackboneSource(task.backbone))
         changes["training.optimizer.learn_rate.initial_rate"] = run.rate
-        changes["initialize.before_init.epochs"] = task.epochs
+        changes["initialize.before_init.epochs"] = epochs
     options = [text for key, value in changes.items() for text in (f"--{key}", str(value))]
     call(["spacy", "train", str(config), "--output", str(folder), "--gpu-id", str(task.gpu_id), *options], log)
     points = [json.loads(line) for line in (folder / "curve.jsonl").read_text(encoding="utf8").splitlines()]
@@ -168,6 +178,7 @@ def fine_tune(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
         "rate": run.rate,
         "epochs": task.epochs,
         "sentences": task.sentences,
+        "evaluations": task.evaluations,
         "seed": run.seed,
         "gpu-id": task.gpu_id,
     }

@@ -1,14 +1,15 @@
 """Fine-tuning with all that prompts have beside them: the honest mark for their accuracy.
 
 python -m benchmarks.fine_tuning CONFIG OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--backbone NAME] [--rate 2e-4]
-    [--epochs 5] [--sentences 0] [--seed 0] [--plain] [--gpu-id -1]
+    [--epochs 5] [--sentences 0] [--evaluations 0] [--seed 0] [--plain] [--gpu-id -1]
 
 CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, every weight of the backbone but the
 pooler trains instead, by torch's AdamW in its quickest form at `--rate` with the config's schedule, decay 0.01 and
 gradients clipped at 1, over weights in float32, under bfloat16 autocast where that is faster; layer mix, casing
 embedding and heads train as they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights
 too, if the config has `use_averages`. `--plain` leaves out mix, casing and averages, which is what fine-tuning commonly
-is. The best state on dev is scored on test. OUTPUT/result.json gets scores, parameters and the curve.
+is. The best state on dev is scored on test, of as many as the config evaluates or about `--evaluations`.
+OUTPUT/result.json gets scores, parameters and the curve.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from torch import nn
 from spacy_ptv2.optimizers.adamw import averaging_share
 
 from .pipelines import MINILM
-from .training import ENCODER, compute_on, count_parts, score
+from .training import ENCODER, compute_on, count_parts, evaluated, score
 
 DECAY, HEAD_RATE, MIX_RATE, MAX_NORM = 0.01, 1e-3, 1e-2, 1.0
 UNDECAYED = ("bias", "norm")  # in names of parameters, as is common
@@ -48,6 +49,7 @@ def main(
     rate: float = 2e-4,
     epochs: int = 5,
     sentences: int = 0,
+    evaluations: int = 0,
     seed: int = 0,
     plain: bool = False,
     gpu_id: int = -1,
@@ -55,6 +57,7 @@ def main(
     """Train once, print the curve, and write the result."""
     compute_on(gpu_id)
     changes = {
+        **evaluated(evaluations, epochs),
         "paths.train": str(train),
         "paths.dev": str(dev),
         "system.seed": seed,

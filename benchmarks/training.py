@@ -56,6 +56,13 @@ def prompt_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None
     return load_config(CONFIGS / "ner.cfg", overrides=overrides, interpolate=False)
 
 
+def evaluated(evaluations: int, epochs: int) -> dict[str, int]:
+    """Return the change to a config of ours that evaluates a training of so many epochs about so often; 0: none."""
+    if not evaluations:
+        return {}
+    return {"initialize.before_init.evaluations_per_epoch": max(1, round(evaluations / epochs))}
+
+
 def top_third_changes(layers: Sequence[int]) -> dict[str, Any]:
     """Return what puts the prompt into some layers alone, and leaves those below as they are in the bare backbone."""
     return {f"{ENCODER}.prompt.layers": list(layers), f"{ENCODER}.casing_place": "prompt"}

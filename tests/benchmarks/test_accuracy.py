@@ -13,6 +13,8 @@ from spacy_ptv2.parts import PARTS
 
 from ..tiny import save_tiny_backbone, small_ner_config
 
+BATCHES = {"training.batcher.size": 4, "training.batcher.buffer": 1}  # so that an epoch has three
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -46,9 +48,10 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
     assert all(torch.equal(a, b) for a, b in zip(before, loop.state()[0], strict=True))
 
 
-def test_the_curve_counts_evaluations(folder, corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("evaluations", "seconds_seen"), [(0, [7.0, 14.0]), (6, [7.0, 14.0, 21.0, 28.0, 35.0, 42.0])])
+def test_the_curve_counts_evaluations(folder, corpus, tmp_path, monkeypatch, evaluations, seconds_seen):
     config = tmp_path / "ner.cfg"
-    small_ner_config(folder, corpus, {}).to_disk(config)
+    small_ner_config(folder, corpus, BATCHES).to_disk(config)
     seconds = 0.0
 
     def score(nlp, path):
@@ -58,10 +61,10 @@ def test_the_curve_counts_evaluations(folder, corpus, tmp_path, monkeypatch):
 
     monkeypatch.setattr(fine_tuning, "perf_counter", lambda: seconds)
     monkeypatch.setattr(fine_tuning, "score", score)
-    fine_tuning.main(config, tmp_path / "run", corpus, corpus, corpus, str(folder), epochs=2)
+    fine_tuning.main(config, tmp_path / "run", corpus, corpus, corpus, str(folder), epochs=2, evaluations=evaluations)
     outcome = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf8"))
-    assert [point["seconds"] for point in outcome["curve"]] == [7.0, 14.0]
-    assert (outcome["dev"], outcome["test"]) == (1 / 7, 1 / 21)
+    assert [point["seconds"] for point in outcome["curve"]] == seconds_seen
+    assert (outcome["dev"], outcome["test"]) == (1 / 7, 1 / (seconds_seen[-1] + 7))
 
 
 def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
@@ -99,13 +102,15 @@ def test_an_unknown_way_is_refused(corpus, tmp_path):
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(accuracy, "call", lambda arguments, log: app(arguments[1:], standalone_mode=False))
     config, run, log = tmp_path / "ner.cfg", tmp_path / "run", tmp_path / "log.txt"
-    small_ner_config(folder, corpus, {"initialize.before_init.epochs": 1}).to_disk(config)
+    small_ner_config(folder, corpus, {**BATCHES, "initialize.before_init.epochs": 1}).to_disk(config)
     run.mkdir()
-    task = accuracy.Task(corpus, corpus, corpus, config, str(folder), epochs=1, sentences=0, gpu_id=-1)
+    sizes = {"epochs": 9, "sentences": 0, "evaluations": 3, "gpu_id": -1}  # the 9 are those of fine-tuning
+    task = accuracy.Task(corpus, corpus, corpus, config, str(folder), **sizes)
     with log.open("w", encoding="utf8") as stream:
         accuracy.train_by_spacy(task, accuracy.Run("prompts", 0), run, stream)
     outcome = json.loads((run / "result.json").read_text(encoding="utf8"))
     assert set(outcome["parameters"]) == set(PARTS)
+    assert len(outcome["curve"]) == 1 + 3  # and one before the first step
     assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
 
 
