@@ -5,13 +5,14 @@ python -m benchmarks.accuracy OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--config 
     [--sentences 0] [--evaluations 0] [--gpu-id -1] [--jobs 1] [--results FILE.md]
 
 Prompts train by `spacy train` with the config as it is. The ways of fine-tuning: "features" and "plain" by
-`benchmarks.fine_tuning`, "spacy-transformers" by `configs/finetune_ner.cfg` (entities only). Their learning rate is the
-one of `--rates` with the best dev score at the first seed. Each run is a process with a folder of its own under OUTPUT;
-runs that are finished there are not repeated, so an interrupted command goes on where it was. The last column is the
-time, evaluations included, until dev was within one point of the best of that run, as a share of what "plain" took (of
-the first way, where that is left out). It means something only under the same load: one run after the other, or as many
-`--jobs` as ways with a thread each (`OMP_NUM_THREADS=1`). It is as coarse as evaluations are far apart, once an epoch
-as shipped; `--evaluations 40` gives each run about so many.
+`benchmarks.fine_tuning`, "spacy-transformers" by `configs/finetune_ner.cfg` (entities only). Their learning rate is
+the one of `--rates` with the best dev score at the first seed. Each run is a process with a folder of its own under
+OUTPUT; runs that are finished there are not repeated, so an interrupted command goes on where it was. The last two
+columns are times, evaluations included, as shares of what "plain" took (the first way, where that is left out): until
+dev was within one point of the best of that run, and until it had reached the best of "plain" with the same seed. They
+mean something only under the same load: one run after the other, or as many `--jobs` as ways with a thread each
+(`OMP_NUM_THREADS=1`). They are as coarse as evaluations are far apart, once an epoch as shipped; `--evaluations 40`
+gives each run about so many.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from statistics import mean
 from typing import IO, Any
@@ -196,29 +198,41 @@ def call(arguments: Sequence[str], log: IO[str]) -> None:
 
 def summary(by_way: Mapping[str, Sequence[Mapping[str, Any]]], rates: Mapping[str, str]) -> str:
     """Return the table. by_way: The outcomes of each way's seeds, in one order. rates: The rate of each way."""
-    peer = by_way.get(PLAIN, next(iter(by_way.values())))
-    times = mean(seconds_until_close(outcome["curve"]) for outcome in peer)
+    peer = PLAIN if PLAIN in by_way else next(iter(by_way))
+    goals = [max(point["score"] for point in outcome["curve"]) for outcome in by_way[peer]]
+    times = {
+        way: (
+            mean(seconds_until_close(outcome["curve"]) for outcome in outcomes),
+            mean(seconds_until(outcome["curve"], goal) for outcome, goal in zip(outcomes, goals, strict=True)),
+        )
+        for way, outcomes in by_way.items()
+    }
     rows = []
     for way, outcomes in by_way.items():
-        shares = [seconds_until_close(outcome["curve"]) / times for outcome in outcomes]
+        to_own, to_goal = (time / of_peer for time, of_peer in zip(times[way], times[peer], strict=True))
         rows.append(
             (
                 WAYS[way] + (f", rate {rates[way]}" if rates[way] else ""),
                 _scores([outcome["dev"] for outcome in outcomes]),
                 _scores([outcome["test"] for outcome in outcomes]),
                 f"{sum(outcomes[0]['parameters'].values()):,}",
-                f"{mean(shares):.2f}",
+                f"{to_own:.2f}",
+                f"{to_goal:.2f}" if to_goal < inf else "never",
             )
         )
-    text = table(("what trains", "dev", "test", "trained", "time to within 1"), rows)
+    text = table(("what trains", "dev", "test", "trained", "time to within 1", f"to the best of {peer}"), rows)
     parts = [outcomes[0]["parameters"] for way, outcomes in by_way.items() if way == "prompts"]
     return "\n\n".join([text, *(", ".join(f"{name} {n:,}" for name, n in part.items()) for part in parts)])
 
 
 def seconds_until_close(curve: Sequence[Mapping[str, float]]) -> float:
     """Return when a curve first came within a point of its best score."""
-    best = max(point["score"] for point in curve)
-    return next(point["seconds"] for point in curve if point["score"] >= best - WITHIN)
+    return seconds_until(curve, max(point["score"] for point in curve) - WITHIN)
+
+
+def seconds_until(curve: Sequence[Mapping[str, float]], score: float) -> float:
+    """Return when a curve first had a score, infinity if it never had."""
+    return next((point["seconds"] for point in curve if point["score"] >= score), inf)
 
 
 def _scores(scores: Sequence[float]) -> str:

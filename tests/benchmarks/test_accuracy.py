@@ -89,9 +89,23 @@ def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
     assert [run.name for run in called] == ["prompts-0", "plain-1e-4-0", "plain-2e-4-0", "prompts-1", "plain-2e-4-1"]
     written = results.read_text(encoding="utf8")
     rows = [" ".join(line.split()) for line in written.splitlines()]
-    assert "prompts .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50" in rows
-    assert "fine-tuning with our head, rate 2e-4 .7500 (.7000 .8000) .3750 (.3500 .4000) 9,099 1.00" in rows
+    assert "prompts .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50 never" in rows
+    assert "fine-tuning with our head, rate 2e-4 .7500 (.7000 .8000) .3750 (.3500 .4000) 9,099 1.00 1.00" in rows
     assert "prompts-1: dev 0.7000, test 0.3500" in capsys.readouterr().err
+
+
+def test_times_to_the_best_of_fine_tuning_go_by_the_seed():
+    def outcome(**scores):
+        curve = [{"seconds": int(name[1:]), "score": score} for name, score in scores.items()]
+        return {"dev": 0.9, "test": 0.9, "parameters": {}, "curve": curve}
+
+    prompts = [outcome(s10=0.80, s30=0.90), outcome(s10=0.70, s50=0.90)]
+    plain = [outcome(s40=0.79, s80=0.80), outcome(s40=0.79, s80=0.85)]
+    lines = accuracy.summary({"prompts": prompts, "plain": plain}, {"prompts": "", "plain": "1e-4"}).splitlines()
+    assert lines[0].endswith("time to within 1   to the best of plain")
+    # (30 + 50) / (40 + 80) until within a point of their own, (10 + 50) / (80 + 80) until fine-tuning's
+    assert lines[2].split()[-2:] == ["0.67", "0.38"]
+    assert lines[3].split()[-2:] == ["1.00", "1.00"]
 
 
 def test_an_unknown_way_is_refused(corpus, tmp_path):
