@@ -8,8 +8,8 @@ pooler trains instead, by torch's AdamW in its quickest form at `--rate` with th
 gradients clipped at 1, over weights in float32, under bfloat16 autocast where that is faster; layer mix, casing
 embedding and heads train as they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights
 too, if the config has `use_averages`. `--plain` leaves out mix, casing and averages, which is what fine-tuning commonly
-is. The best state on dev is scored on test, of as many as the config evaluates or about `--evaluations`.
-OUTPUT/result.json gets scores, parameters and the curve.
+is. Dev is evaluated as often as the config says, or about `--evaluations` times; the best state there is scored on
+test. OUTPUT/result.json gets scores, parameters and the curve.
 """
 
 from __future__ import annotations

@@ -128,6 +128,18 @@ def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
     assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
 
 
+def test_fine_tuning_is_told_all_that_the_runs_have_in_common(corpus, tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(accuracy, "call", lambda arguments, log: called.extend(arguments))
+    task = accuracy.Task(corpus, corpus, corpus, tmp_path, "b", epochs=2, sentences=5, evaluations=7, gpu_id=0)
+    accuracy.fine_tune(task, accuracy.Run("plain", 4, "1e-4"), tmp_path, None)
+    options = dict(zip(called[6:-1:2], called[7:-1:2], strict=True))
+    expected = {"--backbone": "b", "--rate": "1e-4", "--epochs": "2", "--sentences": "5", "--evaluations": "7"}
+    assert options == {**expected, "--seed": "4", "--gpu-id": "0"}
+    assert called[0] == "benchmarks.fine_tuning"
+    assert called[-1] == "--plain"
+
+
 def test_a_failed_run_says_where_its_log_is(tmp_path):
     with (tmp_path / "log.txt").open("w", encoding="utf8") as log, pytest.raises(SystemExit, match="log.txt.*no_such"):
         accuracy.call(["no_such_module"], log)
