@@ -144,22 +144,15 @@ def run_one(task: Task, run: Run, folder: Path) -> dict[str, Any]:
 
 def train_by_spacy(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
     """Run `spacy train` with a shipped config, and write `result.json`."""
-    config = CONFIGS / "finetune_ner.cfg" if run.way != "prompts" else task.config
-    epochs = task.epochs if run.way != "prompts" else load_config(config)["initialize"]["before_init"]["epochs"]
-    changes: dict[str, Any] = {
-        **evaluated(task.evaluations, epochs),
+    config, own = config_and_changes(task, run)
+    changes = {
         "paths.train": task.train,
         "paths.dev": task.dev,
         "paths.curve": folder / "curve.jsonl",
         "system.seed": run.seed,
         "corpora.train.limit": task.sentences,
+        **own,
     }
-    if run.way == "prompts":
-        changes[f"{ENCODER}.backbone.name"] = task.backbone
-    else:
-        changes["paths.backbone"] = find_backbone(BackboneSource(task.backbone))
-        changes["training.optimizer.learn_rate.initial_rate"] = run.rate
-        changes["initialize.before_init.epochs"] = epochs
     options = [text for key, value in changes.items() for text in (f"--{key}", str(value))]
     call(["spacy", "train", str(config), "--output", str(folder), "--gpu-id", str(task.gpu_id), *options], log)
     points = [json.loads(line) for line in (folder / "curve.jsonl").read_text(encoding="utf8").splitlines()]
@@ -167,10 +160,24 @@ def train_by_spacy(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
     outcome = {
         "dev": max(point["score"] for point in points),
         "test": score(nlp, task.test),
-        "parameters": {} if run.way != "prompts" else count_parts(nlp),
+        "parameters": count_parts(nlp),
         "curve": [{"seconds": point["seconds"], "score": point["score"]} for point in points],
     }
     (folder / "result.json").write_text(json.dumps(outcome), encoding="utf8")
+
+
+def config_and_changes(task: Task, run: Run) -> tuple[Path, dict[str, Any]]:
+    """Return the config that `spacy train` takes for prompts, or for spacy-transformers, and what is not as shipped."""
+    if run.way == "prompts":
+        epochs = load_config(task.config)["initialize"]["before_init"]["epochs"]
+        return task.config, {**evaluated(task.evaluations, epochs), f"{ENCODER}.backbone.name": task.backbone}
+    changes = {
+        **evaluated(task.evaluations, task.epochs),
+        "initialize.before_init.epochs": task.epochs,
+        "paths.backbone": find_backbone(BackboneSource(task.backbone)),
+        "training.optimizer.learn_rate.initial_rate": run.rate,
+    }
+    return CONFIGS / "finetune_ner.cfg", changes
 
 
 def fine_tune(task: Task, run: Run, folder: Path, log: IO[str]) -> None:

@@ -18,7 +18,7 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry, resolve_dot_names
-from thinc.api import Config, Model, fix_random_seed, require_gpu, set_gpu_allocator
+from thinc.api import Config, Model, PyTorchShim, fix_random_seed, require_gpu, set_gpu_allocator
 
 from spacy_ptv2 import BackboneSource, find_backbone
 from spacy_ptv2.layers.model_state import trained_parameters
@@ -92,9 +92,15 @@ def score(nlp: Language, corpus: Path) -> float:
 
 
 def count_parts(nlp: Language) -> dict[str, int]:
-    """Return how many numbers are trained of each part (see `spacy_ptv2.parts`)."""
+    """Return how many numbers are trained of each part (see `spacy_ptv2.parts`) and by Thinc's own torch shims, which
+    hold the "backbone" of spacy-transformers.
+    """
     models = [model for _, pipe in nlp.pipeline if isinstance(model := getattr(pipe, "model", None), Model)]
-    return {part: count for part, count in trained_parameters(models).items() if part != "backbone" and count}
+    shims = [shim for model in models for node in model.walk() for shim in node.shims]
+    counts = {part: count for part, count in trained_parameters(models).items() if part != "backbone"}
+    trained_whole = [shim._model for shim in shims if isinstance(shim, PyTorchShim)]
+    counts["backbone"] = sum(weights.numel() for module in trained_whole for weights in module.parameters())
+    return {part: count for part, count in counts.items() if count}
 
 
 def compute_on(gpu_id: int) -> None:

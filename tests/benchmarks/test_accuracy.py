@@ -6,6 +6,7 @@ import pytest
 import torch
 import typer
 from spacy.cli._util import app
+from transformers import AutoModel
 
 from benchmarks import accuracy, fine_tuning
 from benchmarks.training import count_parts
@@ -113,19 +114,38 @@ def test_an_unknown_way_is_refused(corpus, tmp_path):
         accuracy.main(tmp_path, corpus, corpus, corpus, ways="lora")
 
 
-def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, monkeypatch):
+@pytest.fixture
+def spacy_runs(monkeypatch):
+    """`spacy train` runs in this process, so that nothing is imported again."""
     monkeypatch.setattr(accuracy, "call", lambda arguments, log: app(arguments[1:], standalone_mode=False))
-    config, run, log = tmp_path / "ner.cfg", tmp_path / "run", tmp_path / "log.txt"
-    small_ner_config(folder, corpus, {**BATCHES, "initialize.before_init.epochs": 1}).to_disk(config)
-    run.mkdir()
-    sizes = {"epochs": 9, "sentences": 0, "evaluations": 3, "gpu_id": -1}  # the 9 are those of fine-tuning
+
+
+def train_once(config, folder, corpus, output, run):
+    """Train a run with 3 evaluations. RETURNS: Its outcome."""
+    sizes = {"epochs": 3, "sentences": 0, "evaluations": 3, "gpu_id": -1}  # the 3 epochs are those of fine-tuning
     task = accuracy.Task(corpus, corpus, corpus, config, str(folder), **sizes)
-    with log.open("w", encoding="utf8") as stream:
-        accuracy.train_by_spacy(task, accuracy.Run("prompts", 0), run, stream)
-    outcome = json.loads((run / "result.json").read_text(encoding="utf8"))
+    output.mkdir()
+    with (output / "log.txt").open("w", encoding="utf8") as log:
+        accuracy.train_by_spacy(task, run, output, log)
+    return json.loads((output / "result.json").read_text(encoding="utf8"))
+
+
+def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, spacy_runs):
+    config = tmp_path / "ner.cfg"
+    small_ner_config(folder, corpus, {**BATCHES, "initialize.before_init.epochs": 1}).to_disk(config)
+    outcome = train_once(config, folder, corpus, tmp_path / "run", accuracy.Run("prompts", 0))
     assert set(outcome["parameters"]) == set(PARTS)
     assert len(outcome["curve"]) == 1 + 3  # and one before the first step
     assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
+
+
+def test_spacy_transformers_trains_every_number_of_the_backbone(folder, corpus, tmp_path, spacy_runs):
+    run = accuracy.Run("spacy-transformers", 0, "1e-4")
+    outcome = train_once(tmp_path / "no.cfg", folder, corpus, tmp_path / "run", run)
+    whole = AutoModel.from_pretrained(folder).num_parameters()
+    assert set(outcome["parameters"]) == {"backbone", "head"}
+    assert outcome["parameters"]["backbone"] == whole
+    assert len(outcome["curve"]) == 1 + 3
 
 
 def test_fine_tuning_is_told_all_that_the_runs_have_in_common(corpus, tmp_path, monkeypatch):
