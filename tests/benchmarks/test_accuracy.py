@@ -6,6 +6,7 @@ import pytest
 import torch
 import typer
 from spacy.cli._util import app
+from spacy.util import load_config
 from transformers import AutoModel
 
 from benchmarks import accuracy, fine_tuning
@@ -121,31 +122,38 @@ def spacy_runs(monkeypatch):
 
 
 def train_once(config, folder, corpus, output, run):
-    """Train a run with 3 evaluations. RETURNS: Its outcome."""
-    sizes = {"epochs": 3, "sentences": 0, "evaluations": 3, "gpu_id": -1}  # the 3 epochs are those of fine-tuning
+    """Train a run with 3 evaluations. RETURNS: Its outcome, and the config that it trained by."""
+    sizes = {"epochs": 4, "sentences": 999, "evaluations": 3, "gpu_id": -1}  # the 4 epochs are those of fine-tuning
     task = accuracy.Task(corpus, corpus, corpus, config, str(folder), **sizes)
     output.mkdir()
     with (output / "log.txt").open("w", encoding="utf8") as log:
         accuracy.train_by_spacy(task, run, output, log)
-    return json.loads((output / "result.json").read_text(encoding="utf8"))
+    trained = load_config(output / "model-best" / "config.cfg", interpolate=True)
+    assert trained["training"]["seed"] == run.seed
+    assert trained["corpora"]["train"]["limit"] == 999
+    return json.loads((output / "result.json").read_text(encoding="utf8")), trained
 
 
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, spacy_runs):
     config = tmp_path / "ner.cfg"
     small_ner_config(folder, corpus, {**BATCHES, "initialize.before_init.epochs": 1}).to_disk(config)
-    outcome = train_once(config, folder, corpus, tmp_path / "run", accuracy.Run("prompts", 0))
+    outcome, trained = train_once(config, folder, corpus, tmp_path / "run", accuracy.Run("prompts", 5))
+    assert trained["initialize"]["before_init"]["epochs"] == 1
     assert set(outcome["parameters"]) == set(PARTS)
     assert len(outcome["curve"]) == 1 + 3  # and one before the first step
     assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
 
 
 def test_spacy_transformers_trains_every_number_of_the_backbone(folder, corpus, tmp_path, spacy_runs):
-    run = accuracy.Run("spacy-transformers", 0, "1e-4")
-    outcome = train_once(tmp_path / "no.cfg", folder, corpus, tmp_path / "run", run)
+    run = accuracy.Run("spacy-transformers", 5, "2e-4")
+    outcome, trained = train_once(tmp_path / "no.cfg", folder, corpus, tmp_path / "run", run)
+    assert trained["training"]["optimizer"]["learn_rate"]["initial_rate"] == 2e-4
+    planned = trained["initialize"]["before_init"]
+    assert (planned["epochs"], planned["evaluations_per_epoch"]) == (4, 1)
     whole = AutoModel.from_pretrained(folder).num_parameters()
     assert set(outcome["parameters"]) == {"backbone", "head"}
     assert outcome["parameters"]["backbone"] == whole
-    assert len(outcome["curve"]) == 1 + 3
+    assert len(outcome["curve"]) == 1 + 4
 
 
 def test_fine_tuning_is_told_all_that_the_runs_have_in_common(corpus, tmp_path, monkeypatch):
