@@ -44,7 +44,7 @@ class EncodedDocs:
     flat_ids, flat_casing (Ints1d): Of all windows, one behind the other, special pieces included.
     lengths (Ints1d): Pieces of each window. windows_per_doc (list[int])
     token_window, token_column (Ints1d): The window and the column of each piece of each token, tokens in order.
-    pieces_per_token (Ints1d): How many of these rows each token has, at least 1. Shape: (n_tokens,)
+    pieces_per_token (Ints1d): How many of these rows each token has: none if it is a space. Shape: (n_tokens,)
     tokens_per_doc (list[int])
     """
 
@@ -86,7 +86,7 @@ def encode_docs(
     prefix, suffix = backbone.special_pieces
     body = limits.window - len(prefix) - len(suffix)
     spans = None if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
-    pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing)
+    pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing, special_ids=backbone.special_ids)
     windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=spans)
     flat_ids, flat_casing = _with_special_pieces(pieces, windows, prefix, suffix)
     return EncodedDocs(
@@ -219,7 +219,7 @@ def _with_special_pieces(
 
 def _locate(pieces: DocPieces, windows: DocWindows, n_prefix: int) -> tuple[Ints1d, Ints1d, Ints1d]:
     """Return window and column of each token's pieces, and the number of pieces of each token."""
-    counts = pieces.last - pieces.first + 1
+    counts = pieces.pieces_per_token
     wanted = np.repeat(pieces.first, counts) + ramps(counts)
     # What no window holds stands on the leading special piece of its Doc's first window.
     token_window = np.repeat(starts_of(windows.windows_per_doc), pieces.tokens_per_doc)

@@ -1,7 +1,10 @@
 """Word pieces of Docs, and which of them each token stands on.
 
 In: Docs and a fast tokenizer. Out: `DocPieces`, from character offsets: whatever the tokenizer drops, joins or splits,
-every token gets at least one piece. All Docs are aligned at once, as if their texts stood on one line.
+every token but spaces gets at least one piece. All Docs are aligned at once, as if their texts stood on one line.
+
+A token of spaces, as a line break is one in spaCy, has no pieces. Most tokenizers drop it, some join it to the next
+word; either way it would carry the vector of a neighbour.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spacy.attrs import IDX, LENGTH, ORTH
+from spacy.attrs import IDX, IS_SPACE, LENGTH, ORTH
 from spacy.tokens import Doc
 
-from .casing import casing_class
+from .casing import NONE, casing_class
+from .tokenization import tokenize
 
 Ints1d = NDArray[np.int64]
 NO_PIECE = -1  # stands for the leading special piece of the document's first window
@@ -28,7 +32,8 @@ class DocPieces:
 
     ids (Ints1d): Piece ids. Shape: (n_pieces,). casing (Ints1d): Shape class of each piece's word; same shape.
     first, last (Ints1d): The pieces that each token stands on, both ends included; both `NO_PIECE` in a Doc without any
-    piece. Shape: (n_tokens,)
+    piece. For a token of spaces the place where it is in the text. Shape: (n_tokens,)
+    pieces_per_token (Ints1d): How many a token stands on, none for spaces. Shape: (n_tokens,)
     pieces_per_doc, tokens_per_doc (Ints1d): Shape: (n_docs,)
     """
 
@@ -36,44 +41,50 @@ class DocPieces:
     casing: Ints1d
     first: Ints1d
     last: Ints1d
+    pieces_per_token: Ints1d
     pieces_per_doc: Ints1d
     tokens_per_doc: Ints1d
 
 
 @dataclass(frozen=True)
 class _Tokens:
-    """The tokens of some Docs on one line. starts, ends (Ints1d): Offsets of their characters. orth: Hashes of their
-    texts. Shape of each: (n_tokens,)
+    """The tokens of some Docs on one line.
+
+    starts, ends (Ints1d): Offsets of their characters. orth: Hashes of their texts. is_word: False for spaces. Shape of
+    each: (n_tokens,)
     """
 
     starts: Ints1d
     ends: Ints1d
     orth: NDArray[np.uint64]
+    is_word: NDArray[np.bool_]
 
 
-def piece_docs(docs: Sequence[Doc], tokenizer: Any, *, with_casing: bool) -> DocPieces:
+def piece_docs(
+    docs: Sequence[Doc], tokenizer: Any, *, with_casing: bool, special_ids: frozenset[int] = frozenset()
+) -> DocPieces:
     """Split Docs into pieces and align their tokens to them.
 
-    with_casing (bool): Fill in the shape classes; otherwise they are all 0.
+    with_casing (bool): Fill in the shape classes; otherwise they are all 0. special_ids: See `tokenize`.
     """
     texts = [doc.text for doc in docs]
-    encoding = _encode(texts, tokenizer) if texts else {"input_ids": [], "offset_mapping": []}
-    pieces_per_doc = _counts(encoding["input_ids"])
+    all_ids, all_offsets = tokenize(texts, tokenizer, special_ids)
+    pieces_per_doc = _counts(all_ids)
     tokens_per_doc = _counts(docs)
     n_pieces = int(pieces_per_doc.sum())
-    ids = np.fromiter(chain.from_iterable(encoding["input_ids"]), dtype=np.int64, count=n_pieces)
-    numbers = chain.from_iterable(chain.from_iterable(encoding["offset_mapping"]))
+    ids = np.fromiter(chain.from_iterable(all_ids), dtype=np.int64, count=n_pieces)
+    numbers = chain.from_iterable(chain.from_iterable(all_offsets))
     spans = np.fromiter(numbers, dtype=np.int64, count=2 * n_pieces).reshape(-1, 2)
     # A character between any two texts keeps what ends one apart from what starts the next.
     text_starts = starts_of(_counts(texts) + 1)
     spans += np.repeat(text_starts, pieces_per_doc)[:, None]
     tokens = _on_one_line(docs, np.repeat(text_starts, tokens_per_doc))
     first, last = _align(tokens, spans, pieces_per_doc, tokens_per_doc)
-    casing = np.zeros(n_pieces, dtype=np.int64)
+    pieces_per_token = np.where(tokens.is_word, last - first + 1, 0)
+    casing = np.full(n_pieces, NONE, dtype=np.int64)
     if with_casing and n_pieces:
-        last_token = np.repeat(np.cumsum(tokens_per_doc) - 1, pieces_per_doc)
-        casing = _token_casing(docs, tokens)[np.minimum(np.searchsorted(tokens.ends, spans[:, 0], "right"), last_token)]
-    return DocPieces(ids, casing, first, last, pieces_per_doc, tokens_per_doc)
+        casing = _piece_casing(_token_casing(docs, tokens), tokens, spans[:, 0], pieces_per_doc, tokens_per_doc)
+    return DocPieces(ids, casing, first, last, pieces_per_token, pieces_per_doc, tokens_per_doc)
 
 
 def starts_of(lengths: Ints1d) -> Ints1d:
@@ -88,29 +99,17 @@ def ramps(lengths: Ints1d) -> Ints1d:
     return ramp
 
 
-def _encode(texts: list[str], tokenizer: Any) -> Any:
-    return tokenizer(
-        texts,
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        truncation=False,
-        padding=False,
-        verbose=False,
-    )
-
-
 def _counts(items: Sequence[Any]) -> Ints1d:
     return np.fromiter(map(len, items), dtype=np.int64, count=len(items))
 
 
 def _on_one_line(docs: Sequence[Doc], shifts: Ints1d) -> _Tokens:
     """Return where the tokens are if every text is moved. shifts (Ints1d): By how much. Shape: (n_tokens,)"""
-    empty = np.zeros((0, 3), dtype=np.uint64)
-    table = np.concatenate([empty, *(doc.to_array([IDX, LENGTH, ORTH]) for doc in docs if len(doc))])
+    attributes = [IDX, LENGTH, ORTH, IS_SPACE]
+    empty = np.zeros((0, len(attributes)), dtype=np.uint64)
+    table = np.concatenate([empty, *(doc.to_array(attributes) for doc in docs if len(doc))])
     starts = table[:, 0].astype(np.int64) + shifts
-    return _Tokens(starts, starts + table[:, 1].astype(np.int64), table[:, 2])
+    return _Tokens(starts, starts + table[:, 1].astype(np.int64), table[:, 2], table[:, 3] == 0)
 
 
 def _align(tokens: _Tokens, spans: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d) -> tuple[Ints1d, Ints1d]:
@@ -120,7 +119,7 @@ def _align(tokens: _Tokens, spans: Ints1d, pieces_per_doc: Ints1d, tokens_per_do
     ends = np.maximum.accumulate(spans[:, 1])
     first = np.searchsorted(ends, tokens.starts, side="right")
     last = np.searchsorted(starts, tokens.ends, side="left") - 1
-    # A token that the tokenizer dropped (a control character, a space) stands on the piece before it, or behind.
+    # A token that the tokenizer dropped (a control character) stands on the piece before it, or after.
     dropped = first > last
     doc_first = np.repeat(starts_of(pieces_per_doc), tokens_per_doc)
     first = np.where(dropped, np.maximum(first - 1, doc_first), first)
@@ -137,3 +136,19 @@ def _token_casing(docs: Sequence[Doc], tokens: _Tokens) -> Ints1d:
     places = zip(doc_of.tolist(), (where - first_token[doc_of]).tolist(), strict=True)
     classes = np.fromiter((casing_class(docs[d][i].text) for d, i in places), dtype=np.int64, count=len(where))
     return classes[word_of]
+
+
+def _piece_casing(
+    token_casing: Ints1d, tokens: _Tokens, piece_starts: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d
+) -> Ints1d:
+    """Return the shape class of the word that each piece begins in, or before; `NONE` in a Doc without any word.
+
+    piece_starts (Ints1d): Offsets of the first characters. Shape, and that of what is returned: (n_pieces,)
+    """
+    words = np.flatnonzero(tokens.is_word)
+    words_up_to = np.cumsum(tokens.is_word)
+    word_bounds = np.append(0, words_up_to)[np.append(0, np.cumsum(tokens_per_doc))]
+    first_word, end_word = (np.repeat(bounds, pieces_per_doc) for bounds in (word_bounds[:-1], word_bounds[1:]))
+    word = np.minimum(np.searchsorted(tokens.ends[words], piece_starts, "right"), end_word - 1)
+    classes = np.append(token_casing[words], NONE)  # after all words: for Docs without any
+    return classes[np.where(first_word < end_word, word, len(words))]

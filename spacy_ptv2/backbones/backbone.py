@@ -68,6 +68,11 @@ class Backbone:
         body = [i for i, flag in enumerate(special) if not flag]
         return tuple(ids[: body[0]]), tuple(ids[body[-1] + 1 :])
 
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of special pieces, which no text may have; that of unknown words is none of them."""
+        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
+
     @property
     def pad_id(self) -> int:
         """Id of the piece that pads short windows; masked, so any will do where a tokenizer has none."""

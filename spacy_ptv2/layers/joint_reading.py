@@ -66,7 +66,7 @@ def read_ahead(requests: Sequence[Request]) -> None:
     """Compute what layers will predict; each then takes its part. One that has none to run with is left out."""
     for group in _joinable(requests, is_train=False):
         batch = _JointBatch(group)
-        if not len(batch.encoded.lengths):
+        if not len(batch.encoded.token_window):
             continue
         predicted = predict_jointly([request.shim.encoder for request in group], batch.windows(is_train=False))
         for request, rows, states in zip(group, batch.rows, predicted, strict=True):
@@ -86,7 +86,7 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
     steps = []
     for group in _joinable(requests, is_train=True):
         batch = _JointBatch(group)
-        if not len(batch.encoded.lengths):
+        if not len(batch.encoded.token_window):
             continue
         step = JointStep([request.shim.encoder for request in group], batch.windows(is_train=True))
         for number, (request, states) in enumerate(zip(group, step.states, strict=True)):

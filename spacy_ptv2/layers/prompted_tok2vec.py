@@ -1,14 +1,14 @@
 """The document layer of our own components: Docs in, one vector per token out.
 
 Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
-only the pieces that tokens stand on leave the backbone. States that were computed together with those of other prompts
-(`joint_reading.py`) are taken over.
+only the pieces that tokens stand on leave the backbone. A token of spaces stands on none; its vector is constant.
+States that were computed together with those of other prompts (`joint_reading.py`) are taken over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from spacy.tokens import Doc
@@ -23,6 +23,9 @@ from .prompt_shim import PromptShim
 from .window_encoding import WindowEncoding
 
 LAYER_NAME = "prompted_tok2vec"
+# In all dimensions. States come from a layer norm, so they are about orthogonal to that and of about that length: heads
+# tell spaces from words within a few steps, where they would see a vector of zeros by their bias alone.
+SPACE = 1.0
 InT = list[Doc]
 OutT = list[Floats2d]
 
@@ -45,20 +48,34 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
     """See `PromptedTok2Vec`."""
-    pooling = model.layers[1]
+    pooling, xp = model.layers[1], model.ops.xp
     found = _take_over(model, X, is_train) or _compute(model, X, is_train)
-    if not len(found.pieces_per_token):
-        return [model.ops.alloc2f(0, model.get_dim("nO")) for _ in X], lambda dY: X
-    vectors, backprop_pooling = pooling(Ragged(found.states, to_ints(model.ops, found.pieces_per_token)), is_train)
+    words = np.flatnonzero(found.pieces_per_token)
+    if not len(words):
+        return [_spaces(model, len(doc)) for doc in X], lambda dY: X
+    lengths = to_ints(model.ops, found.pieces_per_token[words])
+    vectors, backprop_pooling = pooling(Ragged(found.states, lengths), is_train)
+    rows: Any = slice(None)
+    if len(words) < len(found.pieces_per_token):
+        of_words, rows = vectors, to_ints(model.ops, words)
+        vectors = _spaces(model, len(found.pieces_per_token))
+        vectors[rows] = of_words
     bounds = np.cumsum([len(doc) for doc in X])[:-1]
 
     def backprop(dY: OutT) -> InT:
-        d_states = backprop_pooling(model.ops.xp.concatenate(dY))
+        d_states = backprop_pooling(xp.concatenate(dY)[rows])
         if found.backprop is not None:
             found.backprop(d_states.dataXd)
         return X
 
-    return cast(OutT, model.ops.xp.split(vectors, bounds)), backprop
+    return cast(OutT, xp.split(vectors, bounds)), backprop
+
+
+def _spaces(model: Model[InT, OutT], n_tokens: int) -> Floats2d:
+    """Return vectors of spaces. Shape: (n_tokens, nO)"""
+    vectors = model.ops.alloc2f(n_tokens, model.get_dim("nO"), zeros=False)
+    vectors[:] = SPACE
+    return vectors
 
 
 def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates | None:
@@ -78,7 +95,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
     encoded = windows.encode(X, [get_shim(encode)])
-    if not len(encoded.lengths):
+    if not len(encoded.token_window):
         return PieceStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
     wanted = WantedStates(encoded.token_window, encoded.token_column)
     states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode).backbone, is_train=is_train), is_train)

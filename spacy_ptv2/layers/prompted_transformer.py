@@ -18,7 +18,7 @@ from thinc.types import Floats3d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 from ..alignment.encoding import EncodedDocs, WantedStates
-from ..alignment.pieces import ramps
+from ..alignment.pieces import ramps, starts_of
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
@@ -100,9 +100,7 @@ def _every_piece(encoded: EncodedDocs) -> WantedStates:
 def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptShim) -> OutT:
     n_columns = states.shape[1]
     wordpieces = _wordpieces(encoded, n_columns, shim)
-    # spacy-transformers keeps pieces and alignment in numpy, whatever the device, and its types do not know numpy's.
-    flat: Any = (encoded.token_window * n_columns + encoded.token_column).astype("int32")
-    lengths: Any = encoded.pieces_per_token.astype("int32")
+    flat, lengths = _alignment(encoded, n_columns, has_first_piece=bool(shim.backbone.special_pieces[0]))
     doc_data: list[TransformerData] = []
     first_window = first_token = first_row = 0
     for n_windows, n_tokens in zip(encoded.windows_per_doc, encoded.tokens_per_doc, strict=True):
@@ -124,6 +122,21 @@ def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: PromptS
         align=Ragged(flat, lengths),
         cached_doc_data=doc_data,
     )
+
+
+def _alignment(encoded: EncodedDocs, n_columns: int, *, has_first_piece: bool) -> tuple[Any, Any]:
+    """Return the places of all tokens' pieces, and how many each token has, as spacy-transformers keeps them.
+
+    That is in numpy, whatever the device. Tokens of spaces stand on the special piece before their Doc, for a vector of
+    their own and because some poolings need a piece; has_first_piece (bool): Whether there is one.
+    """
+    lengths, places = encoded.pieces_per_token, encoded.token_window * n_columns + encoded.token_column
+    if has_first_piece:
+        spaces = np.flatnonzero(lengths == 0)
+        first_window = np.repeat(starts_of(np.array(encoded.windows_per_doc)), encoded.tokens_per_doc)
+        places = np.insert(places, starts_of(lengths)[spaces], first_window[spaces] * n_columns)
+        lengths = np.maximum(lengths, 1)
+    return places.astype("int32"), lengths.astype("int32")
 
 
 def _model_output(states: Any) -> BaseModelOutput:

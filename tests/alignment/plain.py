@@ -22,9 +22,9 @@ def plain_encoding(docs, tokenizer, special, *, window, overlap, get_spans=None)
         body = window - len(prefix) - len(suffix)
         ranges = [pair for a, b in stretches for pair in cut(a, b, body, overlap)] if len(doc) else []
         source, owner = choose_owners(ranges, len(own))
-        for a, b in zip(first, last, strict=True):
+        for token, a, b in zip(doc, first, last, strict=True):
             places.append([])
-            for piece in range(a, b + 1):
+            for piece in range(a, b + 1) if not token.is_space else ():
                 if piece == NO_PIECE or source[piece] == NO_PIECE:
                     places[-1].append((len(ids), 0))
                 else:
@@ -48,9 +48,10 @@ def align(doc, ids, offsets):
         a, b = (max(a - 1, 0),) * 2 if a > b else (a, b)
         first.append(a)
         last.append(b)
-    token_ends = [token.idx + len(token) for token in doc]
-    owners = [min(sum(end <= start for end in token_ends), len(doc) - 1) for start, _ in offsets]
-    return ids, [plain_casing_class(doc[owner].text) for owner in owners], first, last
+    words = [token for token in doc if not token.is_space]
+    owners = [sum(word.idx + len(word) <= start for word in words) for start, _ in offsets]
+    classes = [plain_casing_class(words[min(owner, len(words) - 1)].text) if words else 0 for owner in owners]
+    return ids, classes, first, last
 
 
 def cut(start, end, body, overlap):

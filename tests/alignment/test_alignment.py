@@ -38,6 +38,7 @@ from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.window_encoding import WindowEncoding
 from spacy_ptv2.options import WindowOptions
 
+from ..tiny import build_tokenizer
 from .plain import plain_casing_class, plain_encoding
 
 NLP = spacy.blank("en")
@@ -65,7 +66,8 @@ def backbone(request):
 def check_encoding(docs, encoded, limits):
     assert encoded.tokens_per_doc == [len(doc) for doc in docs]
     assert len(encoded.pieces_per_token) == sum(len(doc) for doc in docs)
-    assert (encoded.pieces_per_token >= 1).all()
+    is_space = np.array([token.is_space for doc in docs for token in doc], dtype=bool)
+    assert ((encoded.pieces_per_token == 0) == is_space).all()
     assert len(encoded.token_window) == len(encoded.token_column) == encoded.pieces_per_token.sum()
     lengths = np.array([len(ids) for ids in encoded.ids])
     assert (lengths <= limits.window).all()
@@ -79,7 +81,7 @@ def check_encoding(docs, encoded, limits):
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
-def test_odd_texts_keep_every_token(backbone, text):
+def test_odd_texts_keep_every_word(backbone, text):
     limits = WindowLimits(20, 6)
     docs = [NLP.make_doc("before"), NLP.make_doc(text), NLP.make_doc("after it")]
     check_encoding(docs, encode_docs(docs, backbone, limits, with_casing=True), limits)
@@ -87,7 +89,7 @@ def test_odd_texts_keep_every_token(backbone, text):
 
 @settings(max_examples=60)
 @given(texts=st.lists(st.text(max_size=80), max_size=4), window=st.integers(4, 24))
-def test_any_text_keeps_every_token(tiny_folder, texts, window):
+def test_any_text_keeps_every_word(tiny_folder, texts, window):
     limits = WindowLimits(window, min(3, window - 3))
     docs = [NLP.make_doc(text) for text in texts]
     encoded = encode_docs(docs, get_backbone(BackboneSource(str(tiny_folder))), limits, with_casing=False)
@@ -102,19 +104,34 @@ def test_tokens_stand_on_their_own_pieces(tiny):
     assert by_token[0] == ["peter"]
     assert "".join(by_token[1]).replace("##", "") == "didn't"
     assert by_token[2] == ["office"]
-    assert by_token[3] == ["office"]  # no piece of its own: stands on the one before
+    assert by_token[3] == ["office"]  # no piece of its own, but no space either: stands on the one before
     assert by_token[4] == ["e", "##u"]
     assert [pieces.casing[a] for a in pieces.first] == [TITLE, LOWER, LOWER, LOWER, UPPER]
 
 
 def test_doc_without_pieces_stands_on_the_special_piece(tiny):
-    docs = [NLP.make_doc("peter"), NLP.make_doc(" \n ")]
+    docs = [NLP.make_doc("peter"), Doc(NLP.vocab, words=["\x00", " \n", "\u200b"])]
     pieces = piece_docs(docs[1:], tiny.tokenizer, with_casing=True)
     assert len(pieces.ids) == 0
     assert set(pieces.first) == {NO_PIECE}
+    assert pieces.pieces_per_token.tolist() == [1, 0, 1]
     encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_casing=True)
-    assert encoded.token_window.tolist() == [0, *([1] * len(docs[1]))]
+    assert encoded.token_window.tolist() == [0, 1, 1]
     assert set(encoded.token_column[1:]) == {0}
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "roberta", "albert"])
+@pytest.mark.parametrize("space", ["\n", "\t", "  ", "\u00a0", "\r\n", " \n\n "])
+def test_words_have_the_same_shape_whatever_space_is_between_them(tmp_path_factory, family, space):
+    """Some tokenizers join a space to the next word; its piece then begins in the space."""
+    tokenizer = build_tokenizer(family)
+    for words in (["Peter", space, "McLaren", "EU"], [space, "Peter", "McLaren", space, space, "EU", space]):
+        doc = Doc(NLP.vocab, words=words, spaces=[False] * len(words))
+        pieces = piece_docs([doc, doc], tokenizer, with_casing=True)
+        n_pieces = pieces.pieces_per_token
+        assert ((n_pieces == 0) == [not word.strip() for word in words * 2]).all()
+        classes = [pieces.casing[a] for a, n in zip(pieces.last, n_pieces, strict=True) if n]
+        assert classes == [TITLE, MIXED, UPPER] * 2
 
 
 @pytest.mark.parametrize(
