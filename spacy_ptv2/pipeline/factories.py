@@ -54,6 +54,7 @@ def make_shared_backbone(nlp: Language, name: str) -> SharedBackbone:
         "model": DEFAULT_TOKEN_CLASSIFIER["model"],
         "scheme": "iob2",
         "spans_key": "ents",
+        "overwrite": False,
         "scorer": {"@scorers": "spacy_ptv2.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -64,7 +65,10 @@ def make_token_classifier(
     model: Model[list[Doc], list[Floats2d]],
     scheme: Scheme,
     spans_key: str,
+    overwrite: bool,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> TokenClassifier:
     """Build the component that labels entities with a linear head."""
-    return TokenClassifier(nlp.vocab, model, name, scheme=scheme, spans_key=spans_key, scorer=scorer)
+    return TokenClassifier(
+        nlp.vocab, model, name, scheme=scheme, spans_key=spans_key, overwrite=overwrite, scorer=scorer
+    )

@@ -54,6 +54,10 @@ class TagScheme:
         """
         return [None if tag is None or tag == "-" else self._encode_one(tag) for tag in biluo]
 
+    def encode_words(self, biluo: Sequence[str | None], is_space: Sequence[bool]) -> list[int | None]:
+        """Return what `encode` does, with None for tokens of spaces: entities are tagged as if there were none."""
+        return self.encode(_tags_of_words(biluo, is_space) if any(is_space) else biluo)
+
     def _encode_one(self, tag: str) -> int:
         if self.scheme == "iob2":
             tag = {"L": "I", "U": "B"}.get(tag[0], tag[0]) + tag[1:]
@@ -103,3 +107,21 @@ class TagScheme:
         ends = starts + np.diff(np.append(first, len(inside)))
         labels = [self.tags[tag].partition("-")[2] for tag in tags[starts]]
         return list(zip(starts.tolist(), ends.tolist(), labels, strict=True))
+
+
+def _tags_of_words(biluo: Sequence[str | None], is_space: Sequence[bool]) -> list[str | None]:
+    """Return BILUO tags in which every entity begins and ends with a word, None for spaces."""
+    tags = [None if space else tag for tag, space in zip(biluo, is_space, strict=True)]
+    words: list[int] = []
+    for place, tag in enumerate(biluo):
+        if tag is None or tag[0] not in "BILU":
+            continue
+        words = [] if tag[0] in "BU" else words
+        if not is_space[place]:
+            words.append(place)
+        if tag[0] in "LU" and words:
+            label = tag[1:]
+            prefixes = ["U"] if len(words) == 1 else ["B", *"I" * (len(words) - 2), "L"]
+            for word, prefix in zip(words, prefixes, strict=True):
+                tags[word] = prefix + label
+    return tags

@@ -1,7 +1,7 @@
 """Named entities by token classification: the linear head of the paper, decoded so that only valid entities come out.
 
-In: Docs and their token vectors. Out: `doc.ents`, and the same spans with a confidence each under
-`doc.spans[spans_key].attrs["scores"]`.
+In: Docs and their token vectors. Out: `doc.ents`, and the entities found here with a confidence each under
+`doc.spans[spans_key].attrs["scores"]`. Entities that are there already are kept, and decoded around (`entities.py`).
 Source: Liu et al. 2021, section 3.3 ("Classification Head"), https://arxiv.org/abs/2110.07602.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from spacy.language import Language
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
@@ -21,11 +21,11 @@ from ..errors import Errors, FormatError, PTuningError
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
 from ..packaging.requirements import record_requirements
+from .entities import Prediction, add_entities, find_free_tokens
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import SCHEMES, Scheme, TagScheme
 
 Scorer = Callable[..., dict[str, Any]]
-Prediction = list[tuple[int, int, str, float]]  # start, end, label, confidence
 
 
 class TokenClassifier(SafetensorsPipe):
@@ -33,7 +33,8 @@ class TokenClassifier(SafetensorsPipe):
 
     vocab (Vocab): The shared vocabulary. model (Model[list[Doc], list[Floats2d]]): `spacy_ptv2.TokenClassifier.v1`.
     name (str): Its name. scheme ("iob2" | "biluo"): Tags. spans_key (str): Where `doc.spans` keeps the confidences: the
-    product of the probabilities of an entity's tags, between 0 and 1. scorer (Callable | None): For `nlp.evaluate`.
+    product of the probabilities of an entity's tags, between 0 and 1. overwrite (bool): Replace entities that are
+    there, instead of keeping them. scorer (Callable | None): For `nlp.evaluate`.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class TokenClassifier(SafetensorsPipe):
         *,
         scheme: Scheme = "iob2",
         spans_key: str = "ents",
+        overwrite: bool = False,
         scorer: Scorer | None = None,
     ) -> None:
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.overwrite = overwrite
         self.cfg: dict[str, Any] = {"labels": [], "scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
         self._tag_scheme: TagScheme | None = None
         self._chance = ChanceLoss(0)
@@ -152,11 +155,7 @@ class TokenClassifier(SafetensorsPipe):
     def set_annotations(self, docs: Iterable[Doc], predictions: list[Prediction]) -> None:
         """Write `doc.ents` and the confidences."""
         for doc, prediction in zip(docs, predictions, strict=True):
-            spans = [Span(doc, start, end, label=label) for start, end, label, _ in prediction]
-            doc.set_ents(spans)
-            scores = [score for *_, score in prediction]
-            key = self.cfg["spans_key"]
-            doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={"scores": scores})
+            add_entities(doc, prediction, self.cfg["spans_key"], overwrite=self.overwrite)
 
     def update(
         self,
@@ -166,7 +165,7 @@ class TokenClassifier(SafetensorsPipe):
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Learn from a batch: cross-entropy of the gold tags, averaged over the tokens that have one."""
+        """Learn from a batch: cross-entropy of the gold tags, averaged over the words that have one."""
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
@@ -219,7 +218,8 @@ class TokenClassifier(SafetensorsPipe):
 
     def _gold_tags(self, example: Example) -> list[int | None]:
         try:
-            return self.tag_scheme.encode(example.get_aligned_ner())
+            is_space = [token.is_space for token in example.predicted]
+            return self.tag_scheme.encode_words(example.get_aligned_ner(), is_space)
         except KeyError as error:
             label = error.args[0]
             message = Errors.P401.format(label=label, name=self.name, labels=", ".join(self.labels) or "none")
@@ -227,26 +227,13 @@ class TokenClassifier(SafetensorsPipe):
 
     def _decode(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
         """Return each Doc's entities. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
-        lengths = [len(doc) for doc in docs]
-        log_probabilities = _log_softmax(np, logits)
-        tags = self.tag_scheme.decode(log_probabilities, lengths)
+        free = find_free_tokens(docs, overwrite=self.overwrite)
+        log_probabilities = _log_softmax(np, np.asarray(logits)[free.rows])
+        tags = self.tag_scheme.decode(log_probabilities, free.lengths)
         chosen = np.take_along_axis(log_probabilities, tags[:, None], axis=1)[:, 0]
         entities = self.tag_scheme.entities(tags)
-        bounds = np.cumsum([0, *lengths])
-        owners = np.searchsorted(bounds, [start for start, _, _ in entities], side="right") - 1
-        sums = np.array([np.add.reduce(chosen[first:last]) for first, last, _ in entities], dtype=chosen.dtype)
-        found = zip(entities, owners.tolist(), bounds[owners].tolist(), np.exp(sums).tolist(), strict=True)
-        predictions: list[Prediction] = [[] for _ in docs]
-        for (first, last, label), owner, shift, confidence in found:
-            doc = docs[owner]
-            start, end = first - shift, last - shift
-            while start < end and doc[start].is_space:
-                start += 1
-            while end > start and doc[end - 1].is_space:
-                end -= 1
-            if end > start:
-                predictions[owner].append((start, end, label, confidence))
-        return predictions
+        confidences = [float(np.exp(chosen[first:last].sum())) for first, last, _ in entities]
+        return free.in_docs(entities, confidences)
 
 
 def _log_softmax(xp: Any, logits: Any) -> Any:
