@@ -172,8 +172,9 @@ class Errors(_Messages):
     P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
     # Components and training
     P401 = (
-        "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call add_label before "
-        "initialising, or give every label in [initialize.components.{name}.labels]."
+        "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call "
+        "nlp.get_pipe({name!r}).add_label({label!r}), which also works once it is trained, or give every label in "
+        "[initialize.components.{name}] labels."
     )
     P402 = (
         "The component {name!r} has no labels: the training corpus holds no entity (read {n_examples} examples). Check "
@@ -182,8 +183,8 @@ class Errors(_Messages):
     )
     P403 = "Expected a tag scheme of {expected}, got {got!r}."
     P404 = (
-        "Cannot add the label {label!r} to {name!r}: its output layer is already of fixed size. Add labels before "
-        "nlp.initialize()."
+        "The output layer of {name!r} has nO = {got} in its config, and the labels {labels} make {expected} tags. Set "
+        "nO to null there: it follows from the labels."
     )
     P405 = "Expected learning rates for the parts {expected}, got {got}."
     P406 = (

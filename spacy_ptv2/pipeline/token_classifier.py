@@ -18,6 +18,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
+from ..layers.resizing import grow_output
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
 from ..packaging.requirements import record_requirements
@@ -76,18 +77,19 @@ class TokenClassifier(SafetensorsPipe):
         return self._tag_scheme
 
     def add_label(self, label: str) -> int:
-        """Add an entity label before the model is initialised.
+        """Add an entity label. A trained output layer grows; what it has learned stays as it is.
 
-        RETURNS (int): 1 if it is new, 0 if it was there. RAISES (PTuningError): P404, P408.
+        RETURNS (int): 1 if it is new, 0 if it was there. RAISES (PTuningError): P408.
         """
         if not isinstance(label, str) or not label or label != label.strip():
             raise PTuningError(Errors.P408.format(got=label))
         if label in self.labels:
             return 0
-        if self.model.has_ref("output_layer") and self.model.get_ref("output_layer").has_dim("nO"):
-            raise PTuningError(Errors.P404.format(label=label, name=self.name))
         self.cfg["labels"] = [*self.labels, label]
         self.vocab.strings.add(label)
+        output = self.model.get_ref("output_layer")
+        if output.has_param("W"):
+            grow_output(self.model, output, len(self.tag_scheme.tags))
         return 1
 
     def initialize(
@@ -99,7 +101,7 @@ class TokenClassifier(SafetensorsPipe):
     ) -> None:
         """Collect the labels (from `labels`, else from all examples, sorted) and size the output layer.
 
-        RAISES (PTuningError): P402 if there is no label.
+        RAISES (PTuningError): P402 if there is no label, P404 if the config has another size.
         """
         validate_get_examples(get_examples, "TokenClassifier.initialize")
         n_examples = 0
@@ -113,8 +115,12 @@ class TokenClassifier(SafetensorsPipe):
             self.add_label(label)
         if not self.labels:
             raise PTuningError(Errors.P402.format(name=self.name, n_examples=n_examples))
+        n_tags, n_outputs = len(self.tag_scheme.tags), self.model.get_ref("output_layer").maybe_get_dim("nO")
+        if n_outputs not in (None, n_tags):
+            labels = ", ".join(self.labels)
+            raise PTuningError(Errors.P404.format(name=self.name, got=n_outputs, labels=labels, expected=n_tags))
         docs = [example.x for example in islice(get_examples(), 10)]
-        sample = [self.model.ops.alloc2f(len(doc), len(self.tag_scheme.tags)) for doc in docs]
+        sample = [self.model.ops.alloc2f(len(doc), n_tags) for doc in docs]
         self.model.initialize(X=docs or None, Y=sample or None)
         record_requirements(nlp, [self.model])
 

@@ -294,11 +294,17 @@ def test_corpus_without_entities(tiny_folder, tmp_path):
         build_pipeline(tiny_folder, tmp_path / "none.spacy")
 
 
-def test_label_after_initialization(nlp):
-    with pytest.raises(PTuningError, match="P404.*'SHIP'"):
-        nlp.get_pipe("token_classifier").add_label("SHIP")
+def test_impossible_labels(nlp):
     with pytest.raises(PTuningError, match="P408"):
         nlp.get_pipe("token_classifier").add_label(" ")
+
+
+def test_size_in_the_config_that_the_labels_do_not_make(tiny_folder, corpus):
+    nlp = build_pipeline(tiny_folder, corpus)
+    nlp.remove_pipe("token_classifier")
+    nlp.add_pipe("token_classifier", config={"model": {"nO": 4}})
+    with pytest.raises(PTuningError, match="P404.*nO = 4.*LOC, MISC, ORG, PER make 9"):
+        nlp.initialize(lambda: Corpus(corpus)(nlp))
 
 
 def test_prediction_before_initialization(tiny_folder):
