@@ -72,7 +72,7 @@ def add_entity_task(
     """
     tok2vec = tok2vec_block(backbone, layers, length)
     model = {"@architectures": "spacy_ptv2.TokenClassifier.v1", "tok2vec": tok2vec}
-    pipe = nlp.add_pipe("token_classifier", name=name, config={"spans_key": name, "model": model})
+    pipe = nlp.add_pipe("token_classifier", name=name, config={"spans_key": name, "overwrite": True, "model": model})
     fix_random_seed(seed)
     blank_doc = Doc(nlp.vocab, words=["a"])
     pipe.initialize(lambda: [Example(blank_doc, blank_doc)], nlp=nlp, labels=LABELS)  # type: ignore[attr-defined]
