@@ -206,6 +206,10 @@ class Errors(_Messages):
     )
     P412 = "There is no config for the task {got!r}. Expected one of: {expected}."
     P413 = "There is a file {path} already. Give another path, or --force to write over it."
+    P430 = (
+        "{path} cannot be read as .spacy ({problem}). Check that it was copied whole, or write it again with "
+        "`spacy ptv2 convert`."
+    )
 
     # Prompts of other libraries
     P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."

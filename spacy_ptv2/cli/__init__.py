@@ -6,6 +6,7 @@ import typer
 from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
+from .data_report import data_report_cli
 from .init import init_cli
 from .interchange import export_cli, import_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
@@ -17,6 +18,7 @@ WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # -
 app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
 app.command("init")(init_cli)
 app.command("convert")(convert_cli)
+app.command("data-report")(data_report_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)

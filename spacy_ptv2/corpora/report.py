@@ -1,0 +1,174 @@
+"""What is in annotated corpora, and what in them training cannot learn from or evaluation cannot trust.
+
+In: Docs with gold entities, and the tokenizer that a pipeline will use. Out: counts, and each doubtful place by its
+kind. Nothing is printed here. Source of the kinds: spaCy's `debug data`, https://spacy.io/api/cli#debug-data, which
+reports entities for the component `ner` only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin, Span
+from spacy.vocab import Vocab
+
+from ..errors import CorpusError, Errors
+from .conll import read_conll, to_docs
+
+RARE = 50  # entities in training, as in `spacy debug data`
+
+Kind = Literal[
+    "empty",
+    "unannotated",
+    "partly_annotated",
+    "misaligned",
+    "whitespace_edge",
+    "whitespace_inside",
+    "across_sentences",
+    "duplicate",
+    "contradiction",
+]
+Annotation = list[tuple[str, str]]  # text and label of each entity
+
+
+class Finding(NamedTuple):
+    """A doubtful place: the number of its Doc, from 0, and what stands there."""
+
+    doc: int
+    text: str
+
+
+@dataclass
+class CorpusReport:
+    """What a corpus holds. sentences: None if no Doc has sentence starts."""
+
+    name: str
+    docs: int = 0
+    tokens: int = 0
+    longest_doc: int = 0  # in tokens
+    docs_with_entities: int = 0
+    sentences: int | None = None
+    labels: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)  # of entities, in tokens
+    findings: dict[Kind, list[Finding]] = field(default_factory=lambda: defaultdict(list))
+    texts: dict[str, Annotation] = field(default_factory=dict)  # where each was first seen; white space as one space
+
+    @property
+    def entities(self) -> int:
+        """How many entities there are."""
+        return self.labels.total()
+
+    def rare_labels(self) -> dict[str, int]:
+        """Return the labels with fewer than `RARE` entities, and how many each has, the most first."""
+        rare = [(label, count) for label, count in self.labels.items() if count < RARE]
+        return dict(sorted(rare, key=lambda pair: (-pair[1], pair[0])))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a corpus for evaluation has that training lacks, and what both have."""
+
+    unseen_labels: dict[str, int]  # not in training, and how many
+    unused_labels: list[str]  # in training only
+    shared_texts: list[str]
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read a `.spacy` file, a folder of them, or a file that `spacy ptv2 convert` reads.
+
+    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_conll` does.
+    """
+    if path.is_dir():
+        paths = sorted(path.rglob("*.spacy"))
+        if not paths:
+            raise CorpusError(Errors.P430.format(path=path, problem="a folder without such files"))
+        return [doc for file in paths for doc in read_docs(file, vocab)]
+    if path.suffix != ".spacy":
+        return list(to_docs(read_conll(path), vocab))
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except Exception as error:  # zlib's, msgpack's, NumPy's, KeyError: whatever damage leads to
+        problem = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise CorpusError(Errors.P430.format(path=path, problem=problem)) from error
+
+
+def describe(name: str, docs: Iterable[Doc], nlp: Language) -> CorpusReport:
+    """Count what is in a corpus and collect what is doubtful.
+
+    nlp (Language): Its tokenizer decides what is misaligned.
+    """
+    report = CorpusReport(name)
+    for number, doc in enumerate(docs):
+        report.docs += 1
+        report.tokens += len(doc)
+        report.longest_doc = max(report.longest_doc, len(doc))
+        report.docs_with_entities += bool(doc.ents)
+        if doc.has_annotation("SENT_START"):
+            report.sentences = (report.sentences or 0) + sum(bool(token.is_sent_start) for token in doc)
+        report.labels.update(ent.label_ for ent in doc.ents)
+        report.lengths.update(len(ent) for ent in doc.ents)
+        for kind, text in (*_of_doc(doc), *_of_text(doc, report.texts), *_of_entities(doc, nlp)):
+            report.findings[kind].append(Finding(number, text))
+    return report
+
+
+def compare(train: CorpusReport, other: CorpusReport) -> Comparison:
+    """Hold a corpus for evaluation against the one for training."""
+    return Comparison(
+        unseen_labels={label: count for label, count in other.labels.items() if label not in train.labels},
+        unused_labels=sorted(train.labels.keys() - other.labels.keys()),
+        shared_texts=[text for text in other.texts if text in train.texts],
+    )
+
+
+def _of_doc(doc: Doc) -> Iterator[tuple[Kind, str]]:
+    """Yield what is doubtful about a whole Doc."""
+    unknown = [token for token in doc if not token.ent_iob_]
+    if not doc.text.strip():
+        yield "empty", doc.text
+    elif len(unknown) == len(doc):
+        yield "unannotated", doc.text
+    elif unknown:
+        yield "partly_annotated", " ".join(token.text for token in unknown)
+
+
+def _of_text(doc: Doc, texts: dict[str, Annotation]) -> Iterator[tuple[Kind, str]]:
+    """Yield whether a text was seen before, and otherwise annotated. texts: Gets those that were not."""
+    text = _joined(doc.text)
+    annotation = [(_joined(ent.text), ent.label_) for ent in doc.ents]
+    if text in texts:
+        yield ("duplicate" if texts[text] == annotation else "contradiction"), text
+    elif text:
+        texts[text] = annotation
+
+
+def _of_entities(doc: Doc, nlp: Language) -> Iterator[tuple[Kind, str]]:
+    """Yield what is doubtful about each entity. Where only words are known, training takes them as tokens."""
+    read = nlp.make_doc(doc.text) if doc.ents and not doc.has_unknown_spaces else doc
+    for ent in doc.ents:
+        start, end = _without_edges(ent)
+        if read.char_span(start, end) is None:
+            tokens = [token.text for token in read if token.idx < end and token.idx + len(token) > start]
+            yield "misaligned", f"{doc.text[start:end]}: {' | '.join(tokens)}"
+        if ent.text != ent.text.strip():
+            yield "whitespace_edge", ent.text
+        elif any(char.isspace() for token in ent for char in token.text):
+            yield "whitespace_inside", ent.text
+        if any(token.is_sent_start for token in ent[1:]):
+            yield "across_sentences", ent.text
+
+
+def _joined(text: str) -> str:
+    """Return a text with single spaces for all white space."""
+    return " ".join(text.split())
+
+
+def _without_edges(ent: Span) -> tuple[int, int]:
+    """Return where an entity starts and ends, in characters, without white space at its edges."""
+    text = ent.text
+    return ent.end_char - len(text.lstrip()), ent.start_char + len(text.rstrip())

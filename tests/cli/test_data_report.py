@@ -1,0 +1,82 @@
+"""`spacy ptv2 data-report`, as a command."""
+
+import spacy
+from click import unstyle
+from spacy.tokens import DocBin, Span
+from typer.testing import CliRunner
+
+from spacy_ptv2.cli import app
+
+from ..conftest import ROOT
+
+
+def run(*arguments, exit_code=0):
+    result = CliRunner().invoke(app, ["data-report", *map(str, arguments)])
+    assert result.exit_code == exit_code, f"{result.output}\n{result.exception!r}"
+    assert "Traceback" not in result.output
+    return [" ".join(line.split()) for line in unstyle(result.output).splitlines()]
+
+
+def write(path, *texts):
+    """Each text is a Doc whose first three characters are a person."""
+    nlp = spacy.blank("en")
+    docs = [nlp.make_doc(text) for text in texts]
+    for doc in docs:
+        doc.set_ents([Span(doc, 0, 1 + (doc[1].is_space), label="PER")])
+    path.parent.mkdir(exist_ok=True)
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def test_corpora_side_by_side(train_file, tmp_path):
+    dev = write(tmp_path / "dev.spacy", "Bob\n left us", *(f"Ann saw {number} ships" for number in range(6)))
+    text = " ".join(run(train_file, dev))  # long lines are wrapped
+    for line in (
+        "train dev", "documents 3 7", "sentences 3 unknown", "entities 5 7", "of 1 token 3 6", "of 2 tokens 2 1",
+        "of more 0 0", "label train dev", "PER 2 7", "MISC 1 0", "✔ Nothing doubtful",
+        "⚠ Entities that start or end with white space, as no prediction does: 1", r"document 0: 'Bob\n '",
+        "⚠ train: few entities to learn from: PER 2, LOC 1, MISC 1, ORG 1",
+        "⚠ Labels that dev does not test: LOC, MISC, ORG",
+    ):  # fmt: skip
+        assert f" {line} " in text + " "
+
+
+def test_examples_are_few_and_short(tmp_path):
+    long = "Ann " + "walks " * 100
+    lines = run(write(tmp_path / "train.spacy", *[long] * 6))
+    assert "⚠ Documents that were there before, annotated alike: 5" in lines
+    (example, *_), more = [line for line in lines if line.startswith("document ")], lines[-1]
+    assert len(example) < 110 and example.endswith("…'")
+    assert more == "and 2 more"
+    assert sum(line.startswith("document ") for line in lines) == 3
+
+
+def test_what_both_have(tmp_path):
+    train = write(tmp_path / "a" / "data.spacy", "Ann left", "Bob left")
+    lines = run(train, write(tmp_path / "b" / "data.spacy", "Bob left"))
+    (place,) = [number for number, line in enumerate(lines) if line.endswith("too: 1")]
+    assert lines[place + 1] == "'Bob left'"
+    good = run(train, write(tmp_path / "b" / "data.spacy", "Eve left"))
+    assert good[-1] == "✔ The same labels, and no text in common"
+
+
+def test_the_tokenizer_is_that_of_the_config(tmp_path):
+    corpus = tmp_path / "train.spacy"
+    doc = spacy.blank("en").make_doc("Don't ship")
+    doc.set_ents([Span(doc, 0, 1, label="PER")])
+    DocBin(docs=[doc]).to_disk(corpus)
+    finding = 'document 0: "Do: Don\'t"'
+    assert finding not in run(corpus)
+    assert finding in run(corpus, "--lang", "xx")
+    config = (ROOT / "configs" / "ner.cfg").read_text()
+    for lang in ("en", "xx"):
+        (tmp_path / "ner.cfg").write_text(config.replace('lang = "en"', f'lang = "{lang}"'))
+        assert (finding in run(corpus, "--config", tmp_path / "ner.cfg")) == (lang == "xx")
+
+
+def test_refusals(corpus, tmp_path):
+    (tmp_path / "broken.spacy").write_bytes(b"no corpus")
+    assert "P430" in " ".join(run(tmp_path / "broken.spacy", exit_code=1))
+    run(corpus, "--config", ROOT / "configs" / "ner.cfg", "--lang", "en", exit_code=2)
+    run(corpus, "--lang", "klingon", exit_code=2)
+    run(tmp_path / "none.spacy", exit_code=2)

@@ -1,0 +1,146 @@
+"""Each fault that a test puts into a corpus is found there, by its kind and place, and nothing else is."""
+
+import pytest
+import spacy
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from spacy_ptv2.corpora.report import RARE, compare, describe, read_docs
+from spacy_ptv2.errors import CorpusError
+
+nlp = spacy.blank("en")
+
+
+def doc_of(text, *entities, make=nlp.make_doc):
+    """A Doc of our tokenizer with entities, given as text and label."""
+    doc = make(text)
+    doc.set_ents([])
+    for part, label in entities:
+        start = text.index(part)
+        span = doc.char_span(start, start + len(part), label=label)
+        doc.set_ents([*doc.ents, span])
+    return doc
+
+
+def in_words(*words, entities=(), **settings):
+    """A Doc of given tokens and entities, each after a single space."""
+    spaces = [True] * (len(words) - 1) + [False]
+    doc = Doc(nlp.vocab, words=words, spaces=spaces, **settings)
+    doc.set_ents([Span(doc, start, end, label=label) for start, end, label in entities])
+    return doc
+
+
+def findings(*docs):
+    return {kind: [tuple(finding) for finding in found] for kind, found in describe("x", docs, nlp).findings.items()}
+
+
+GOOD = doc_of("Peter Hansen works in London.", ("Peter Hansen", "PER"), ("London", "LOC"))
+
+
+def test_counts():
+    other = in_words(
+        "Mary", "sings", ".", "She", "left", entities=[(0, 1, "PER")], sent_starts=[True, False, False, True, False]
+    )
+    report = describe("train", [GOOD, other, doc_of("Nobody came.")], nlp)
+    assert (report.docs, report.docs_with_entities, report.tokens, report.longest_doc) == (3, 2, 14, 6)
+    assert (report.entities, report.labels, report.lengths) == (3, {"PER": 2, "LOC": 1}, {1: 2, 2: 1})
+    assert report.sentences == 2
+    assert describe("train", [GOOD], nlp).sentences is None
+    assert not report.findings
+
+
+def test_rare_labels():
+    docs = [doc_of(f"Mary saw {number}.", ("Mary", "PER"), (str(number), "NUM")) for number in range(RARE - 1)]
+    assert describe("x", docs, nlp).rare_labels() == {"PER": RARE - 1, "NUM": RARE - 1}
+    docs.append(doc_of("Mary left.", ("Mary", "PER")))
+    assert describe("x", docs, nlp).rare_labels() == {"NUM": RARE - 1}
+
+
+def test_nothing_in_a_good_corpus():
+    pretokenised = Doc(nlp.vocab, words=["U.S.-based", "Acme"], ents=["O", "B-ORG"])
+    assert findings(GOOD, doc_of("Nobody came."), pretokenised) == {}
+
+
+def test_misaligned_entities_are_those_that_training_skips():
+    doc = Doc(nlp.vocab, words=["Ask", "Mary", "s", "in", "U.", "K."], spaces=[True, False, True, True, False, False])
+    doc.set_ents([Span(doc, 1, 2, label="PER"), Span(doc, 4, 5, label="LOC")])
+    assert findings(GOOD, doc) == {"misaligned": [(1, "Mary: Marys"), (1, "U.: U.K.")]}
+    assert Example(nlp.make_doc(doc.text), doc).get_aligned_ner() == ["O", None, "O", None]
+
+
+def test_words_that_are_given_are_tokens_of_training():
+    doc = Doc(nlp.vocab, words=["U.", "K."], ents=["B-LOC", "O"])
+    assert doc.has_unknown_spaces
+    assert findings(doc) == {}
+
+
+@pytest.mark.parametrize(("first", "last"), [("\n", "Mary"), ("Mary", " "), ("Mary", "\t"), ("\u00a0Mary", "Ann")])
+def test_white_space_at_an_edge(first, last):
+    doc = in_words("see", first, last, "now", entities=[(1, 3, "PER")])
+    assert findings(GOOD, doc) == {"whitespace_edge": [(1, f"{first} {last}")]}
+
+
+@pytest.mark.parametrize("text", ["Mary\nAnn", "Mary  Ann", "Mary\tAnn", "Mary \u00a0Ann", "Mary\r\nAnn"])
+def test_white_space_inside(text):
+    assert findings(GOOD, doc_of(f"I saw {text} today", (text, "PER"))) == {"whitespace_inside": [(1, text)]}
+
+
+def test_entities_across_sentences():
+    sent_starts = [True, False, True, False]
+    doc = in_words("Mary", "Ann", "Lee", "left", entities=[(1, 3, "PER")], sent_starts=sent_starts)
+    assert findings(doc) == {"across_sentences": [(0, "Ann Lee")]}
+    assert not findings(in_words("Mary", "Ann", "Lee", "left", entities=[(2, 3, "PER")], sent_starts=sent_starts))
+
+
+def test_documents_without_text_or_annotation():
+    docs = [GOOD, nlp.make_doc(""), nlp.make_doc(" \n"), nlp.make_doc("Mary left")]
+    assert findings(*docs) == {"empty": [(1, ""), (2, " \n")], "unannotated": [(3, "Mary left")]}
+
+
+def test_tokens_without_annotation():
+    doc = nlp.make_doc("Mary left Rome")
+    doc.set_ents([Span(doc, 2, 3, label="LOC")], missing=[doc[0:1]], default="outside")
+    assert findings(GOOD, doc) == {"partly_annotated": [(1, "Mary")]}
+
+
+def test_texts_that_come_again():
+    spaced = doc_of("Peter Hansen  works\nin London.", ("Peter Hansen", "PER"), ("London", "LOC"))
+    other = doc_of(GOOD.text, ("Peter Hansen", "PER"), ("London", "ORG"))
+    nothing = [doc_of("Nobody came."), doc_of("Nobody came.")]
+    joined = "Peter Hansen works in London."
+    assert findings(GOOD, spaced, other, *nothing) == {
+        "duplicate": [(1, joined), (4, "Nobody came.")],
+        "contradiction": [(2, joined)],
+    }
+
+
+def test_evaluation_beside_training():
+    train = describe("train", [GOOD, doc_of("Nobody came."), doc_of("Acme grew.", ("Acme", "ORG"))], nlp)
+    dev = [doc_of("Nobody  came."), doc_of("Titanic in London", ("Titanic", "SHIP"), ("London", "LOC"))]
+    comparison = compare(train, describe("dev", dev, nlp))
+    assert comparison.unseen_labels == {"SHIP": 1}
+    assert comparison.unused_labels == ["ORG", "PER"]
+    assert comparison.shared_texts == ["Nobody came."]
+
+
+def test_reading(train_file, corpus, tmp_path):
+    texts = [doc.text for doc in read_docs(corpus, nlp.vocab)]
+    assert len(texts) == 3
+    assert [doc.text for doc in read_docs(train_file, nlp.vocab)] == texts
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.spacy").write_bytes(corpus.read_bytes())
+    assert [doc.text for doc in read_docs(tmp_path, nlp.vocab)] == texts * 2
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"", lambda data: b"Mary B-PER\n"])
+def test_damaged_files_are_refused_by_name(corpus, tmp_path, damage):
+    (tmp_path / "damaged.spacy").write_bytes(damage(corpus.read_bytes()))
+    with pytest.raises(CorpusError, match="P430.*damaged.spacy"):
+        read_docs(tmp_path / "damaged.spacy", nlp.vocab)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(CorpusError, match="P430.*FileNotFoundError"):
+        read_docs(tmp_path / "none.spacy", nlp.vocab)
+    with pytest.raises(CorpusError, match="P430.*without such files"):
+        read_docs(tmp_path, nlp.vocab)
