@@ -9,6 +9,7 @@ from thinc.api import Config, Model
 from thinc.types import Floats2d
 
 from ..types import Tok2VecModel
+from .confidences import DEFAULTS, Confidence
 from .ptuning_transformer import PTuningTransformer
 from .shared_backbone import SharedBackbone
 from .tag_schemes import Scheme
@@ -55,6 +56,7 @@ def make_shared_backbone(nlp: Language, name: str) -> SharedBackbone:
         "scheme": "iob2",
         "spans_key": "ents",
         "overwrite": False,
+        **DEFAULTS,
         "scorer": {"@scorers": "spacy_ptv2.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -66,9 +68,19 @@ def make_token_classifier(
     scheme: Scheme,
     spans_key: str,
     overwrite: bool,
+    confidence: Confidence,
+    threshold: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> TokenClassifier:
     """Build the component that labels entities with a linear head."""
     return TokenClassifier(
-        nlp.vocab, model, name, scheme=scheme, spans_key=spans_key, overwrite=overwrite, scorer=scorer
+        nlp.vocab,
+        model,
+        name,
+        scheme=scheme,
+        spans_key=spans_key,
+        overwrite=overwrite,
+        confidence=confidence,
+        threshold=threshold,
+        scorer=scorer,
     )

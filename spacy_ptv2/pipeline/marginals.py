@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ Entity = tuple[int, int, str]
 
 def entity_marginals(
     scheme: TagScheme,
-    log_probabilities: NDArray[np.floating],
+    log_probabilities: NDArray[np.floating[Any]],
     entities: Sequence[Entity],
     lengths: Sequence[int] | None = None,
 ) -> Floats1d:
@@ -47,7 +48,7 @@ def entity_marginals(
     scores = _chain(log_probabilities, bounds, scheme.tag_ids[OUTSIDE])
     starts, ends = (np.array([entity[place] for entity in entities]) for place in (0, 1))
     starts, ends = (_in_chain(places, bounds, starts) for places in (starts, ends))
-    rows, tags = _tags(scheme, entities, starts)
+    rows, tags = entity_tags(scheme, entities, starts)
     forward, backward = Transitions(scheme.allowed), Transitions(scheme.allowed.T)
     before, growth = chain_states(scores, forward, scheme.tag_ids[OUTSIDE])
     after = chain_states(scores[::-1], backward, scheme.tag_ids[OUTSIDE])[0][::-1]
@@ -60,6 +61,21 @@ def entity_marginals(
         everything = np.logaddexp.reduce(forward.sums(before[ends - 1]) + after[ends], axis=1)
         logs = enters + inside + leaves - everything
     return np.where(np.isfinite(logs), np.exp(np.minimum(logs, 0.0)), 0.0)
+
+
+def entity_tags(scheme: TagScheme, entities: Sequence[Entity], starts: Ints1d) -> tuple[Ints1d, Ints1d]:
+    """Return the rows and the tags of all tokens of the entities, entity after entity.
+
+    starts (NDArray): The row of the first token of each. Shape: (n_entities,)
+    """
+    tags: list[int | None] = []
+    rows: list[int] = []
+    for (start, end, label), row in zip(entities, starts.tolist(), strict=True):
+        size = end - start
+        biluo = [f"U-{label}"] if size == 1 else [f"B-{label}", *[f"I-{label}"] * (size - 2), f"L-{label}"]
+        tags += scheme.encode(biluo)
+        rows += range(row, row + size)
+    return np.array(rows), np.array(tags, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -141,7 +157,7 @@ def _step(before: Floats2d, scores: Floats2d, transitions: Transitions) -> tuple
     return states - np.where(np.isneginf(total), 0.0, total)[:, None], added
 
 
-def _chain(log_probabilities: NDArray[np.floating], bounds: Ints1d, outside: int) -> Floats2d:
+def _chain(log_probabilities: NDArray[np.floating[Any]], bounds: Ints1d, outside: int) -> Floats2d:
     """Return the rows of all documents with a row between them, before the first and after the last: certainly outside.
 
     What is not a number counts as impossible.
@@ -159,18 +175,6 @@ def _in_chain(places: Ints1d, bounds: Ints1d, starts: Ints1d) -> Ints1d:
     """Return where tokens of entities are in the chain. starts: The first token of each, which tells the document."""
     shifted: Ints1d = places + np.searchsorted(bounds, starts, side="right")
     return shifted
-
-
-def _tags(scheme: TagScheme, entities: Sequence[Entity], starts: Ints1d) -> tuple[Ints1d, Ints1d]:
-    """Return the rows and the tags of all tokens of the entities, entity after entity. starts: Rows in the chain."""
-    tags: list[int | None] = []
-    rows: list[int] = []
-    for (start, end, label), row in zip(entities, starts.tolist(), strict=True):
-        size = end - start
-        biluo = [f"U-{label}"] if size == 1 else [f"B-{label}", *[f"I-{label}"] * (size - 2), f"L-{label}"]
-        tags += scheme.encode(biluo)
-        rows += range(row, row + size)
-    return np.array(rows), np.array(tags, dtype=np.int64)
 
 
 def _stops(scheme: TagScheme) -> NDArray[np.bool_]:

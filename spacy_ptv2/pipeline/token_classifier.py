@@ -22,6 +22,7 @@ from ..layers.resizing import grow_output
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
 from ..packaging.requirements import record_requirements
+from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import SCHEMES, Scheme, TagScheme
@@ -33,9 +34,10 @@ class TokenClassifier(SafetensorsPipe):
     """Labels entities with one linear layer over token vectors.
 
     vocab (Vocab): The shared vocabulary. model (Model[list[Doc], list[Floats2d]]): `spacy_ptv2.TokenClassifier.v1`.
-    name (str): Its name. scheme ("iob2" | "biluo"): Tags. spans_key (str): Where `doc.spans` keeps the confidences: the
-    product of the probabilities of an entity's tags, between 0 and 1. overwrite (bool): Replace entities that are
-    there, instead of keeping them. scorer (Callable | None): For `nlp.evaluate`.
+    name (str): Its name. scheme ("iob2" | "biluo"): Tags. spans_key (str): Where `doc.spans` keeps the confidences.
+    overwrite (bool): Replace entities that are there, instead of keeping them. confidence ("product" | "marginal"): See
+    `confidences.py`. threshold (float): Entities with a lower confidence are left out; from 0 to 1. scorer
+    (Callable | None): For `nlp.evaluate`.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class TokenClassifier(SafetensorsPipe):
         scheme: Scheme = "iob2",
         spans_key: str = "ents",
         overwrite: bool = False,
+        confidence: Confidence = DEFAULTS["confidence"],
+        threshold: float = DEFAULTS["threshold"],
         scorer: Scorer | None = None,
     ) -> None:
         self.vocab = vocab
@@ -54,7 +58,16 @@ class TokenClassifier(SafetensorsPipe):
         self.name = name
         self.scorer = scorer
         self.overwrite = overwrite
-        self.cfg: dict[str, Any] = {"labels": [], "scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
+        configured = {"confidence": confidence, "threshold": threshold}
+        if wrong := wrong_setting(configured):
+            raise PTuningError(Errors.P407.format(name=wrong[0], expected=wrong[1], got=configured[wrong[0]]))
+        self.cfg: dict[str, Any] = {
+            "labels": [],
+            "scheme": TagScheme(scheme, ()).scheme,
+            "spans_key": spans_key,
+            **configured,
+            "configured": configured,
+        }
         self._tag_scheme: TagScheme | None = None
         self._chance = ChanceLoss(0)
         self._unreported: list[float] = []  # losses since the last step
@@ -138,6 +151,19 @@ class TokenClassifier(SafetensorsPipe):
             if not isinstance(value, str) or (kind is not None and value not in kind):
                 expected = " or ".join(kind) if kind else "a name"
                 raise FormatError(Errors.P641.format(path=where, field=field, expected=expected, got=value))
+        if wrong := wrong_setting({**DEFAULTS, **cfg}):
+            raise FormatError(Errors.P641.format(path=where, field=wrong[0], expected=wrong[1], got=cfg[wrong[0]]))
+        if not isinstance(configured := cfg.get("configured", {}), dict):
+            expected = "a JSON object"
+            raise FormatError(Errors.P641.format(path=where, field="configured", expected=expected, got=configured))
+
+    def _load_cfg(self, data: bytes, where: str) -> None:
+        """Take what was saved, but for what the config says otherwise than when it was saved."""
+        configured = self.cfg["configured"]
+        super()._load_cfg(data, where)
+        before = self.cfg["configured"]
+        self.cfg.update({name: value for name, value in configured.items() if before.get(name) != value})
+        self.cfg["configured"] = configured
 
     def _load_model(self, data: bytes, where: str) -> None:
         super()._load_model(data, where)
@@ -236,10 +262,10 @@ class TokenClassifier(SafetensorsPipe):
         free = find_free_tokens(docs, overwrite=self.overwrite)
         log_probabilities = _log_softmax(np, np.asarray(logits)[free.rows])
         tags = self.tag_scheme.decode(log_probabilities, free.lengths)
-        chosen = np.take_along_axis(log_probabilities, tags[:, None], axis=1)[:, 0]
         entities = self.tag_scheme.entities(tags)
-        confidences = [float(np.exp(chosen[first:last].sum())) for first, last, _ in entities]
-        return free.in_docs(entities, confidences)
+        confidences = CONFIDENCES[self.cfg["confidence"]](self.tag_scheme, log_probabilities, entities, free.lengths)
+        kept = np.flatnonzero(~(confidences < self.cfg["threshold"]))
+        return free.in_docs([entities[place] for place in kept], confidences[kept].tolist())
 
 
 def _log_softmax(xp: Any, logits: Any) -> Any:

@@ -1,0 +1,45 @@
+"""Measures of calibration by hand, and the command on a tiny pipeline."""
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from benchmarks import calibration
+from spacy_ptv2.pipeline.confidences import CONFIDENCES
+
+from ..tiny import build_pipeline, train
+
+
+def test_calibration_error():
+    confidences = np.array([0.9, 0.5, 0.9, 0.5])
+    assert calibration.calibration_error(confidences, np.array([1.0, 1.0, 1.0, 0.0]), 2) == pytest.approx(0.05)
+    assert calibration.calibration_error(confidences, np.array([0.0, 1.0, 1.0, 0.0]), 2) == pytest.approx(0.2)
+    assert calibration.calibration_error(confidences, np.array([0.0, 1.0, 1.0, 1.0]), 1) == pytest.approx(0.05)
+
+
+def test_measures_of_perfect_and_of_sure_and_wrong_confidences():
+    right = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    assert calibration.measure(right, right, 3) == ["0.5000", "0.0000", "0.0000", "+0.0000", "1.0000"]
+    assert calibration.measure(1 - right, right, 2)[2:] == ["1.0000", "-1.0000", "0.0000"]
+
+
+def test_ties_count_half():
+    assert calibration.ranking(np.array([0.5, 0.5, 0.1]), np.array([1.0, 0.0, 0.0])) == 0.75
+
+
+def test_command(tiny_folder, corpus, tmp_path):
+    nlp = build_pipeline(tiny_folder, corpus)
+    train(nlp, corpus, steps=15)
+    pipeline = tmp_path / "model-best"
+    nlp.to_disk(pipeline)
+    app = typer.Typer()
+    app.command()(calibration.main)
+    results = tmp_path / "RESULTS.md"
+    arguments = [str(pipeline), str(corpus), "--bins", "2", "--results", str(results)]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
+    rows = [line.split() for line in outcome.output.splitlines()[2:]]
+    assert [row[3] for row in rows] == [*CONFIDENCES]
+    assert rows[0][4] != rows[1][4]
+    assert f"## Calibration: {tmp_path.name}/model-best" in results.read_text(encoding="utf8")
