@@ -5,7 +5,8 @@ python -m benchmarks.calibration PIPELINE CORPUS.spacy [CORPUS.spacy ...] [--bin
 Of every predicted entity it is known whether it is right (boundaries and label) and how sure each kind was of it.
 "ECE": expected calibration error, the mean distance of confidence and precision over bins of equally many entities.
 "Brier": the mean squared distance between confidence and 1 or 0. "top third": precision of the surest third, less its
-mean confidence. "AUC": how often a right entity is surer than a wrong one, which is all that counts for a threshold.
+mean confidence. "AUC": how often a right entity is surer than a wrong one. "best F1": with the best of the thresholds
+0, .05 and so on, chosen on the corpus itself, beside the F1 without.
 Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599; Brier 1950.
 """
 
@@ -26,7 +27,21 @@ from spacy_ptv2.pipeline.confidences import CONFIDENCES
 from .pipelines import corpus_name, read_corpus
 from .results import RESULTS, record, table
 
-HEADER = ("corpus", "entities", "right", "confidence", "mean", "ECE", "Brier", "top third", "AUC")
+HEADER = (
+    "corpus",
+    "entities",
+    "right",
+    "confidence",
+    "mean",
+    "ECE",
+    "Brier",
+    "top third",
+    "AUC",
+    "F1",
+    "best F1",
+    "at",
+)
+THRESHOLDS = np.linspace(0, 1, 21)
 Floats1d = NDArray[np.float64]
 
 
@@ -42,11 +57,12 @@ def main(
     rows = []
     for corpus in corpora:
         gold = list(read_corpus(corpus, nlp.vocab))
+        n_gold = sum(len(doc.ents) for doc in gold)
         for kind in CONFIDENCES:
             nlp.get_pipe(component).cfg["confidence"] = kind  # type: ignore[attr-defined]
             confidences, right = judge(nlp, gold, component)
             counts = [corpus_name(corpus), str(len(right)), f"{right.mean():.4f}"]
-            rows.append([*counts, kind, *measure(confidences, right, bins)])
+            rows.append([*counts, kind, *measure(confidences, right, bins), *gain(confidences, right, n_gold)])
     text = table(HEADER, rows)
     print(text)
     record(f"Calibration: {pipeline.parent.name}/{pipeline.name}", text, results)
@@ -77,6 +93,16 @@ def measure(confidences: Floats1d, right: Floats1d, bins: int) -> list[str]:
     ]
     gap = right[surest].mean() - confidences[surest].mean()
     return [*(f"{value:.4f}" for value in values), f"{gap:+.4f}", f"{ranking(confidences, right):.4f}"]
+
+
+def gain(confidences: Floats1d, right: Floats1d, n_gold: int) -> list[str]:
+    """Return F1 without a threshold, F1 with the best one, and that one. n_gold (int): How many are to be found."""
+    scores = []
+    for threshold in THRESHOLDS:
+        kept = confidences >= threshold
+        scores.append(2 * right[kept].sum() / (kept.sum() + n_gold))
+    best = int(np.argmax(scores))
+    return [f"{scores[0]:.4f}", f"{scores[best]:.4f}", f"{THRESHOLDS[best]:.2f}"]
 
 
 def calibration_error(confidences: Floats1d, right: Floats1d, bins: int) -> float:

@@ -24,6 +24,12 @@ def test_measures_of_perfect_and_of_sure_and_wrong_confidences():
     assert calibration.measure(1 - right, right, 2)[2:] == ["1.0000", "-1.0000", "0.0000"]
 
 
+def test_what_a_threshold_gains():
+    confidences, right = np.array([0.9, 0.8, 0.32, 0.2]), np.array([1.0, 1.0, 0.0, 0.0])
+    assert calibration.gain(confidences, right, 4) == ["0.5000", "0.6667", "0.35"]
+    assert calibration.gain(1 - confidences, right, 2)[1:] == ["0.6667", "0.00"]
+
+
 def test_ties_count_half():
     assert calibration.ranking(np.array([0.5, 0.5, 0.1]), np.array([1.0, 0.0, 0.0])) == 0.75
 
