@@ -152,7 +152,7 @@ def _of_entities(doc: Doc, nlp: Language) -> Iterator[tuple[Kind, str]]:
     read = nlp.make_doc(doc.text) if doc.ents and not doc.has_unknown_spaces else doc
     for ent in doc.ents:
         start, end = _without_edges(ent)
-        if read.char_span(start, end) is None:
+        if start < end and read.char_span(start, end) is None:
             tokens = [token.text for token in read if token.idx < end and token.idx + len(token) > start]
             yield "misaligned", f"{doc.text[start:end]}: {' | '.join(tokens)}"
         if ent.text != ent.text.strip():
@@ -169,6 +169,9 @@ def _joined(text: str) -> str:
 
 
 def _without_edges(ent: Span) -> tuple[int, int]:
-    """Return where an entity starts and ends, in characters, without white space at its edges."""
+    """Return where an entity starts and ends, in characters, without white space at its edges.
+
+    One of white space alone ends before it starts.
+    """
     text = ent.text
     return ent.end_char - len(text.lstrip()), ent.start_char + len(text.rstrip())

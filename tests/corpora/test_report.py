@@ -80,6 +80,12 @@ def test_white_space_at_an_edge(first, last):
     assert findings(GOOD, doc) == {"whitespace_edge": [(1, f"{first} {last}")]}
 
 
+def test_nothing_but_white_space():
+    doc = nlp.make_doc("Mary\n left")
+    doc.set_ents([Span(doc, 1, 2, label="PER")])
+    assert findings(GOOD, doc) == {"whitespace_edge": [(1, "\n ")]}
+
+
 @pytest.mark.parametrize("text", ["Mary\nAnn", "Mary  Ann", "Mary\tAnn", "Mary \u00a0Ann", "Mary\r\nAnn"])
 def test_white_space_inside(text):
     assert findings(GOOD, doc_of(f"I saw {text} today", (text, "PER"))) == {"whitespace_inside": [(1, text)]}
