@@ -229,7 +229,8 @@ def test_assemble_two_trained_pipelines(tiny_folder, corpus, tmp_path):
     components = {"shared_backbone": {"factory": "shared_backbone"}}
     for name, seed in (("first", 0), ("second", 1)):
         folder = tmp_path / name
-        arguments = [*settings, "--system.seed", seed, "--components.token_classifier.spans_key", name]
+        head = "--components.token_classifier"
+        arguments = [*settings, "--system.seed", seed, f"{head}.spans_key", name, f"{head}.overwrite", "true"]
         spacy_command("train", ROOT / "configs" / "ner.cfg", "--output", folder, *arguments)
         components[name] = {"source": str(folder / "model-best"), **block}
     config = {"nlp": {"lang": "en", "pipeline": list(components)}, "components": components}
