@@ -155,17 +155,19 @@ def build_ptuning_transformer_v1(
 
     name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap.
     tokenizer_config, transformer_config, grad_scaler_config: Accepted as there as far as they make sense for a frozen,
-    shared backbone; what cannot be honoured is refused (P207, P210) or warned of (PW02, PW03).
+    shared backbone; what would make another model of it is refused (P207, P210), what has no effect is warned of (PW02,
+    PW03).
     The rest: See `BackboneSource`, `PromptOptions`, `EncoderOptions`, `WindowOptions`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
     """
     settings = locals()
     from .layers.prompted_transformer import PromptedTransformer
 
-    _check_hf_configs(tokenizer_config, transformer_config, grad_scaler_config)
+    _check_hf_settings(tokenizer_config, transformer_config, grad_scaler_config)
     source, options = _pick(BackboneSource, settings), _pick(EncoderOptions, settings)
     windows = WindowEncoding(_pick(WindowOptions, settings), get_spans)
-    return PromptedTransformer(PromptShim(source, prompt or PromptOptions(), options), windows)
+    shim = PromptShim(source, prompt or PromptOptions(), options)
+    return PromptedTransformer(shim, windows, transformer_config)
 
 
 def build_replaced_transformer_listener_v1(
@@ -179,12 +181,13 @@ def build_replaced_transformer_listener_v1(
     return cast(Tok2VecModel, chain(replace_listener(transformer), trfs2arrays(pooling, grad_factor)))
 
 
-def build_ptuning_listener_v1(upstream: str = "*") -> Tok2VecModel:
+def build_ptuning_listener_v1(upstream: str = "*", width: int | None = None) -> Tok2VecModel:
     """Build the layer that takes its vectors from a `ptuning_transformer` component earlier in the pipeline.
 
-    upstream (str): The name of that component, "*" for any. nO is taken over from it.
+    upstream (str): The name of that component, "*" for any. width (int | None): nO, the backbone's hidden width, for
+    architectures that ask for it while they are built, as that of entity_linker; None to take it over from upstream.
     """
-    return PTuningListener(upstream)
+    return PTuningListener(upstream, width)
 
 
 def build_token_classifier_v1(
@@ -207,12 +210,10 @@ def _pick(kind: type[OptionsT], settings: Mapping[str, Any]) -> OptionsT:
     return kind(**{field.name: settings[field.name] for field in fields(kind)})
 
 
-def _check_hf_configs(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:
+def _check_hf_settings(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:
     for where, block in (("tokenizer_config", tokenizer), ("transformer_config", transformer)):
         if block.get("trust_remote_code"):
             raise PTuningError(Errors.P210.format(where=where))
-    if transformer:
-        raise PTuningError(Errors.P207.format(got=transformer))
     if {key: value for key, value in tokenizer.items() if (key, value) != ("use_fast", True)}:
         warnings.warn(Warnings.PW03.format(got=tokenizer), stacklevel=3)
     if scaler:

@@ -141,8 +141,10 @@ class Errors(_Messages):
         "pieces that remain beside the special ones, got window = {window}, overlap = {overlap}."
     )
     P207 = (
-        "transformer_config = {got} is not supported: the backbone is frozen and shared, its config stays as it is. "
-        "Remove the block, or put the setting into the backbone folder's config.json."
+        "transformer_config asks for {got}, which the backbone does not have, and it is frozen and shared. Remove "
+        "these settings. The drop-in returns the states of the last layer, no attentions and no other layers. For a "
+        "model that computes differently, as with another dropout, save a folder with that in its config.json and "
+        "name it."
     )
     P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware is faster in it), got {got!r}."
     P209 = "casing must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."

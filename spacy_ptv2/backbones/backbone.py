@@ -86,7 +86,7 @@ class Backbone:
     @property
     def hidden_width(self) -> int:
         """Width of its hidden states."""
-        return int(self.model.config.hidden_size)
+        return self.rule.hidden_width(self.model.config)
 
     @property
     def key_width(self) -> int:

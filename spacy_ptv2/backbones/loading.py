@@ -17,6 +17,7 @@ from .backbone import Backbone
 from .families import find_rule
 from .frozen_linear import multiply_in_onednn, pays
 from .install import open_for_prompts
+from .model_config import settle_calls
 from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Quantization
 
@@ -33,7 +34,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     (damaged), P111 (a package for quantized weights is missing), P112 (weights are missing).
     """
     path = found.path
-    config = _read_config(path)
+    config = read_config(path)
     rule = find_rule(config, path)
     options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
     if source.attention == "eager":  # otherwise what the version of transformers takes for the best
@@ -87,9 +88,13 @@ def _quantization_config(quantization: Quantization) -> Any:
     return BitsAndBytesConfig(**settings[quantization])
 
 
-def _read_config(path: Path) -> Any:
+def read_config(path: Path) -> Any:
+    """Return the config of the model in a folder, with all that is about calls settled (see `settle_calls`).
+
+    RAISES (BackboneError): P108 if it cannot be read.
+    """
     try:
-        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        return settle_calls(AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True))
     except (OSError, ValueError) as error:
         raise BackboneError(Errors.P108.format(path=path, error=error)) from error
 

@@ -63,6 +63,10 @@ class InjectionRule:
         """Return the longest sequence of pieces that a model has positions for."""
         return int(config.max_position_embeddings) - self.first_position(config)
 
+    def hidden_width(self, config: Any) -> int:
+        """Return the width of a model's hidden states."""
+        return int(config.hidden_size)
+
     def key_width(self, config: Any) -> int:
         """Return the width of a layer's keys, and of its values, all heads together."""
         return int(config.hidden_size)

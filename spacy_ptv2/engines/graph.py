@@ -20,6 +20,7 @@ from ..backbones.backbone import Backbone
 from ..backbones.injection import LayerAdapters, LayerPrompts, RowGroup, injected
 from ..backbones.install import open_for_prompts
 from ..backbones.low_rank import open_linear_layers
+from ..backbones.model_config import call_model
 from ..backbones.twins import make_copy
 
 INT8_STEPS = 127
@@ -100,7 +101,7 @@ class PromptGraph(nn.Module):
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
         with injected(RowGroup(prompts, added=added, adapters=adapters), in_graph=True):
-            output = self.model(**inputs, attention_mask=mask, output_hidden_states=form.all_states)
+            output = call_model(self.model, **inputs, attention_mask=mask, all_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
     def quantize(self) -> None:

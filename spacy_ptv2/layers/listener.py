@@ -19,13 +19,14 @@ class PTuningListener(Tok2VecListener):
     By the name, `spacy debug model` finds the component to run first: for one that contains "transformer-listener" it
     takes the one called "transformer", as ours is in the shipped configs (spaCy 3.8, cli/debug_model.py).
 
-    upstream (str): The name of the `ptuning_transformer` component, "*" for any.
+    upstream (str): The name of the `ptuning_transformer` component, "*" for any. width (int | None): nO, None until it
+    is taken over.
     """
 
     name = "ptuning-transformer-listener"
 
-    def __init__(self, upstream: str) -> None:
-        super().__init__(upstream_name=upstream, width=cast(int, None))
+    def __init__(self, upstream: str, width: int | None = None) -> None:
+        super().__init__(upstream_name=upstream, width=cast(int, width))
         self._func = forward
         self.vectors: Handover[Floats2d] = Handover()
 

@@ -17,10 +17,13 @@ from thinc.types import FloatsXd
 from ..errors import Errors, FormatError
 from ..parts import part_of
 from ..serialization import dump_tensors, load_tensors
+from .listener import PTuningListener
 from .prompt_shim import PromptShim
 
 AXES = {("linear", "W"): ("nO", "nI"), ("linear", "b"): ("nO",)}  # of Thinc's layer, which is the head
 PROMPTED = ("encode_pieces", "prompted_tok2vec", "prompted_transformer")  # their nO is the backbone's width
+# Before a file is read their nO is that of the backbone found first; the file's is compared with the right one later.
+TAKEN_OVER = (*PROMPTED, PTuningListener.name)
 
 
 def model_to_bytes(model: Model[Any, Any]) -> bytes:
@@ -108,10 +111,10 @@ def _set_dims(node: Model[Any, Any], dims: dict[str, int | None], where: str) ->
         present = node.maybe_get_dim(dim)
         if value is None:
             continue
-        if present is not None and present != value:
+        if present is not None and present != value and node.name not in TAKEN_OVER:
             details = f"{node.name}.{dim} is {present} in the config and {value} in the file"
             raise FormatError(Errors.P305.format(path=where, details=details))
-        node.set_dim(dim, value)
+        node.set_dim(dim, value, force=True)
     return bool(were_open) and None not in dims.values()
 
 

@@ -16,6 +16,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
 from ..alignment.encoding import WantedStates
+from ..backbones.model_config import find_width
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .handover import PieceStates
@@ -34,14 +35,15 @@ def PromptedTok2Vec(shim: PromptShim, pooling: Model[Ragged, Floats2d], windows:
     """Build the layer.
 
     pooling (Model[Ragged, Floats2d]): Reduces the pieces of each token, as `reduce_first.v1` or `reduce_mean.v1`.
-    X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO)
+    X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO). nO is known at once
+    where the backbone is on this machine, else from the initialisation on.
     """
     return Model(
         LAYER_NAME,
         forward,
         init=init,
         layers=[EncodePieces(shim), pooling],
-        dims={"nO": None},
+        dims={"nO": find_width(shim.source)},
         attrs={"windows": windows},
     )
 
@@ -103,7 +105,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceStates:
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Load the backbone; nO is its hidden width."""
+    """Load the backbone; nO is its hidden width, whatever was found before."""
     encode, _ = model.layers
     encode.initialize()
-    model.set_dim("nO", encode.get_dim("nO"))
+    model.set_dim("nO", encode.get_dim("nO"), force=True)

@@ -6,19 +6,23 @@ piece, padded, as that package expects; our own component passes on token vector
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
 from spacy_transformers.layers import split_trf_batch
-from thinc.api import Model, chain, torch2xp, xp2torch
+from thinc.api import Model, Shim, chain, torch2xp, xp2torch
 from thinc.types import Floats3d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_utils import PreTrainedModel
 
 from ..alignment.encoding import EncodedDocs, WantedStates
 from ..alignment.pieces import ramps, starts_of
+from ..backbones.model_config import asked_in_vain, find_config, find_width
+from ..errors import Errors, PTuningError
 from .arrays import to_ints
 from .encode_pieces import EncodePieces, get_shim
 from .prompt_shim import PromptShim
@@ -30,23 +34,51 @@ REPLACED_ARCHITECTURE = "spacy_ptv2.ReplacedTransformerListener.v1"
 POOLING_SETTINGS = ("pooling", "grad_factor")
 
 
-def PromptedTransformer(shim: PromptShim, windows: WindowEncoding) -> Model[InT, OutT]:
-    """Build the layer.
+class PromptedTransformer(Model[InT, OutT]):
+    """The layer, with what spacy-transformers' has in public.
 
-    X (list[Doc]): Docs. Y (FullTransformerBatch): States of all pieces, Shape: (windows, pieces, nO), and alignment.
+    X (list[Doc]): Docs. Y (FullTransformerBatch): States of all pieces, Shape: (windows, pieces, nO), and alignment. nO
+    is known at once where the backbone is on this machine, else from the initialisation on.
+    transformer_config (Mapping[str, Any]): Settings of transformers that the backbone must have.
+    RAISES (PTuningError): P207 if it has others.
     """
-    return Model(
-        "prompted_transformer",
-        forward,
-        init=init,
-        layers=[EncodePieces(shim)],
-        dims={"nO": None},
-        attrs={
-            "windows": windows,
-            "replace_listener": replace_listener,
-            "replace_listener_cfg": replace_listener_cfg,
-        },
-    )
+
+    def __init__(
+        self, shim: PromptShim, windows: WindowEncoding, transformer_config: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        check_transformer_config(transformer_config, find_config(shim.source) if transformer_config else None)
+        super().__init__(
+            "prompted_transformer",
+            forward,
+            init=init,
+            layers=[EncodePieces(shim)],
+            dims={"nO": find_width(shim.source)},
+            attrs={
+                "windows": windows,
+                "transformer_config": dict(transformer_config),
+                "replace_listener": replace_listener,
+                "replace_listener_cfg": replace_listener_cfg,
+            },
+        )
+
+    @property
+    def tokenizer(self) -> Any | None:
+        """The backbone's tokenizer, of transformers; None before the initialisation."""
+        shim = get_shim(self.layers[0])
+        return shim.backbone.tokenizer if shim.is_initialized else None
+
+    @property
+    def transformer(self) -> PreTrainedModel | None:
+        """The backbone's model, of transformers, frozen and shared with others; None before the initialisation."""
+        shim = get_shim(self.layers[0])
+        return shim.backbone.model if shim.is_initialized else None
+
+    def _copy(self, seen: dict[int, Model[Any, Any] | Shim] | None = None) -> PromptedTransformer:
+        """Return a copy, of this class where Thinc's own would be a plain Model."""
+        plain = super()._copy(seen)
+        copied = PromptedTransformer(get_shim(plain.layers[0]), plain.attrs["windows"])
+        copied._layers, copied._dims, copied._attrs = plain._layers, plain._dims, plain._attrs
+        return copied
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
@@ -76,9 +108,21 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Load the backbone; nO is its hidden width."""
-    model.layers[0].initialize()
-    model.set_dim("nO", model.layers[0].get_dim("nO"))
+    """Load the backbone; nO is its hidden width, whatever was found before."""
+    encode = model.layers[0]
+    encode.initialize()
+    check_transformer_config(model.attrs["transformer_config"], get_shim(encode).backbone.model.config)
+    model.set_dim("nO", encode.get_dim("nO"), force=True)
+
+
+def check_transformer_config(wanted: Mapping[str, Any], config: Any | None) -> None:
+    """Refuse settings that would make another model of the backbone. config: As in `asked_in_vain`.
+
+    RAISES (PTuningError): P207.
+    """
+    got = asked_in_vain(wanted, config)
+    if got:
+        raise PTuningError(Errors.P207.format(got=got))
 
 
 def replace_listener(model: Model[InT, OutT]) -> Model[InT, Any]:

@@ -16,6 +16,7 @@ import torch
 
 from ..backbones.checkpointing import checkpointed
 from ..backbones.injection import LayerPrompts, RowGroup, injected
+from ..backbones.model_config import call_model
 from ..backbones.staging import Stage
 from ..engines.engine import get_engine
 from ..engines.graph import GraphInputs
@@ -143,7 +144,7 @@ def _run(
     if leader.shift_positions:
         inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
     with leader.autocasting():
-        output = model(**inputs, attention_mask=mask, output_hidden_states=mixes)
+        output = call_model(model, **inputs, attention_mask=mask, all_states=mixes)
     return (*(output.hidden_states or ()), output.last_hidden_state)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from ..backbones.backbone import Backbone
 from ..backbones.injection import recorded_key_values
+from ..backbones.model_config import call_model
 from ..errors import Errors, PTuningError
 from ..options import NormalStart, PromptStart
 from .prompt_encoder import FlatPrompt
@@ -34,7 +35,7 @@ def word_key_values(backbone: Backbone, text: str) -> dict[int, torch.Tensor]:
     if not ids:
         raise PTuningError(Errors.P204.format(text=text))
     with torch.no_grad(), recorded_key_values() as recorded:
-        backbone.model(input_ids=torch.tensor([ids], device=backbone.device))
+        call_model(backbone.model, input_ids=torch.tensor([ids], device=backbone.device))
     return {
         layer: torch.stack([states[0].transpose(0, 1).flatten(1).float() for states in pair])
         for layer, pair in recorded.items()

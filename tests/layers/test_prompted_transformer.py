@@ -1,5 +1,7 @@
 """The drop-in: spacy-transformers' own component and listeners over our layer."""
 
+import copy
+
 import numpy as np
 import pytest
 import spacy
@@ -14,6 +16,7 @@ from spacy_ptv2.architectures import build_prompt_v1, build_ptuning_transformer_
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
+from spacy_ptv2.layers.prompted_transformer import PromptedTransformer
 
 from ..pipeline.test_pipeline import TEXTS, check_replaced_listeners, entities
 from ..tiny import ner_model, train
@@ -144,9 +147,37 @@ def test_long_documents(tiny_folder, get_spans):
     assert pieces == ["peter", "o"] or pieces == ["peter", "opens"]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"output_attentions": False}, {"hidden_dropout_prob": 0.1, "use_cache": True, "return_dict": True}]
+)
+def test_settings_that_change_nothing_are_taken(tiny_folder, settings):
+    assert build(tiny_folder, transformer_config=settings).get_dim("nO") == 32
+
+
+@pytest.mark.parametrize("settings", [{"output_attentions": True}, {"hidden_dropout_prob": 0.5}, {"hidden_size": 64}])
+def test_another_model_is_refused_as_soon_as_it_can_be(tiny_folder, settings, monkeypatch):
+    name = next(iter(settings))
+    with pytest.raises(PTuningError, match=f"P207.*{name}"):
+        build_ptuning_transformer_v1(name=str(tiny_folder), transformer_config=settings)
+    with pytest.raises(PTuningError, match=f"P207.*{name}"):  # the backbone comes later
+        model = build_ptuning_transformer_v1(name="not/here", transformer_config=settings)
+        monkeypatch.setenv("SPACY_PTV2_BACKBONE", str(tiny_folder))
+        model.initialize()
+
+
+def test_tokenizer_and_transformer_are_public(tiny_folder):
+    model = build_ptuning_transformer_v1(name=str(tiny_folder))
+    assert model.tokenizer is None and model.transformer is None
+    model.initialize()
+    for one in (model, model.copy(), model.copy().copy(), copy.deepcopy(model)):
+        assert isinstance(one, PromptedTransformer)
+        assert one.tokenizer.is_fast and one.tokenizer("paris")["input_ids"]
+        assert one.transformer.config.hidden_size == one.get_dim("nO") == 32
+        assert one.transformer is get_shim(model.layers[0]).backbone.model
+    assert get_shim(model.copy().layers[0]) is not get_shim(model.layers[0])
+
+
 def test_what_a_frozen_shared_backbone_cannot_honour_is_refused(tiny_folder):
-    with pytest.raises(PTuningError, match="P207.*output_attentions"):
-        build(tiny_folder, transformer_config={"output_attentions": True})
     for where in ("transformer_config", "tokenizer_config"):
         with pytest.raises(PTuningError, match=f"P210.*{where}"):
             build(tiny_folder, **{where: {"trust_remote_code": True}})

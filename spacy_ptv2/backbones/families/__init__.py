@@ -50,7 +50,7 @@ def find_rule(config: Any, where: object) -> InjectionRule:
         if getattr(config, "is_encoder_decoder", False):
             raise BackboneError(Errors.P110.format(path=where, got=got, supported=supported))
         raise BackboneError(Errors.P104.format(path=where, got=got, supported=supported))
-    reason = rule.refusal(config)
+    reason = _pruned(config) or rule.refusal(config)
     if reason is not None:
         raise BackboneError(Errors.P107.format(path=where, reason=reason))
     return rule
@@ -60,6 +60,13 @@ def supported_families() -> list[str]:
     """Return the `model_type` of every family that can take a prompt, those of other packages included."""
     announced = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}
     return sorted(announced.union(*(rule.model_types for rule in RULES)))
+
+
+def _pruned(config: Any) -> str | None:
+    """Return why a model without some of its heads cannot take a prompt, None for one with all of them."""
+    if getattr(config, "pruned_heads", None):
+        return "some of its heads are cut out (pruned_heads), so that the layers' keys differ in width"
+    return None
 
 
 def _builtin(model_type: str) -> InjectionRule | None:

@@ -25,10 +25,6 @@ class LlamaRule(InjectionRule):
         head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(config.num_key_value_heads * head_width)
 
-    def prepare(self, model: Any) -> None:
-        """See `InjectionRule.prepare`: nothing is generated, so no cache is kept."""
-        model.config.use_cache = False
-
 
 class GPT2Rule(InjectionRule):
     """GPT-2: `model.h[i].attn`."""
@@ -39,11 +35,10 @@ class GPT2Rule(InjectionRule):
     dropout_name: ClassVar[str] = "attn_dropout"
 
     def prepare(self, model: Any) -> None:
-        """See `InjectionRule.prepare`; no cache, and room for a prompt in the causal mask of transformers < 5.
+        """See `InjectionRule.prepare`: room for a prompt in the causal mask of transformers < 5.
 
         Its eager attention cuts a triangle as large as the position table, on top of the mask that says the same.
         """
-        model.config.use_cache = False
         most = 2 * model.config.max_position_embeddings
         for layer in model.h:
             if isinstance(getattr(layer.attn, "bias", None), torch.Tensor):

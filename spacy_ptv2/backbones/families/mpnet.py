@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..attention import PromptedAttention
-from ..rules import InjectionRule, split_heads
+from ..rules import InjectionRule, decoder_refusal, split_heads
 
 
 class MPNetRule(InjectionRule):
@@ -26,3 +26,7 @@ class MPNetRule(InjectionRule):
         query, key, value = (split_heads(part(states), width) for part in (block.q, block.k, block.v))
         bias = call["position_bias"] if mask is None else call["position_bias"] + mask
         return (block.o(attend(query, key, value, bias, scale=width**-0.5, dropout=self.attention_dropout(block))),)
+
+    def refusal(self, config: Any) -> str | None:
+        """See `InjectionRule.refusal`."""
+        return decoder_refusal(config)

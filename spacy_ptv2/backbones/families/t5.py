@@ -9,7 +9,7 @@ import torch
 
 from ..attention import PromptedAttention
 from ..low_rank import unadapted
-from ..rules import InjectionRule, split_heads
+from ..rules import InjectionRule, decoder_refusal, split_heads
 
 
 class T5Rule(InjectionRule):
@@ -46,3 +46,7 @@ class T5Rule(InjectionRule):
         with unadapted():
             beside = type(block).forward(block, states[:1, :1], query_length=1)[1:]
         return block.o(mixed), *(x if x is None else position_bias for x in beside)
+
+    def refusal(self, config: Any) -> str | None:
+        """See `InjectionRule.refusal`."""
+        return decoder_refusal(config)
