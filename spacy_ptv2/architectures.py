@@ -58,6 +58,7 @@ def build_prompt_v1(
     start: PromptStart | None = None,
     mlp_width: int | None = None,
     shift_positions: bool = False,
+    dropout_per_row: bool = False,
 ) -> PromptOptions:
     """Say what the prompt is; see `PromptOptions`.
 
@@ -73,6 +74,7 @@ def build_prompt_v1(
         length=length if isinstance(length, int) else tuple(length),
         layers=None if layers is None else tuple(layers),
         dropout=dropout,
+        dropout_per_row=dropout_per_row,
         start=NormalStart() if start is None else start,
         mlp_width=mlp_width,
         shift_positions=shift_positions,

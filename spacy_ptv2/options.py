@@ -39,14 +39,16 @@ class PromptOptions:
 
     length (int | tuple[int, ...]): Positions of the prompt, the same in each of its layers or one number for each.
     layers (tuple[int, ...] | None): Layers that take one, None for all.
-    dropout (float): On the prompt's keys and values. start: How they begin. mlp_width (int | None): Hidden width of the
-    reparameterising MLP, None for flat keys and values. shift_positions (bool): Let positions of the pieces start
-    behind the prompt, as the reference does.
+    dropout (float): On the prompt's keys and values. dropout_per_row (bool): Draw it for each row of a batch, as the
+    reference does, instead of once for all rows, which takes less memory. start: How they begin. mlp_width (int |
+    None): Hidden width of the reparameterising MLP, None for flat keys and values. shift_positions (bool): Let
+    positions of the pieces start behind the prompt, as the reference does.
     """
 
     length: int | tuple[int, ...] = 8
     layers: tuple[int, ...] | None = None
     dropout: float = 0.1
+    dropout_per_row: bool = False
     start: PromptStart = field(default_factory=NormalStart)
     mlp_width: int | None = None
     shift_positions: bool = False

@@ -130,11 +130,12 @@ def prepend(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put a layer's prompt before its keys and values, and let every piece see it.
 
-    prompt (Tensor | None): Its keys and values. Shape: (2, length, heads * head_width). key, value: Shape: (batch,
-    heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last dimension;
-    None where everything is seen. by_heads (bool): In memory head after head, as plain matrix products take it,
-    instead of position after position, as projections leave it and fused kernels take it; each is the quicker there.
-    in_graph (bool): As engines take it: OpenVINO multiplies what is expanded by ones, and repeats no empty prompt.
+    prompt (Tensor | None): Its keys and values, for all rows or each. Shape: See `LayerPrompts`. key, value: Shape:
+    (batch, heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last
+    dimension; None where everything is seen. by_heads (bool): In memory head after head, as plain matrix products take
+    it, instead of position after position, as projections leave it and fused kernels take it; each is the quicker
+    there. in_graph (bool): As engines take it: OpenVINO multiplies what is expanded by ones, and repeats no empty
+    prompt.
     RETURNS: The last three, longer by the prompt.
     """
     if prompt is None:
@@ -143,17 +144,17 @@ def prepend(
     pairs = zip(prompt.to(key.dtype).unflatten(-1, (heads, width)), (key, value), strict=True)
     for_rows = partial(_gathered if in_graph else _expanded, rows=batch)
     if by_heads:
-        keys, values = (torch.cat([for_rows(own.transpose(0, 1)), states], dim=2) for own, states in pairs)
+        keys, values = (torch.cat([for_rows(own.transpose(-3, -2)), states], dim=2) for own, states in pairs)
     else:
         pairs_by_position = ((for_rows(own), states.transpose(1, 2)) for own, states in pairs)
         keys, values = (torch.cat(pair, dim=1).transpose(1, 2) for pair in pairs_by_position)
     if mask is not None:
-        mask = pad(mask, (prompt.shape[1], 0), value=True if mask.dtype == torch.bool else 0.0)
+        mask = pad(mask, (prompt.shape[-2], 0), value=True if mask.dtype == torch.bool else 0.0)
     return keys, values, mask
 
 
 def _expanded(own: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return a prompt's keys or values for each of so many rows. Shape: (...) -> (rows, ...)"""
+    """Return a prompt's keys or values for each of so many rows. Shape: (...) -> (rows, ...), or as it is with these"""
     return own.expand(rows, -1, -1, -1)
 
 

@@ -19,7 +19,9 @@ from torch.nn.functional import dropout
 from .draws import Draws, drawing_from, drop_states
 from .staging import Stage
 
-LayerPrompts = Mapping[int, torch.Tensor]  # keys, then values, of each prompted layer. Shape: (2, length, key_width)
+# Keys, then values, of each prompted layer. Shape: (2, length, key_width), or where each row has its own (2, rows,
+# length, key_width).
+LayerPrompts = Mapping[int, torch.Tensor]
 LayerAdapters = Mapping[int, torch.Tensor]  # of each layer. Shape: (rank, what its linear layers read and give)
 SplitAdapter = Sequence[torch.Tensor]  # in turn what reads, and what gives, beside each linear layer. Shape: (rank, n)
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
@@ -44,7 +46,7 @@ class RowGroup:
     def at(self, layer: int) -> torch.Tensor | None:
         """Return the prompt of a layer, None if there is none."""
         prompt = self.prompts.get(layer)
-        return None if prompt is None or prompt.shape[1] == 0 else prompt
+        return None if prompt is None or prompt.shape[-2] == 0 else prompt
 
     def drop(self, states: torch.Tensor, rate: float, layer: int, place: int) -> torch.Tensor:
         """Return hidden states of these rows under dropout. The arguments: See `dropping`."""

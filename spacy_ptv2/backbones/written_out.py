@@ -37,12 +37,13 @@ def pays_apart(query: torch.Tensor, key: torch.Tensor, prompt: torch.Tensor) -> 
 
     There it is the quickest way, in training and prediction: the copies that it saves grow with the rows, while putting
     heads before rows costs more the more pieces there are. In float32 it may be quicker on one core, hardly on two
-    (benchmarks/attention_kernels.py). It wants as many heads of keys as of queries. The arguments: As there.
+    (benchmarks/attention_kernels.py). It wants as many heads of keys as of queries, and one prompt for all
+    rows. The arguments: As there.
     """
     rows, heads, pieces, _ = query.shape
-    if query.dtype != torch.bfloat16 or query.device.type != "cpu" or heads != key.shape[1]:
+    if query.dtype != torch.bfloat16 or query.device.type != "cpu" or heads != key.shape[1] or prompt.dim() > 3:
         return False
-    return rows >= FEWEST_ROWS and pieces <= min(MOST_PIECES, prompt.shape[1] // 2)
+    return rows >= FEWEST_ROWS and pieces <= min(MOST_PIECES, prompt.shape[-2] // 2)
 
 
 def attend_apart(

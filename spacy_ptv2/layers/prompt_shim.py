@@ -182,9 +182,11 @@ class PromptShim(Shim):
             self._build(get_backbone(self.source, recorded, device=get_torch_default_device()), nothing)
         self.loaded_record = recorded
         state = check_prompt(state, layout, self.backbone, where)
-        width, dropout = self.backbone.key_width, self.prompt_options.dropout
+        width = self.backbone.key_width
         with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
-            self.encoder.prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width, dropout=dropout)
+            prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width)
+            prompt.drop_like(self.encoder.prompt)
+            self.encoder.prompt = prompt
             self.encoder.adapter = build_adapter(self.backbone, layout.layers, layout.adapter_rank)
         if self.encoder.casing is not None:
             self.encoder.place_casing(layout.casing_layer, N_CASING_CLASSES)
@@ -196,7 +198,8 @@ class PromptShim(Shim):
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
 
     def set_prompt(self, prompt: FlatPrompt) -> None:
-        """Put another prompt, of any layers and lengths, in the place of the present one."""
+        """Put another prompt, of any layers and lengths, in the place of the present one, with its dropout."""
+        prompt.drop_like(self.encoder.prompt)
         self.encoder.prompt = prompt.to(self.backbone.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PromptShim:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backbones.backbone import Backbone
 from ..backbones.precision import is_fast_in_bfloat16
 from ..errors import Errors, PTuningError
@@ -61,13 +63,17 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
     if not all(0 <= layer < n_layers for layer in layers):
         raise PTuningError(Errors.P201.format(last=n_layers - 1, n_layers=n_layers, got=list(layers)))
-    width = backbone.key_width
     lengths = (options.length,) * len(layers) if isinstance(options.length, int) else options.length
+    settings: dict[str, Any] = {
+        "layers": layers,
+        "lengths": lengths,
+        "width": backbone.key_width,
+        "dropout": options.dropout,
+        "dropout_per_row": options.dropout_per_row,
+    }
     if options.mlp_width is not None:
-        return MLPPrompt(
-            layers=layers, lengths=lengths, width=width, mlp_width=options.mlp_width, dropout=options.dropout
-        )
-    flat = FlatPrompt(layers=layers, lengths=lengths, width=width, dropout=options.dropout)
+        return MLPPrompt(**settings, mlp_width=options.mlp_width)
+    flat = FlatPrompt(**settings)
     start_prompt(flat, options.start, backbone)
     return flat
 

@@ -7,7 +7,7 @@ per window and encoder, as one batch with a prompt per row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -39,20 +39,19 @@ def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) ->
 
 def read_batches(encoders: Sequence[PromptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
     """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
-    with encoders[0].autocasting():
-        prompts = [encoder.draw_prompt() for encoder in encoders]
+    prompts = [encoder.draw_prompts() for encoder in encoders]
     by_batch = [_read_batch(encoders, prompts, batch.to(encoders[0].backbone.device)) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
 
 
 def _read_batch(
-    encoders: Sequence[PromptedEncoder], prompts: Sequence[LayerPrompts], batch: PieceBatch
+    encoders: Sequence[PromptedEncoder], prompts: Sequence[Callable[[int], LayerPrompts]], batch: PieceBatch
 ) -> list[torch.Tensor]:
     leader = encoders[0]
     embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
     inputs = [
-        _inputs_of(encoder, prompt, batch, embeddings, reading.rows)
-        for encoder, prompt, reading in zip(encoders, prompts, batch.readings, strict=True)
+        _inputs_of(encoder, prompt_for(len(reading.rows)), batch, embeddings, reading.rows)
+        for encoder, prompt_for, reading in zip(encoders, prompts, batch.readings, strict=True)
     ]
     first = min(encoder.first_layer for encoder in encoders)
     by_encoder = _run_in_engine(encoders, inputs) if len(encoders) == 1 or first == 0 else None

@@ -23,10 +23,19 @@ class PromptEncoder(nn.Module, ABC):
     """Keys and values for some of a backbone's layers.
 
     layers (tuple[int, ...]): The prompted layers. lengths (tuple[int, ...]): Positions in each of them.
-    width (int): Of the keys, and of the values, of a layer.
+    width (int): Of the keys, and of the values, of a layer. dropout (float): Its rate, on all of them. dropout_per_row
+    (bool): Whether it is drawn for each row of a batch.
     """
 
-    def __init__(self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        layers: tuple[int, ...],
+        lengths: tuple[int, ...],
+        width: int,
+        dropout: float,
+        dropout_per_row: bool = False,
+    ) -> None:
         super().__init__()
         if min(lengths, default=0) < 0:
             raise PTuningError(Errors.P202.format(got=list(lengths)))
@@ -36,6 +45,7 @@ class PromptEncoder(nn.Module, ABC):
         self.lengths = lengths
         self.width = width
         self.dropout = nn.Dropout(dropout)
+        self.dropout_per_row = dropout_per_row
         self._switched_on = True
 
     @property
@@ -63,17 +73,26 @@ class PromptEncoder(nn.Module, ABC):
 
     def fold(self) -> FlatPrompt:
         """Return the same prompt as flat keys and values, which is what is saved and shipped."""
-        flat = FlatPrompt(layers=self.layers, lengths=self.lengths, width=self.width, dropout=self.dropout.p)
+        flat = FlatPrompt(layers=self.layers, lengths=self.lengths, width=self.width)
+        flat.drop_like(self)
         with torch.no_grad():
             rows = self.rows()
             flat.to(rows.device).values.copy_(rows)
         return flat.train(self.training)
 
-    def forward(self) -> LayerPrompts:
-        """Return {layer: its prompt}, under dropout in training; nothing while switched off."""
+    def drop_like(self, other: PromptEncoder) -> None:
+        """Take over the dropout of another prompt."""
+        self.dropout, self.dropout_per_row = nn.Dropout(other.dropout.p), other.dropout_per_row
+
+    def forward(self, n_rows: int | None = None) -> LayerPrompts:
+        """Return {layer: its prompt}, under dropout in training; nothing while switched off.
+
+        n_rows (int | None): How many rows of a batch get one of their own; None for one that all have in common.
+        """
         if not self._switched_on:
             return {}
-        by_layer = self._by_layer(self.dropout(self.rows()))
+        rows = self.rows()
+        by_layer = self._by_layer(self.dropout(rows if n_rows is None else rows.expand(n_rows, -1, -1)))
         return dict(zip(self.layers, by_layer, strict=True))
 
     @contextmanager
@@ -86,15 +105,26 @@ class PromptEncoder(nn.Module, ABC):
             self._switched_on = True
 
     def _by_layer(self, rows: torch.Tensor) -> list[torch.Tensor]:
-        parts = rows.split([2 * length for length in self.lengths])
-        return [part.view(2, -1, self.width) for part in parts]
+        """Shape: (n_rows, width) -> (2, length, width), (rows, n_rows, width) -> (2, rows, length, width)"""
+        parts = rows.split([2 * length for length in self.lengths], dim=-2)
+        return [
+            part.unflatten(-2, (2, length)).movedim(-3, 0) for part, length in zip(parts, self.lengths, strict=True)
+        ]
 
 
 class FlatPrompt(PromptEncoder):
     """Keys and values that are parameters themselves."""
 
-    def __init__(self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, dropout: float = 0.0) -> None:
-        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout)
+    def __init__(
+        self,
+        *,
+        layers: tuple[int, ...],
+        lengths: tuple[int, ...],
+        width: int,
+        dropout: float = 0.0,
+        dropout_per_row: bool = False,
+    ) -> None:
+        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout, dropout_per_row=dropout_per_row)
         self.values = nn.Parameter(torch.zeros(self.n_rows, width))
 
     @property
@@ -114,9 +144,16 @@ class MLPPrompt(PromptEncoder):
     """
 
     def __init__(
-        self, *, layers: tuple[int, ...], lengths: tuple[int, ...], width: int, mlp_width: int, dropout: float = 0.0
+        self,
+        *,
+        layers: tuple[int, ...],
+        lengths: tuple[int, ...],
+        width: int,
+        mlp_width: int,
+        dropout: float = 0.0,
+        dropout_per_row: bool = False,
     ) -> None:
-        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout)
+        super().__init__(layers=layers, lengths=lengths, width=width, dropout=dropout, dropout_per_row=dropout_per_row)
         self.embedding = nn.Parameter(torch.randn(self.longest, width))
         self.hidden = nn.Linear(width, mlp_width)
         self.output = nn.Linear(mlp_width, len(layers) * 2 * width)

@@ -7,7 +7,7 @@ no submodule: the parameters of this module are exactly what trains and exactly 
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -124,11 +124,20 @@ class PromptedEncoder(nn.Module):
         self.casing = CasingEmbedding(n_classes, width).to(backbone.device)
         self.casing_layer = layer
 
-    def draw_prompt(self) -> LayerPrompts:
-        """Return {layer: its prompt}, in training under its dropout."""
+    def draw_prompts(self) -> Callable[[int], LayerPrompts]:
+        """Return what gives {layer: its prompt} for so many rows, in training under its dropout.
+
+        All rows that it is called for have one prompt, drawn by now, or each has its own.
+        """
+        if self.training and self.prompt.dropout_per_row:
+            return self._draw
+        prompts = self._draw(None)
+        return lambda n_rows: prompts
+
+    def _draw(self, n_rows: int | None) -> LayerPrompts:
         seed = self._random.getrandbits(62) if self.training else None
-        with nullcontext() if seed is None else drawing_from(seed, self.backbone.device):
-            prompts: LayerPrompts = self.prompt()
+        with self.autocasting(), nullcontext() if seed is None else drawing_from(seed, self.backbone.device):
+            prompts: LayerPrompts = self.prompt(n_rows)
         return prompts
 
     def adapters(self) -> LayerAdapters:
