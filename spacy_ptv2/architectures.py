@@ -26,6 +26,7 @@ from .options import (
     EncoderOptions,
     EngineName,
     NormalStart,
+    Pieces,
     PromptOptions,
     PromptStart,
     Switch,
@@ -106,8 +107,8 @@ def build_tok2vec_ptuning_v1(
     state_cache_mb: int = 0,
     state_cache_disk_mb: int = 0,
     engine: EngineName = "auto",
-    window: int | None = None,
-    overlap: int = 64,
+    window: Pieces | None = "auto",
+    overlap: Pieces = "auto",
     batch_pieces: int = 4096,
 ) -> Tok2VecModel:
     """Build a tok2vec over a frozen backbone with a trained prompt: one vector per token.
@@ -149,13 +150,14 @@ def build_ptuning_transformer_v1(
     state_cache_mb: int = 0,
     state_cache_disk_mb: int = 0,
     engine: EngineName = "auto",
-    window: int | None = None,
-    overlap: int = 64,
+    window: Pieces | None = "auto",
+    overlap: Pieces = "auto",
     batch_pieces: int = 4096,
 ) -> TransformerModel:
     """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same keys, then ours, all with defaults.
 
-    name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap.
+    name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap. Stretches that
+    it gives are cut only where they are longer than `window`.
     tokenizer_config, transformer_config, grad_scaler_config: Accepted as there as far as they make sense for a frozen,
     shared backbone; what would make another model of it is refused (P207, P210), what has no effect is warned of (PW02,
     PW03).

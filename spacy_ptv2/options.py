@@ -10,7 +10,11 @@ from typing import Literal
 
 Switch = bool | Literal["auto"]
 CasingPlace = Literal["pieces", "prompt"]
+Pieces = int | Literal["auto"]
 EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
+# Of what the tokens of a Doc are read from. Prompts are trained on sentences, and of all sentences 99 in 100 fit into
+# such a window; in windows of 512 they lose 12 points of F1 (docs/recipes.md, "Whole documents").
+TOKEN_WINDOW, TOKEN_OVERLAP = 96, 24
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,13 @@ class EncoderOptions:
 class WindowOptions:
     """How documents are cut for the backbone.
 
-    window (int | None): Most pieces in a window, special ones included; None for what the backbone admits, at most 512.
-    overlap (int): Pieces that neighbouring windows of a document share. batch_pieces (int): Padded pieces in one
+    window (int | "auto" | None): Most pieces in a window, special ones included. "auto": `TOKEN_WINDOW`, and whole
+    stretches where a span getter cuts, or fewer where the backbone has no positions for so many. None: as many as the
+    backbone has positions for, at most 512. overlap (int | "auto"): Pieces that neighbouring windows of a document
+    share. "auto": `TOKEN_OVERLAP`, a quarter of windows that are shorter. batch_pieces (int): Padded pieces in one
     forward pass.
     """
 
-    window: int | None = None
-    overlap: int = 64
+    window: Pieces | None = "auto"
+    overlap: Pieces = "auto"
     batch_pieces: int = 4096

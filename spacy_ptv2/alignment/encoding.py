@@ -17,11 +17,12 @@ from spacy.tokens import Doc, Span
 
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
+from ..options import TOKEN_OVERLAP, TOKEN_WINDOW, Pieces
 from ..torch_modules.batches import PieceBatch, Reading, WindowBatches
 from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
 from .windows import DocWindows, cut_windows
 
-DEFAULT_WINDOW = 512
+LONGEST_WINDOW = 512  # that is not asked for by its number
 # What a batch costs beside its pieces, in pieces: the Python of all layers, in training forth and back. On a GPU pieces
 # are cheap.
 CPU_BATCH_COST, CPU_TRAINING_BATCH_COST, GPU_BATCH_COST = 64, 120, 4096
@@ -179,24 +180,31 @@ def group_with_little_padding(
     return groups[::-1]
 
 
-def resolve_limits(window: int | None, overlap: int, *, most: int, n_special: int, shift: int) -> WindowLimits:
+def resolve_limits(
+    window: Pieces | None, overlap: Pieces, *, most: int, n_special: int, shift: int, whole_spans: bool = False
+) -> WindowLimits:
     """Return checked window limits.
 
-    most (int): Positions that the backbone has. n_special (int): Special pieces in every window. shift (int): Positions
-    that the prompt takes up, 0 unless they are shifted.
+    window, overlap: See `WindowOptions`. most (int): Positions that the backbone has. n_special (int): Special pieces
+    in every window. shift (int): Positions that the prompt takes up, 0 unless they are shifted. whole_spans (bool):
+    Whether a span getter cuts.
     RAISES (PTuningError): P203, P206, P212.
     """
     least = n_special + 2
     if shift and most - shift < least:
         raise PTuningError(Errors.P212.format(length=shift, left=max(0, most - shift), available=most, least=least))
-    length = min(most - shift, DEFAULT_WINDOW) if window is None else window
+    if window == "auto":
+        length = min(most - shift, LONGEST_WINDOW if whole_spans else TOKEN_WINDOW)
+    else:
+        length = min(most - shift, LONGEST_WINDOW) if window is None else window
+    shared = min(TOKEN_OVERLAP, length // 4) if overlap == "auto" else overlap
     if shift and length + shift > most:
         raise PTuningError(Errors.P203.format(needed=length + shift, available=most, limit=most - shift))
     body = length - n_special
-    if not least <= length <= most or not 0 <= overlap < body:
-        message = Errors.P206.format(least=least, most=most, body=body, window=length, overlap=overlap)
+    if not least <= length <= most or not 0 <= shared < body:
+        message = Errors.P206.format(least=least, most=most, body=body, window=length, overlap=shared)
         raise PTuningError(message)
-    return WindowLimits(length, overlap)
+    return WindowLimits(length, shared)
 
 
 def _with_special_pieces(

@@ -13,6 +13,8 @@ from ..backbones.source import BackboneSource
 from ..errors import Errors, FormatError, Warnings
 from ..layers.model_state import prompt_shims
 from ..layers.prompt_shim import PromptShim
+from ..layers.window_encoding import WindowEncoding
+from ..options import WindowOptions
 from .formats import FORMATS, read_foreign, write_foreign
 from .portable import to_prompt
 
@@ -26,6 +28,7 @@ def import_prompt(path: Path, backbone: str | None = None, lang: str = "en") -> 
     trained on, None to take the name in the file. lang (str): The language of the pipeline.
     RETURNS (Language): Source its component "transformer" into a training config, and train a head on it.
     RAISES (FormatError): P501-P504, P506. RAISES (BackboneError): If the backbone is missing or unsupported.
+    RAISES (PTuningError): P212 if the prompt leaves no room for text.
     """
     foreign = read_foreign(path)
     name = backbone or foreign.backbone
@@ -50,6 +53,7 @@ def import_prompt(path: Path, backbone: str | None = None, lang: str = "en") -> 
     nlp.initialize(lambda: [])
     (shim,) = prompt_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
     shim.set_prompt(prompt)
+    WindowEncoding(WindowOptions()).limits(shim.encoder)  # refuses a prompt that leaves no room for text
     return nlp
 
 

@@ -14,6 +14,7 @@ from ..alignment.encoding import (
     EncodedDocs,
     SpanGetter,
     WantedStates,
+    WindowLimits,
     batch_windows,
     encode_docs,
     resolve_limits,
@@ -21,6 +22,7 @@ from ..alignment.encoding import (
 from ..backbones.backbone import Backbone
 from ..options import WindowOptions
 from ..torch_modules.batches import WindowBatches
+from ..torch_modules.prompted_encoder import PromptedEncoder
 from .prompt_shim import PromptShim
 
 
@@ -34,19 +36,26 @@ class WindowEncoding:
     def encode(self, docs: Sequence[Doc], shims: Sequence[PromptShim]) -> EncodedDocs:
         """Tokenise, cut and align Docs for shims of one backbone.
 
-        RAISES (PTuningError): P203 or P206 if the window does not fit the backbone.
+        RAISES (PTuningError): As `limits`.
         """
-        backbone, encoder = shims[0].backbone, shims[0].encoder
-        prefix, suffix = backbone.special_pieces
-        limits = resolve_limits(
+        limits = self.limits(shims[0].encoder)
+        with_casing = any(shim.encoder.casing is not None for shim in shims)
+        return encode_docs(docs, shims[0].backbone, limits, with_casing=with_casing, get_spans=self.get_spans)
+
+    def limits(self, encoder: PromptedEncoder) -> WindowLimits:
+        """Return how long windows are for an encoder.
+
+        RAISES (PTuningError): P203, P206 or P212 if they do not fit its backbone and prompt.
+        """
+        prefix, suffix = encoder.backbone.special_pieces
+        return resolve_limits(
             self.options.window,
             self.options.overlap,
-            most=backbone.max_positions,
+            most=encoder.backbone.max_positions,
             n_special=len(prefix) + len(suffix),
-            shift=encoder.prompt.longest if encoder.shift_positions else 0,
+            shift=encoder.shift or 0,
+            whole_spans=self.get_spans is not None,
         )
-        with_casing = any(shim.encoder.casing is not None for shim in shims)
-        return encode_docs(docs, backbone, limits, with_casing=with_casing, get_spans=self.get_spans)
 
     def batch(
         self, encoded: EncodedDocs, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.cli import app
-from spacy_ptv2.errors import FormatError
+from spacy_ptv2.errors import FormatError, PTuningError
 from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
 from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
@@ -237,3 +237,27 @@ def test_an_imported_prompt_trains_on(long_folder, corpus, tmp_path):
     losses = train(target, corpus, steps=40)
     assert losses[-1]["token_classifier"] < losses[0]["token_classifier"] / 2
     assert not torch.equal(shim_of(target).encoder.prompt.values, before)
+
+
+@pytest.mark.parametrize("length", [20, 50, 60])
+def test_long_prompts_leave_short_windows(folder, tmp_path, length):
+    """Of 64 positions; the windows that other libraries read are as long as what the prompt leaves."""
+    save_file({"prefix_encoder.embedding.weight": torch.randn(length, 3 * 2 * 32)}, tmp_path / "model.safetensors")
+    nlp = import_prompt(tmp_path, str(folder))
+    doc = nlp("peter works in a garden at paris " * 20)
+    assert doc.tensor.shape == (len(doc), 32) and np.isfinite(doc.tensor).all()
+    nlp.to_disk(tmp_path / "pipeline")
+    np.testing.assert_array_equal(spacy.load(tmp_path / "pipeline")(doc.text).tensor, doc.tensor)
+
+
+def test_prompts_that_leave_no_room_for_text_are_refused(folder, tmp_path):
+    save_file({"prefix_encoder.embedding.weight": torch.randn(63, 3 * 2 * 32)}, tmp_path / "model.safetensors")
+    with pytest.raises(PTuningError, match="P212.*63 leaves [12] of the backbone's 6[45]"):
+        import_prompt(tmp_path, str(folder))
+
+
+def test_an_imported_prompt_drops_as_its_config_says(folder, tmp_path):
+    save_file({"prefix_encoder.embedding.weight": torch.randn(4, 3 * 2 * 32)}, tmp_path / "model.safetensors")
+    nlp = import_prompt(tmp_path, str(folder))
+    settings = nlp.config["components"]["transformer"]["model"]["prompt"]
+    assert shim_of(nlp).encoder.prompt.dropout.p == settings["dropout"] > 0.0
