@@ -343,3 +343,15 @@ class Warnings(_Messages):
         "The learning rate {got} for the part {part!r} is outside what has ever trained well ({least:g} to {most:g}). "
         "Rates of fine-tuning are about a hundred times too low for prompts; `spacy ptv2 lr-find` finds good ones."
     )
+    PW10 = (
+        "The gradients of a step are not finite (their norm is {norm}), and it was left out. Further ones are left out "
+        "without a word, and counted (`optimizer.n_left_out`); {n_bad} in a row make training begin anew."
+    )
+    PW11 = (
+        "The learning rates have reached the end of their schedule and are 0: further steps change nothing. Give the "
+        "schedule as many steps as you train, as `create_optimizer(nlp, total_steps)` of spacy_ptv2.optimizers does."
+    )
+    PW12 = (
+        "A gradient of {name} is not finite, and the tensor was left as it is in that step. Where that happens more "
+        "often, set the learning rate lower."
+    )

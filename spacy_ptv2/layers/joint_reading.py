@@ -80,21 +80,29 @@ def read_ahead(requests: Sequence[Request]) -> None:
 def begin_update_ahead(requests: Sequence[Request]) -> list[JointStep]:
     """Run the forward pass of a training step for layers that will be called with these Docs next.
 
+    Each layer draws what it drops in its order among the requests, as it does where it runs by itself.
     RETURNS (list[JointStep]): The steps. Each runs its backward pass when the last of its layers hands in its gradient,
     or with `finish()`.
     """
+    reserve_seeds(request.layer for request in requests)
     steps = []
     for group in _joinable(requests, is_train=True):
         batch = _JointBatch(group)
         if not len(batch.encoded.token_window):
             continue
-        step = JointStep([request.shim.encoder for request in group], batch.windows(is_train=True))
+        step = JointStep([request.shim for request in group], batch.windows(is_train=True))
         for number, (request, states) in enumerate(zip(group, step.states, strict=True)):
             lengths = np.concatenate([batch.lengths[place] for place in batch.places(request)])
             own = PieceStates(states, lengths, partial(step.backprop, number))
             request.shim.begun.give(request.docs, [(place, own) for place in range(len(request.docs))])
         steps.append(step)
     return steps
+
+
+def reserve_seeds(layers: Iterable[Model[Any, Any]]) -> None:
+    """Let layers (`PromptedTok2Vec`), one after the other, draw what decides on dropout in their next training pass."""
+    for layer in layers:
+        get_shim(layer.layers[0]).encoder.reserve_seed()
 
 
 def _joinable(requests: Sequence[Request], *, is_train: bool) -> list[list[Request]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from thinc.api import torch2xp, xp2torch
@@ -12,6 +12,9 @@ from thinc.types import Floats2d
 from ..torch_modules.batches import WindowBatches
 from ..torch_modules.joint_pass import read_jointly
 from ..torch_modules.prompted_encoder import PromptedEncoder
+
+if TYPE_CHECKING:
+    from .prompt_shim import PromptShim
 
 
 def predict_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> list[Floats2d]:
@@ -25,25 +28,33 @@ def predict_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches)
 class JointStep:
     """The forward pass of a training step, and its one backward pass.
 
-    states (list[Floats2d]): What each encoder wants. Shape of each: (n_wanted, hidden_width)
+    states (list[Floats2d]): What the encoder of each shim wants. Shape of each: (n_wanted, hidden_width)
+    is_over (bool): Whether the backward pass has run.
     """
 
-    def __init__(self, encoders: Sequence[PromptedEncoder], windows: WindowBatches) -> None:
-        for encoder in encoders:
-            encoder.train()
-        self._outputs = read_jointly(encoders, windows)
+    def __init__(self, shims: Sequence[PromptShim], windows: WindowBatches) -> None:
+        for shim in shims:
+            shim.begin_pass(self)
+            shim.encoder.train()
+        self.is_over = False
+        self._shims = shims
+        self._outputs = read_jointly([shim.encoder for shim in shims], windows)
         self._gradients: dict[int, torch.Tensor] = {}
         self.states = [cast(Floats2d, torch2xp(states.detach())) for states in self._outputs]
 
     def backprop(self, number: int, d_states: Floats2d) -> None:
-        """Take the gradient of one encoder's states; with that of the last one the backward pass runs."""
+        """Take the gradient of one shim's states; with that of the last one the backward pass runs."""
         self._gradients[number] = xp2torch(d_states, device=self._outputs[number].device)
         if len(self._gradients) == len(self._outputs):
             self.finish()
 
     def finish(self) -> None:
-        """Run the backward pass with the gradients that have come, if that was not done yet."""
+        """Run the backward pass with the gradients that have come, if any have and it was not run yet."""
         delivered, self._gradients = self._gradients, {}
+        if not delivered:
+            return
         outputs, self._outputs = self._outputs, []
-        if delivered:
-            torch.autograd.backward([outputs[number] for number in delivered], list(delivered.values()))
+        self.is_over = True
+        torch.autograd.backward([outputs[number] for number in delivered], list(delivered.values()))
+        for shim in self._shims:
+            shim.hand_over()

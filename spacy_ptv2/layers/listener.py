@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.pipeline.tok2vec import forward as listen
 from spacy.tokens import Doc
+from thinc.api import get_array_module
 from thinc.types import Floats2d
 
 from .handover import Handover
@@ -30,6 +32,13 @@ class PTuningListener(Tok2VecListener):
         self._func = forward
         self.vectors: Handover[Floats2d] = Handover()
 
+    def receive(self, batch_id: int, outputs: Any, backprop: Callable[[Any], Any]) -> None:
+        """Take vectors and the way back for their gradients, which those that are not finite do not go.
+
+        So one head cannot spoil what the others have to say, nor the column of the table that sums the squares.
+        """
+        super().receive(batch_id, outputs, partial(_hand_in, backprop))
+
 
 def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
     """Return the vectors that the upstream component left here, where it did; else as spaCy's listener does."""
@@ -37,3 +46,10 @@ def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[
     if vectors is not None:
         return vectors, lambda dY: X
     return listen(model, X, is_train)  # type: ignore[no-any-return]
+
+
+def _hand_in(backprop: Callable[[Any], Any], d_vectors: list[Floats2d]) -> Any:
+    xp = get_array_module(d_vectors[0]) if d_vectors else None
+    if xp is not None and not bool(xp.isfinite(xp.concatenate(d_vectors)).all()):
+        d_vectors = [xp.zeros_like(d) for d in d_vectors]
+    return backprop(d_vectors)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -25,6 +25,8 @@ from ..backbones.backbone import Backbone
 from ..backbones.registry import get_backbone, on_device
 from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError, Warnings
+from ..optimizers.base import StepOptimizer
+from ..optimizers.finite import stepping_what_is_finite
 from ..optimizers.muon import Blocks, PromptMuon
 from ..options import EncoderOptions, NormalStart, PromptOptions
 from ..serialization import dump_tensors, load_tensors
@@ -32,6 +34,7 @@ from ..torch_modules.batches import WindowBatches
 from ..torch_modules.build import build_adapter, build_prompted_encoder
 from ..torch_modules.prompt_encoder import FlatPrompt
 from ..torch_modules.prompted_encoder import PromptedEncoder
+from .gradients_due import GradientsDue
 from .handover import Handover, PieceStates
 from .joint_step import JointStep, predict_jointly
 from .prompt_header import check_prompt, read_header
@@ -50,6 +53,7 @@ class PromptShim(Shim):
         self.options = options
         self.predicted: Handover[PieceStates] = Handover()  # what was computed together with other prompts
         self.begun: Handover[tuple[int, PieceStates]] = Handover()  # in training: a Doc's place, the whole batch
+        self._due = GradientsDue()
         self.loaded_record: Recorded | None = None  # what the file said that the prompt was read from
 
     @property
@@ -94,21 +98,41 @@ class PromptShim(Shim):
 
     def begin_update(self, windows: WindowBatches) -> tuple[Floats2d, Callable[[Floats2d], None]]:
         """Return the wanted states and a callback that adds to the gradients of the trainable tensors."""
-        step = JointStep([self.encoder], windows)
+        step = JointStep([self], windows)
         return step.states[0], lambda d_states: step.backprop(0, d_states)
 
+    def begin_pass(self, step: JointStep) -> None:
+        """Hear that a training pass begins: what belongs to earlier steps comes first."""
+        self.hand_over()
+        self._due.begin(step, {(self.id, name) for name in self._names()})
+
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Let the optimizer step each trainable tensor, under the key (shim id, name)."""
+        """Let the optimizer step each trainable tensor, under the key (shim id, name), once its gradient is there."""
+        if self._due.are_to_come:
+            self._due.postpone(optimizer, self.hand_over)
+        else:
+            self._step(optimizer)
+
+    def hand_over(self) -> None:
+        """Give an optimizer that waits for gradients those that there are."""
+        optimizer = self._due.take_optimizer()
+        if optimizer is not None:
+            self._step(optimizer)
+
+    def _step(self, optimizer: Optimizer) -> None:
+        self._due.stepped_by(optimizer)
         if isinstance(optimizer, PromptMuon):
             for name, row_counts in self.encoder.prompt.row_counts.items():
                 optimizer.describe((self.id, f"prompt.{name}"), Blocks(row_counts, self.backbone.n_key_heads))
-        for name, parameter in self.encoder.named_parameters():
-            if parameter.grad is None:
-                continue
-            weights, gradient = (cast(FloatsXd, torch2xp(tensor)) for tensor in (parameter.data, parameter.grad))
-            updated, _ = optimizer((self.id, name), weights, gradient)
-            parameter.data = xp2torch(updated, device=parameter.device)
-            parameter.grad.zero_()
+        step_one = stepping_what_is_finite(optimizer, "the prompt")
+        with optimizer.together() if isinstance(optimizer, StepOptimizer) else nullcontext():
+            for name, parameter in self.encoder.named_parameters():
+                if parameter.grad is None:
+                    continue
+                weights, gradient = (cast(FloatsXd, torch2xp(tensor)) for tensor in (parameter.data, parameter.grad))
+                updated, _ = step_one((self.id, name), weights, gradient)
+                parameter.data = xp2torch(updated, device=parameter.device)
+                parameter.grad = torch.zeros_like(parameter)  # the old one is still that of `nlp.rehearse`
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:

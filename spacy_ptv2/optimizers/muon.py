@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from thinc.api import Optimizer, get_array_module
+from thinc.types import FloatsXd
 
 from ..errors import Errors, PTuningError
 from ..parts import part_of
-from .adamw import AdamWSettings, Key, Pending, PromptAdamW, check_learn_rates
+from .adamw import AdamWSettings, PromptAdamW
+from .settings import check_learn_rates
+from .tensors import Key, Moments
 
 ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of the odd polynomial of degree 5, for speed: singular values end
 N_ITERATIONS = 5  # between about 0.7 and 1.2
@@ -56,20 +59,18 @@ class PromptMuon(PromptAdamW):
         """Say of what matrices a tensor is made."""
         self._blocks[key] = blocks
 
-    def _step_one(self, key: Key, pending: Pending, scale: float) -> None:
+    def updated(self, key: Key, weights: FloatsXd, gradient: FloatsXd) -> tuple[FloatsXd, Moments]:
+        """See `StepOptimizer.updated`."""
         blocks = self._blocks.get(key)
         if blocks is None:
-            super()._step_one(key, pending, scale)
-            return
+            return super().updated(key, weights, gradient)
         settings, part = self.settings, part_of(key[1])
-        weights, gradient = pending.weights, pending.gradient * scale
-        state = self._state(key, weights)
-        state.first *= settings.momentum
-        state.first += gradient
-        step = orthogonal_blocks(gradient + settings.momentum * state.first, blocks)
-        rate = self._rate(part)
-        weights *= 1 - rate * settings.weight_decays.get(part, 0.0)
-        weights -= rate * step
+        state = self._moments(key, weights)
+        first = state.first * settings.momentum + gradient
+        step = orthogonal_blocks(gradient + settings.momentum * first, blocks)
+        rate = self.rate(part)
+        kept = weights * (1 - rate * settings.weight_decays.get(part, 0.0))
+        return kept - rate * step, Moments(first, state.second, state.steps + 1)
 
 
 def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
@@ -137,5 +138,5 @@ def build_muon_v1(
     if not 0.0 <= momentum < 1.0:
         raise PTuningError(Errors.P407.format(name="momentum", expected="at least 0 and below 1", got=momentum))
     rates, decays = dict(learn_rates), dict(weight_decays)
-    settings = MuonSettings(rates, decays, beta1, beta2, eps, grad_clip, restarts, use_averages, momentum)
+    settings = MuonSettings(rates, decays, grad_clip, restarts, use_averages, beta1, beta2, eps, momentum)
     return PromptMuon(settings, schedule)

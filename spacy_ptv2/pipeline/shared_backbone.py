@@ -71,8 +71,12 @@ class SharedBackbone(Pipe):
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Run the backward pass for components that computed by themselves after all, as on filtered examples."""
-        self._finish_steps()
+        """Run the backward pass where components computed by themselves after all, as on filtered examples.
+
+        In `nlp.update(..., sgd=optimizer)` it comes before any of them has a gradient, and nothing happens.
+        """
+        for step in self._steps:
+            step.finish()
 
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
         """Nothing here is trained."""

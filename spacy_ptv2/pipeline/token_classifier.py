@@ -5,6 +5,7 @@ In: Docs and their token vectors. Out: `doc.ents`, and the entities found here w
 Source: Liu et al. 2021, section 3.3 ("Classification Head"), https://arxiv.org/abs/2110.07602.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
@@ -21,6 +22,7 @@ from ..errors import Errors, FormatError, PTuningError
 from ..layers.resizing import grow_output
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
+from ..optimizers.finite import stepping_what_is_finite
 from ..packaging.requirements import record_requirements
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
@@ -197,7 +199,10 @@ class TokenClassifier(SafetensorsPipe):
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Learn from a batch: cross-entropy of the gold tags, averaged over the words that have one."""
+        """Learn from a batch: cross-entropy of the gold tags, averaged over the words that have one.
+
+        One that is not finite is left out of `losses`, and its gradient of the step.
+        """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
@@ -216,7 +221,7 @@ class TokenClassifier(SafetensorsPipe):
         self._unreported.append(loss)
         if sgd is not None:
             self.finish_update(sgd)
-        losses[self.name] += loss
+        losses[self.name] += loss if math.isfinite(loss) else 0.0
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
@@ -224,7 +229,7 @@ class TokenClassifier(SafetensorsPipe):
         if self._unreported and isinstance(sgd, PromptAdamW):
             sgd.observe(sum(self._unreported) / len(self._unreported), self._chance.nats)
         self._unreported = []
-        super().finish_update(sgd)
+        super().finish_update(stepping_what_is_finite(sgd, self.name))
 
     def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Logits. Shape of each, and of its gradient: (n_tokens, n_tags)"""

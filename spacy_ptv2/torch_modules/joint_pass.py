@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ..backbones.checkpointing import checkpointed
+from ..backbones.draws import drawing_from
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.model_config import call_model
 from ..backbones.staging import Stage
@@ -39,8 +40,12 @@ def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) ->
 
 def read_batches(encoders: Sequence[PromptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
     """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
-    prompts = [encoder.draw_prompts() for encoder in encoders]
-    by_batch = [_read_batch(encoders, prompts, batch.to(encoders[0].backbone.device)) for batch in batches]
+    leader = encoders[0]
+    device = leader.backbone.device
+    seeds = [encoder.begin_pass() for encoder in encoders if encoder.training]
+    with drawing_from(seeds[0], device) if seeds else nullcontext():  # some models draw where nothing comes of it (T5)
+        prompts = [encoder.draw_prompts() for encoder in encoders]
+        by_batch = [_read_batch(encoders, prompts, batch.to(device)) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
 
 

@@ -44,10 +44,11 @@ class PromptedEncoder(nn.Module):
     casing_layer: See `place_casing`; None without.
     backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
     not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
-    torch's seed at the time this is built, whatever else draws. shift_positions (bool): Positions of the pieces start
-    behind the prompt. autocast (bool): Train in bfloat16 over weights of another type. checkpointing (bool): Keep no
-    activations inside the layers. state_cache (StateCache | None): Where training keeps the states below the first
-    layer that is not the bare backbone's. engine (EngineName): What runs the backbone in prediction.
+    one number per pass, which torch's generator for CPUs draws: so from its seed, whenever that is set.
+    shift_positions (bool): Positions of the pieces start behind the prompt. autocast (bool): Train in bfloat16 over
+    weights of another type. checkpointing (bool): Keep no activations inside the layers. state_cache (StateCache |
+    None): Where training keeps the states below the first layer that is not the bare backbone's. engine (EngineName):
+    What runs the backbone in prediction.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class PromptedEncoder(nn.Module):
         self.checkpointing = checkpointing
         self.state_cache = state_cache
         self.engine = engine
-        self._random = random.Random(torch.initial_seed())
+        self._reserved: int | None = None
+        self._random = random.Random(0)
 
     @property
     def beside_the_prompt(self) -> list[str]:
@@ -123,6 +125,18 @@ class PromptedEncoder(nn.Module):
         width = backbone.embedding_width if layer is None else backbone.hidden_width
         self.casing = CasingEmbedding(n_classes, width).to(backbone.device)
         self.casing_layer = layer
+
+    def reserve_seed(self) -> int:
+        """Draw now what decides on dropout in the next training pass, if that was not done yet, and return it."""
+        if self._reserved is None:
+            self._reserved = int(torch.randint(1 << 62, ()))
+        return self._reserved
+
+    def begin_pass(self) -> int:
+        """Begin a training pass, over one or several batches. RETURNS (int): The seed of all that it draws."""
+        seed = self.reserve_seed()
+        self._random, self._reserved = random.Random(seed), None
+        return seed
 
     def draw_prompts(self) -> Callable[[int], LayerPrompts]:
         """Return what gives {layer: its prompt} for so many rows, in training under its dropout.

@@ -89,11 +89,15 @@ class RateFinder:
         )
         try:
             for _, info, _ in loop:
-                yield info["losses"]
+                yield self._no_numbers() if self._optimizer.n_left_out else info["losses"]
         except ValueError as error:
             if not any(code in str(error) for code in NO_NUMBER):
                 raise
-            yield dict.fromkeys(self._judged, math.nan)
+            yield self._no_numbers()
+
+    def _no_numbers(self) -> Mapping[str, float]:
+        """Return losses for a step whose gradients were not finite: components leave such losses out."""
+        return dict.fromkeys(self._judged, math.nan)
 
 
 def growing_factors(steps: int) -> Iterator[float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import srsly
+import torch
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.scorer import Scorer
@@ -26,7 +27,7 @@ from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, Model, fix_random_seed
 
 from ..errors import Errors, PTuningError
-from ..layers.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
+from ..layers.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import curve_point
@@ -55,7 +56,7 @@ class Trial:
 
     name (str), changes (Mapping[str, Any]): What it is. nlp (Language), settings (dict): Its pipeline and its resolved
     [training] block. folder (Path): Where it is saved. results (list[tuple[float, int]]): Score and step of each
-    evaluation. losses (dict[str, float]): Since the last one. random: State of the numbers that its heads draw.
+    evaluation. losses (dict[str, float]): Since the last one. random: State of the numbers that heads and layers draw.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Trial:
     folder: Path
     results: list[tuple[float, int]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
-    random: Any = field(default_factory=np.random.get_state)
+    random: tuple[Any, torch.Tensor] = field(default_factory=lambda: _random_state())
 
     @property
     def best(self) -> tuple[float, int]:
@@ -88,6 +89,11 @@ class Trial:
         pipes = self.trained if is_train else self.nlp.pipeline
         return joint_layers(getattr(pipe, "model", None) for _, pipe in pipes)
 
+    def reserve_seeds(self) -> None:
+        """Draw what decides on dropout in the next training pass of its layers."""
+        with self._own_numbers():
+            reserve_seeds(self.layers(is_train=True))
+
     def update(self, examples: Sequence[Example], dropout: float) -> None:
         """Learn from a batch, without a step."""
         with self._own_numbers():
@@ -102,14 +108,14 @@ class Trial:
 
     @contextmanager
     def _own_numbers(self) -> Iterator[None]:
-        """Let numpy draw as if this trial were alone."""
-        others = np.random.get_state()
-        np.random.set_state(self.random)
+        """Let numpy and torch draw as if this trial were alone."""
+        others = _random_state()
+        _set_random_state(self.random)
         try:
             yield
         finally:
-            self.random = np.random.get_state()
-            np.random.set_state(others)
+            self.random = _random_state()
+            _set_random_state(others)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Return a context with the optimizer's averages as weights, if it keeps any."""
@@ -213,9 +219,21 @@ def _start(config: Config, name: str, changes: Mapping[str, Any], output: Path, 
     return Trial(name, changes, nlp, settings, folder)
 
 
+def _random_state() -> tuple[Any, torch.Tensor]:
+    return np.random.get_state(), torch.get_rng_state()
+
+
+def _set_random_state(state: tuple[Any, torch.Tensor]) -> None:
+    for_numpy, for_torch = state
+    np.random.set_state(for_numpy)
+    torch.set_rng_state(for_torch)
+
+
 def _update(trials: Sequence[Trial], batch: Iterable[Example], progress: dict[str, int]) -> None:
     examples = [Example(example.predicted.copy(), example.reference) for example in batch]
     docs = [example.predicted for example in examples]
+    for trial in trials:
+        trial.reserve_seeds()
     steps = begin_update_ahead([Request(layer, docs) for trial in trials for layer in trial.layers(is_train=True)])
     for trial in trials:
         if trial.settings["before_update"]:

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.optimizers.adamw import AVERAGING, build_adamw_v1
-from spacy_ptv2.optimizers.muon import build_muon_v1
+from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.optimizers.base import AVERAGING
+from spacy_ptv2.optimizers.muon import Blocks, PromptMuon, build_muon_v1
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 from spacy_ptv2.parts import PARTS, part_of
 
@@ -78,17 +79,58 @@ def test_averages_can_be_switched_off(build):
     assert build(RATES, build_warmup_linear_v1(4, 0.0), use_averages=False).averages is None
 
 
-def test_gradients_accumulate_until_the_step():
-    one, two = (build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0)) for _ in range(2))
-    a, b = np.ones((2, 2), "float32"), np.ones((2, 2), "float32")
-    one((0, "W"), a, np.full((2, 2), 0.5, "float32"))
-    np.testing.assert_array_equal(a, b)  # collected, not yet stepped
-    one.step_schedules()
-    assert (a < b).all()
-    # Outside `spacy train` nobody calls step_schedules: a tensor that comes again begins a new step.
-    two((0, "W"), b, np.full((2, 2), 0.5, "float32"))
-    two((0, "W"), b, np.full((2, 2), 0.5, "float32"))
-    np.testing.assert_allclose(a, b)
+@pytest.mark.parametrize("build", [build_adamw_v1, build_muon_v1])
+@pytest.mark.parametrize("end", ["step_schedules", "step", "averages", "next"])
+def test_a_step_is_whole_whoever_ends_it(build, end):
+    """Weights, averages and rates are those of a loop that says when a step is over; before, they are on trial."""
+    results = []
+    for says_so in (True, False):
+        rng, optimizer = np.random.default_rng(0), build(RATES, build_warmup_linear_v1(6, 0.5))
+        weights = make_weights(rng)
+        if isinstance(optimizer, PromptMuon):
+            optimizer.describe((0, NAMES[0]), Blocks((3,), 2))
+        steps = []
+        for step in range(5):
+            for key, array in list(weights.items())[: 3 if step == 2 else None]:  # some get no gradient at times
+                optimizer(key, array, 10.0 ** (step - 2) * rng.normal(size=(3, 4)).astype("float32"))
+            if says_so or end == "step_schedules":
+                optimizer.step_schedules()
+            elif end == "step":
+                optimizer.step()
+            elif end == "averages":
+                assert optimizer.averages
+            steps.append([array.copy() for array in weights.values()])
+        steps.append([array.copy() for array in optimizer.averages.values()])
+        results.append(np.array(steps))
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_loop_that_says_when_a_step_is_over_has_no_trials():
+    optimizer, weights = build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0)), np.ones((2, 2), "float32")
+    for expected_to_change in (True, False, False):
+        before = weights.copy()
+        optimizer((0, "W"), weights, np.full((2, 2), 0.5, "float32"))
+        assert (weights < before).all() == expected_to_change
+        optimizer.step_schedules()
+        assert (weights < before).all()
+
+
+def test_the_end_of_the_schedule_is_told_once():
+    optimizer, weights = build_adamw_v1(RATES, build_warmup_linear_v1(3, 0.0)), np.ones(2, "float32")
+
+    def step(n_steps):
+        for _ in range(n_steps):
+            optimizer((0, "W"), weights, np.ones(2, "float32"))
+            optimizer.step()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(4)  # `spacy train` takes one more than max_steps
+    with pytest.warns(UserWarning, match="PW11.*create_optimizer"):
+        step(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(3)
 
 
 def test_norm_is_over_all_tensors():

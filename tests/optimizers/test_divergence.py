@@ -8,7 +8,8 @@ from spacy.training import Corpus
 from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.optimizers.adamw import LOWER, WARMUP_STEPS, build_adamw_v1
+from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.optimizers.base import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.divergence import BAD_STEPS, WINDOW, ChanceLoss, DivergenceWatch
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 

@@ -50,8 +50,8 @@ def test_factors_grow_from_a_thousandth_to_a_hundred():
 def test_each_step_is_taken_at_the_rate_of_its_point(finder, monkeypatch):
     """All steps are taken, though the config says one epoch, which is fewer."""
     rates = []
-    step = PromptAdamW.step
-    monkeypatch.setattr(PromptAdamW, "step", lambda self: rates.append(self.learn_rate) or step(self))
+    step = PromptAdamW.step_schedules
+    monkeypatch.setattr(PromptAdamW, "step_schedules", lambda self: rates.append(self.learn_rate) or step(self))
     points = list(finder.run())
     assert rates == [point.factor for point in points] == list(growing_factors(20))
     assert points == finder.curve.points

@@ -1,0 +1,46 @@
+"""What optimizers are told: peak rates per part, decay, restarts; and what of it can be."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import Errors, PTuningError, Warnings
+from ..parts import PARTS
+
+# Rates at which something has ever trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the scripts of the
+# authors, and others in docs/recipes.md.
+WORKED = {
+    "prompt": (1e-4, 0.3),
+    "adapter": (1e-4, 1e-2),
+    "layer_mix": (1e-4, 0.1),
+    "casing": (1e-4, 0.1),
+    "head": (1e-4, 0.1),
+}
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """Peak learning rates and decoupled weight decay per part (see `PARTS`), clipping, restarts, averages."""
+
+    learn_rates: Mapping[str, float]
+    weight_decays: Mapping[str, float] = field(default_factory=dict)
+    grad_clip: float = 1.0
+    restarts: int = 3
+    use_averages: bool = True
+
+
+def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:
+    """Refuse settings that cannot be, and warn of rates at which nothing is known to have trained; 0 keeps a part.
+
+    RAISES (PTuningError): P405, P407.
+    """
+    if restarts < 0:
+        raise PTuningError(Errors.P407.format(name="restarts", expected="at least 0", got=restarts))
+    if set(learn_rates) != set(PARTS):
+        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
+    if not set(weight_decays) <= set(PARTS):
+        raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
+    for part, (least, most) in WORKED.items():
+        if learn_rates[part] and not least <= learn_rates[part] <= most:
+            message = Warnings.PW09.format(part=part, got=f"{learn_rates[part]:g}", least=least, most=most)
+            warnings.warn(message, stacklevel=3)
