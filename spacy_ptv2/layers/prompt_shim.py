@@ -85,11 +85,11 @@ class PromptShim(Shim):
         return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
 
     def initialize(self) -> None:
-        """Load the backbone and start the trainable tensors. Does nothing if that is done already."""
-        if self._model is None:
-            self._build(get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
-            if self.encoder.state_cache is not None and self.encoder.first_layer == 0:
-                warnings.warn(Warnings.PW06, stacklevel=2)
+        """Load the backbone and start the trainable tensors; anew if they were trained, as `nlp.initialize` promises."""
+        found = None if self._model is None else self.backbone
+        self._build(found or get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
+        if self.encoder.state_cache is not None and self.encoder.first_layer == 0:
+            warnings.warn(Warnings.PW06, stacklevel=2)
 
     def predict(self, windows: WindowBatches) -> Floats2d:
         """Return the wanted states of all windows, in float32. Shape: (n_wanted, hidden_width)"""

@@ -8,7 +8,9 @@ from spacy.training import Corpus, Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam
 
+from spacy_ptv2.layers.model_state import model_to_bytes
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
+from spacy_ptv2.serialization import load_tensors
 
 from ..tiny import build_pipeline, train
 
@@ -79,6 +81,18 @@ def test_initializing_a_loaded_pipeline_with_other_labels(trained, corpus, tmp_p
     optimizer = Adam(0.01, use_averages=False)
     losses = [loaded.update(examples, sgd=optimizer)["token_classifier"] for _ in range(60)]
     assert losses[-1] < losses[0] / 5
+
+
+def test_initializing_again_begins_anew(trained, tiny_folder, corpus):
+    """Nothing of a trained prompt or head is left, as in the folds of a cross-validation."""
+    fix_random_seed(0)
+    trained.initialize(lambda: Corpus(corpus)(trained))
+    fresh = build_pipeline(tiny_folder, corpus)
+    for name in fresh.pipe_names:
+        before, after = (load_tensors(model_to_bytes(own.get_pipe(name).model), name)[0] for own in (fresh, trained))
+        assert before.keys() == after.keys()
+        for key, tensor in before.items():
+            np.testing.assert_array_equal(tensor, after[key])
 
 
 def test_the_biluo_scheme_grows_too(trained, corpus):
