@@ -40,6 +40,10 @@ class PTuningListener(Tok2VecListener):
         super().receive(batch_id, outputs, partial(_hand_in, backprop))
 
 
+# By this name `spacy pretrain` knows a listener, and trains the upstream layer in its place (spaCy 3.8, pretrain.py).
+PTuningListener.__name__ = Tok2VecListener.__name__
+
+
 def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
     """Return the vectors that the upstream component left here, where it did; else as spaCy's listener does."""
     vectors = None if is_train else model.vectors.take(X)

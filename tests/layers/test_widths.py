@@ -6,11 +6,14 @@ from spacy.kb import InMemoryLookupKB
 from spacy.ml.models.entity_linker import build_nel_encoder
 from spacy.ml.models.multi_task import create_pretrain_characters
 from spacy.training import Example
+from spacy.training.pretrain import create_pretraining_model, make_update
+from thinc.api import Adam
 
 from spacy_ptv2.architectures import build_backbone_v1, build_prompt_v1, build_ptuning_listener_v1
 from spacy_ptv2.architectures import build_ptuning_transformer_v1 as build_drop_in
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1 as build_tok2vec
 from spacy_ptv2.errors import BackboneError, FormatError
+from spacy_ptv2.layers.model_state import prompt_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -48,6 +51,23 @@ def test_pretraining_is_built_before_anything_is_initialised(tiny_folder):
     model = build(nlp.vocab, tok2vec)
     model.initialize(X=[nlp.make_doc("peter works in a garden")])
     assert model.predict([nlp.make_doc("peter works")]).shape[0] == 2
+
+
+def test_pretraining_through_a_listener_trains_what_it_listens_to(tiny_folder):
+    nlp = spacy.blank("en")
+    upstream = nlp.add_pipe("ptuning_transformer", config={"model": model_block(tiny_folder)})
+    tok2vec = {"@architectures": "spacy_ptv2.PTuningListener.v1", "upstream": "ptuning_transformer"}
+    nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": tok2vec}})
+    objective = create_pretrain_characters(maxout_pieces=2, hidden_size=16, n_characters=2)
+    settings = {"component": "tagger", "layer": "tok2vec", "objective": objective, "dropout": 0.1}
+    model = create_pretraining_model(nlp, settings)
+    assert model.get_ref("tok2vec") is upstream.model
+    (shim,) = prompt_shims(upstream.model)
+    before = shim.encoder.prompt.values.detach().clone()
+    docs, optimizer = [nlp.make_doc("peter works in a garden at paris")] * 2, Adam(0.01)
+    for _ in range(3):  # the output layer starts at zero, and lets no gradient through at first
+        make_update(model, docs, optimizer, model.attrs["loss"])
+    assert not shim.encoder.prompt.values.equal(before)
 
 
 def test_a_listener_with_a_width_serves_an_entity_linker(tiny_folder):
