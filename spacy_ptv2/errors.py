@@ -46,17 +46,57 @@ class Errors(_Messages):
     # Corpora
     P001 = "{path}:{line}: expected {expected} columns as on the first line of the file, got {got}: {text!r}"
     P002 = (
-        "{path}:{line}: cannot read the entity tag {tag!r}. Expected 'O', 'B-LABEL' or 'I-LABEL' (IOB1 or IOB2) in the "
-        "last column. Convert other schemes (BILUO, IOBES) with `spacy convert` first."
+        "{place}: cannot read the entity tag {tag!r}. The tags of this file were taken to be {scheme}, which has "
+        "{expected}. If they are of another scheme, name it with --scheme (IO for labels without B- and I-); if the "
+        "tags are in another column, name it with --tag-column."
     )
     P003 = "{path}:{line}: expected at least two columns (word ... tag), separated by tabs or spaces, got {text!r}"
     P004 = (
-        "The corpus {path} holds no sentence. Expected a CoNLL file (one token a line, an empty line after each "
-        "sentence). Check that the right file was given and that it was copied whole."
+        "The corpus {path} holds no sentence. Expected one token a line and an empty line after each sentence, or "
+        "another format of docs/formats.md. Check that the right file was given and that it was copied whole."
     )
-    P005 = "There is no corpus file {path}. Give the path of a CoNLL column file."
+    P005 = "There is no corpus file {path} that can be read ({error}). Give the path of a file, or of a folder of them."
     P006 = "{path}: not UTF-8 text ({error}). Convert the file to UTF-8 first."
     P007 = "Expected granularity to be 'sentence' or 'document', got {got!r}."
+    P008 = "There is no tag scheme {got!r}. Expected one of {expected}; leave it out to have it found."
+    P009 = (
+        "{path}: there is no column {got!r}. Expected a number from 1 to {width}, from -1 to -{width} counted from the "
+        "end, or a name of the header{names}."
+    )
+    P010 = "{path} is {kind}. {advice}"
+    P011 = "{place}: not valid {kind} ({error}). Check that the file was copied whole."
+    P012 = (
+        "{path} is JSON of a form that is not known; its first entry is {got}. Expected a form of docs/formats.md: "
+        "texts with spans (Prodigy, doccano, Label Studio, spaCy 2) or tokens with tags or spans (SpERT, Hugging Face)."
+    )
+    P013 = "{place}: expected {expected}, got {got}. Correct the entry or remove it."
+    P014 = (
+        "{path}: {n} of {total} entities do not begin and end where tokens of spacy.blank({lang!r}) do. The first: "
+        "{examples}. Name the language of the texts with --lang, or set --misaligned expand (to whole tokens) or skip."
+    )
+    P015 = (
+        "{place}: the entity {label!r} from {start} to {end} is empty, or not within its text of {length} characters. "
+        "Offsets count characters from 0, the end is exclusive."
+    )
+    P016 = (
+        "{path}: {n} of {total} entities overlap another, and a token can belong to one. The first: {examples}. "
+        "Keep one of each in the file, or choose --misaligned skip to keep the longest."
+    )
+    P017 = "There is no tokenizer for the language {lang!r} ({error}). Expected a code that spacy.blank knows."
+    P018 = "The output {path} is not a .spacy file. Give a path that ends in .spacy: `spacy train` finds it by that."
+    P019 = "The output {path} is a folder. Give the path of a .spacy file: all input files go into one."
+    P020 = (
+        "The folder {path} holds no file to read. Files and folders that begin with a dot, READMEs and licences are "
+        "passed over."
+    )
+    P021 = "misaligned must be one of {expected}, got {got!r}."
+    P022 = (
+        "{place}: the tags are numbers ({got}), and the file does not say what they mean. Write their names into it: "
+        "in Hugging Face's datasets they are in `dataset.features`."
+    )
+    P023 = "{place}: the brackets of the entity column do not match at {cell!r}. Expected (LABEL*, *, *) or (LABEL)."
+    P024 = "Cannot write {path}: {error}. Nothing was left there; choose another place for the output."
+    P025 = "{place}: half of a surrogate pair at character {at}, which is no text. Repair the file's \\u escapes."
 
     # Backbones: where they come from, what they are
     P101 = (
@@ -313,8 +353,8 @@ class Warnings(_Messages):
     """Messages of warnings."""
 
     PW01 = (
-        "{path}: both IOB2 (B- after O, line {iob2_line}) and IOB1 (I- after O, line {iob1_line}) tags occur. Every "
-        "entity is read as starting at B- or at an I- that does not continue one; check the file if that is not meant."
+        "{path}: both IOB2 (B- after O, {iob2_place}) and IOB1 (I- after O, {iob1_place}) tags occur. Every entity is "
+        "read as starting at B- or at an I- that does not continue one; check the file if that is not meant."
     )
     PW02 = (
         "grad_scaler_config is set but has no effect: mixed precision uses bfloat16, which needs no gradient scaling. "
@@ -354,4 +394,15 @@ class Warnings(_Messages):
     PW12 = (
         "A gradient of {name} is not finite, and the tensor was left as it is in that step. Where that happens more "
         "often, set the learning rate lower."
+    )
+    PW20 = (
+        "{path}: {n} entities are not tagged as {scheme} tags them, the first at {place} ({tag!r}). They were read all "
+        "the same: a tag that continues nothing begins an entity, an entity that is not ended ends where its tags do."
+    )
+    PW21 = "{path}: {n} lines have a tag and no word, the first is line {line}. They were left out."
+    PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --tag-column."
+    PW23 = "{path}: {n} of {total} entities {problem}; they were {done}. The first: {examples}."
+    PW24 = (
+        "{path}: {n} tasks were annotated more than once, the first is {place}. The first annotation of each was read; "
+        "export those that you want."
     )

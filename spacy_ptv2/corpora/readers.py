@@ -1,4 +1,4 @@
-"""Corpus readers that a config can name under ``[corpora.train]``: CoNLL files without a conversion step."""
+"""Corpus readers that a config can name under ``[corpora.train]``: files of many kinds without a conversion step."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -6,23 +6,40 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.training import Example
 
-from .conll import Granularity, read_conll, to_docs
+from .documents import Granularity, to_docs
+from .files import read_corpus
+from .options import build_file_options
+from .spans import Tokenize
 
 Reader = Callable[[Language], Iterable[Example]]
 
 
-def build_conll_corpus_v1(path: str | Path, granularity: Granularity = "sentence", limit: int = 0) -> Reader:
-    """Read training or evaluation examples straight from a CoNLL column file.
+def build_conll_corpus_v1(
+    path: str | Path,
+    granularity: Granularity = "sentence",
+    limit: int = 0,
+    scheme: str | None = None,
+    word_column: int | str | None = None,
+    tag_column: int | str | None = None,
+    misaligned: str = "error",
+) -> Reader:
+    """Read training or evaluation examples straight from CoNLL columns, or any file that `spacy ptv2 convert` reads.
 
-    path (str | Path): The file (2 or 4 columns, IOB1 or IOB2).
-    granularity ("sentence" | "document"): One Doc per sentence, or one per -DOCSTART- document.
+    path (str | Path): The file, or a folder of files.
+    granularity ("sentence" | "document"): One Doc per sentence, or one per document of the file.
     limit (int): The largest number of examples, 0 for all.
-    RETURNS (Callable[[Language], Iterable[Example]]): The reader.
+    scheme (str | None): The scheme of the tags, such as "IOB2" or "BILUO"; null to find it.
+    word_column (int | str | None): A number from 1, or from -1 for the last, or a name of the header; null to find it.
+    tag_column (int | str | None): The same for the tags.
+    misaligned ("error" | "expand" | "skip"): What becomes of an entity of a raw text that is not made of whole tokens.
+    RETURNS (Callable[[Language], Iterable[Example]]): The reader; raw texts are tokenised by the pipeline.
     RAISES (CorpusError): On use, with file and line, if the file is malformed, empty or absent.
     """
+    options = build_file_options(scheme, word_column, tag_column, misaligned)
 
     def read(nlp: Language) -> Iterable[Example]:
-        for i, reference in enumerate(to_docs(read_conll(path), nlp.vocab, granularity)):
+        corpus = read_corpus(path, options, lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
+        for i, reference in enumerate(to_docs(corpus.documents, nlp.vocab, granularity)):
             if limit and i >= limit:
                 break
             words = [token.text for token in reference]

@@ -1,0 +1,130 @@
+"""What every reader of files returns, whatever the file was, and spaCy Docs built from it.
+
+In: words, entities and what else a file tells. Out: Docs with gold entities. Words that a file leaves empty are left
+out here, and entities never begin or end with white space (line breaks and double spaces are tokens of a raw text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spacy.tokens import Doc, Span
+from spacy.vocab import Vocab
+
+from ..errors import CorpusError, Errors
+
+Granularity = Literal["sentence", "document"]
+Entity = tuple[int, int, str]  # first token, the token after the last, label
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence, or one text of a format that does not know sentences.
+
+    words: The tokens.
+    tags: Their part-of-speech tags; empty if the file has none.
+    entities: (start, end, label) with token indices, end exclusive, in order.
+    spaces: Whether a space follows each token; empty if the file does not record it.
+    """
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    spaces: tuple[bool, ...] = ()
+
+
+@dataclass
+class Document:
+    """Sentences that belong together; without marks of documents each sentence is one.
+
+    has_sentences: False where each entry is a text whose sentences are not annotated.
+    """
+
+    sentences: list[Sentence] = field(default_factory=list)
+    has_sentences: bool = True
+
+
+@dataclass(frozen=True)
+class CorpusCounts:
+    """What identifies a copy of a corpus: CoNLL-2003 may differ in blank lines and scheme, not in these."""
+
+    sentences: int
+    tokens: int
+    entities: int
+
+
+def build_sentence(words: Sequence[str], entities: Sequence[Entity], tags: Sequence[str] = ()) -> Sentence | None:
+    """Build a sentence of a format that lists its tokens.
+
+    RETURNS (Sentence | None): None if no word is left once empty ones are gone.
+    """
+    if all(words):
+        trimmed = trim_entities(words, entities) if entities else ()
+        return Sentence(tuple(words), tuple(tags), trimmed) if words else None
+    kept = [i for i, word in enumerate(words) if word]
+    new = {old: i for i, old in enumerate(kept)}
+    moved = [([new[i] for i in range(start, end) if i in new], label) for start, end, label in entities]
+    return build_sentence(
+        [words[i] for i in kept],
+        [(tokens[0], tokens[-1] + 1, label) for tokens, label in moved if tokens],
+        [tags[i] for i in kept] if tags else (),
+    )
+
+
+def trim_entities(words: Sequence[str], entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    """Move the edges of entities off tokens of white space; those of nothing else vanish."""
+    trimmed: list[Entity] = []
+    for start, end, label in entities:
+        while start < end and words[start].isspace():
+            start += 1
+        while start < end and words[end - 1].isspace():
+            end -= 1
+        if start < end:
+            trimmed.append((start, end, label))
+    return tuple(trimmed)
+
+
+def count_corpus(documents: list[Document]) -> CorpusCounts:
+    """Count the sentences, tokens and entities of a corpus."""
+    sentences = [sentence for document in documents for sentence in document.sentences]
+    return CorpusCounts(
+        sentences=len(sentences),
+        tokens=sum(len(sentence.words) for sentence in sentences),
+        entities=sum(len(sentence.entities) for sentence in sentences),
+    )
+
+
+def to_docs(documents: list[Document], vocab: Vocab, granularity: Granularity = "sentence") -> Iterator[Doc]:
+    """Build spaCy Docs with gold entities and, where the file has them, sentence starts and part-of-speech tags.
+
+    granularity ("sentence" | "document"): One Doc per sentence, or one per document of the file.
+    YIELDS (Doc): Docs whose words are joined by single spaces, unless the file records the original spacing.
+    RAISES (CorpusError): P007.
+    """
+    if granularity not in ("sentence", "document"):
+        raise CorpusError(Errors.P007.format(got=granularity))
+    for document in documents:
+        if granularity == "document":
+            yield _build_doc(document.sentences, vocab, document.has_sentences)
+        else:
+            for sentence in document.sentences:
+                yield _build_doc([sentence], vocab, document.has_sentences)
+
+
+def _build_doc(sentences: list[Sentence], vocab: Vocab, has_sentences: bool) -> Doc:
+    words = [word for sentence in sentences for word in sentence.words]
+    tags = [tag for sentence in sentences for tag in sentence.tags]
+    spaces = [space for sentence in sentences for space in sentence.spaces]
+    starts: list[bool | int | None] | None = None
+    if has_sentences:
+        starts = [i == 0 for sentence in sentences for i in range(len(sentence.words))]
+    doc = Doc(vocab, words=words, spaces=spaces or None, tags=tags or None, sent_starts=starts)
+    entities: list[Span] = []
+    offset = 0
+    for sentence in sentences:
+        entities.extend(Span(doc, offset + start, offset + end, label) for start, end, label in sentence.entities)
+        offset += len(sentence.words)
+    doc.set_ents(entities)
+    return doc

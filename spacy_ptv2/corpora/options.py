@@ -1,0 +1,42 @@
+"""What a user may say of a file instead of having it found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..errors import CorpusError, Errors
+from .schemes import Scheme, find_scheme
+
+Misaligned = Literal["error", "expand", "skip"]
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How to read files.
+
+    scheme: The scheme of the tags; None to find it.
+    word_column, tag_column: A number from 1, or from -1 for the last, or a name of the header; None to find them.
+    misaligned: What to do with an entity that begins or ends within a token, or overlaps another.
+    """
+
+    scheme: Scheme | None = None
+    word_column: int | str | None = None
+    tag_column: int | str | None = None
+    misaligned: Misaligned = "error"
+
+
+def build_file_options(
+    scheme: str | None = None,
+    word_column: int | str | None = None,
+    tag_column: int | str | None = None,
+    misaligned: str = "error",
+) -> FileOptions:
+    """Check what a user said.
+
+    RAISES (CorpusError): P008, P021.
+    """
+    for known in get_args(Misaligned):
+        if misaligned == known:
+            return FileOptions(find_scheme(scheme) if scheme else None, word_column, tag_column, known)
+    raise CorpusError(Errors.P021.format(got=misaligned, expected=", ".join(get_args(Misaligned))))

@@ -1,0 +1,87 @@
+"""Entries of JSON files, and checks of what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..errors import CorpusError, Errors
+from .text import shorten
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One entry, and where it is: file, line and, in an array, its number."""
+
+    place: str
+    value: Any
+
+
+def has(value: Any, *keys: str) -> bool:
+    """Return whether a value is an object with these keys."""
+    return isinstance(value, dict) and all(key in value for key in keys)
+
+
+def fits(matches: Callable[[Any], bool], record: Record) -> bool:
+    """Return whether an entry is of a form; one that is built otherwise than the form's keys promise is not."""
+    try:
+        return matches(record.value)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return False
+
+
+def guard(read: Callable[[Record], T], record: Record, name: str) -> T:
+    """Read an entry, and refuse one that is built otherwise than its form.
+
+    RAISES (CorpusError): P013, and what `read` raises.
+    """
+    try:
+        return read(record)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        message = Errors.P013.format(place=record.place, expected=name, got=shorten(repr(record.value)))
+        raise CorpusError(message) from None
+
+
+def check(condition: bool, place: str, expected: str, got: object) -> None:
+    """Refuse an entry that is not as its form has it.
+
+    RAISES (CorpusError): P013.
+    """
+    if not condition:
+        raise CorpusError(Errors.P013.format(place=place, expected=expected, got=shorten(repr(got))))
+
+
+def check_integers(place: str, *values: object) -> None:
+    """Refuse offsets that are no integers.
+
+    RAISES (CorpusError): P013.
+    """
+    is_good = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    check(is_good, place, "integers for the start and the end of an entity", values)
+
+
+def check_label(place: str, value: object) -> str:
+    """Return the label of an entity, a text that is not empty.
+
+    RAISES (CorpusError): P013, P025.
+    """
+    check(isinstance(value, str) and bool(value.strip()), place, "an entity with a label", value)
+    return check_text(place, value)
+
+
+def check_text(place: str, value: object) -> str:
+    """Return a value that is a text which UTF-8 can write.
+
+    RAISES (CorpusError): P013, P025.
+    """
+    if not isinstance(value, str):
+        check(False, place, "a text", value)
+    text = str(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CorpusError(Errors.P025.format(place=place, at=error.start)) from None
+    return text
