@@ -1,27 +1,25 @@
-"""Corpora for `benchmarks.accuracy` that no converter of spaCy or ours writes: Wikigold in folds, and CoNLL04.
+"""Corpora for `benchmarks.accuracy`: Wikigold in folds, and CoNLL04.
 
 python -m benchmarks.corpora wikigold OUTPUT [--folds 5]
 python -m benchmarks.corpora conll04 FOLDER OUTPUT
 
 `wikigold` writes fold-0/ and so on, each with train, dev and test.spacy: each document is in the test set of one fold,
-and the dev set of a fold is half of the next fold's test set. `conll04` reads the three JSON files of SpERT (Eberts and
-Ulges 2020, https://arxiv.org/abs/1909.07755), which have `tokens` and `entities` with type, start and end (exclusive).
-Both keep one Doc per sentence.
+and the dev set of a fold is half of the next fold's test set. `conll04` converts the three JSON files of SpERT (Eberts
+and Ulges 2020, https://arxiv.org/abs/1909.07755). Both keep one Doc per sentence.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import typer
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from wasabi import msg
 
-from spacy_ptv2.corpora.conll import read_conll, to_docs
+from spacy_ptv2.cli.convert import convert
+from spacy_ptv2.corpora.conll import count_corpus, read_conll, to_docs
 
 from .pipelines import WIKIGOLD
 
@@ -47,16 +45,8 @@ def wikigold(output: Path, folds: int = 5) -> None:
 def conll04(source: Path, output: Path) -> None:
     """Write the three parts of CoNLL04."""
     for name in ("train", "dev", "test"):
-        rows = json.loads((source / f"conll04_{name}.json").read_text(encoding="utf8"))
-        save(read_spert(rows, Vocab()), output / f"{name}.spacy")
-
-
-def read_spert(rows: Iterable[Mapping[str, Any]], vocab: Vocab) -> Iterator[Doc]:
-    """Yield the sentences of a file of SpERT with their entities."""
-    for row in rows:
-        doc = Doc(vocab, words=row["tokens"])
-        doc.set_ents([Span(doc, entity["start"], entity["end"], entity["type"]) for entity in row["entities"]])
-        yield doc
+        corpus = convert(source / f"conll04_{name}.json", output / f"{name}.spacy")
+        msg.good(f"{output / name}.spacy: {count_corpus(corpus.documents).sentences} sentences")
 
 
 def save(docs: Iterable[Doc], path: Path) -> None:

@@ -28,6 +28,7 @@ NAMES = {
     ),
     "pos": ("xpos", "pos", "pos_tag", "postag", "pos tag", "pos_tags", "upos"),
 }  # fmt: skip
+MOST = 0.9  # of the sentences are counted right: an index with mistakes is no word
 SPLIT_TOKEN = re.compile(r"\d+[-.]\d+")  # CoNLL-U: a token that is several words, a word that is not in the text
 
 
@@ -72,9 +73,9 @@ def _transpose(table: Table) -> list[tuple[str, ...]]:
 def _take_header(table: Table, *chosen: int | str | None) -> dict[str, int]:
     """Return the position of each kind of column that a header names, and remove the header from the rows."""
     chosen_names = {name.casefold() for name in chosen if isinstance(name, str) and not _is_number(name)}
-    first = table.blocks[0][0][1] if table.blocks else []
+    first = table.blocks[0][0][1] if table.blocks else ()
     if not table.header and _is_header([cell.casefold() for cell in first], chosen_names):
-        table.header = first
+        table.header = list(first)
         table.blocks[0] = table.blocks[0][1:]
         if not table.blocks[0]:
             table.blocks = table.blocks[1:]
@@ -110,15 +111,17 @@ def _locate(table: Table, column: int | str) -> int:
 
 
 def _counts(blocks: Sequence[list[Row]]) -> bool:
-    """Return whether the first cell counts from 0 or 1 within each block, where there are other columns for a word."""
+    """Return whether the first cell counts from 0 or 1 within the blocks, where there are other columns for a word."""
     if not blocks or len(blocks[0][0][1]) < 3 or max(map(len, blocks)) == 1:
         return False
+    n_counting = 0
     for block in blocks:
         ids = [cells[0] for _, cells in block if not SPLIT_TOKEN.fullmatch(cells[0])]
-        start = 0 if ids[:1] == ["0"] else 1
-        if ids != [str(number) for number in range(start, start + len(ids))]:
+        if not all(number.isdecimal() for number in ids):
             return False
-    return True
+        start = 0 if ids[:1] == ["0"] else 1
+        n_counting += ids == [str(number) for number in range(start, start + len(ids))]
+    return n_counting >= MOST * len(blocks)
 
 
 def _drop_split_tokens(table: Table, index: int) -> None:

@@ -68,7 +68,7 @@ def _split(text: str, path: Path) -> Iterator[tuple[bool, list[Row]]]:
                 text = shorten(line.strip())
                 message = Errors.P001.format(path=path, line=number, expected=expected, got=len(cells), text=text)
                 raise CorpusError(message)
-            block.append((number, cells))
+            block.append((number, tuple(cells)))
             continue
         if block:
             yield is_new, block

@@ -32,8 +32,8 @@ def read_misc(table: Table, columns: Columns) -> Columns:
         kind = "CoNLL-U whose last column has no tags like NER=B-PER: parts of speech and trees, but no entities"
         advice = "`python -m spacy convert --converter conllu` reads it for a tagger or parser."
         raise CorpusError(Errors.P010.format(path=table.path, kind=kind, advice=advice))
-    for (_, cells), value in zip(rows, values, strict=True):
-        cells[MISC] = value.get(usable[0], OUTSIDE)
+    tags = iter([value.get(usable[0], OUTSIDE) for value in values])
+    table.blocks = [[(line, (*cells[:MISC], next(tags))) for line, cells in block] for block in table.blocks]
     return replace(columns, tag=MISC)
 
 

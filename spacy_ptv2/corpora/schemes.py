@@ -22,9 +22,11 @@ from ..errors import CorpusError, Errors, Warnings
 from .documents import Entity
 from .text import shorten
 
+NAMELESS = "ENTITY"  # the label where tags are letters alone, as in BioBERT's corpora of one type
 BEGINS, ENDS = frozenset("BSUW"), frozenset("ELSUW")
 OUTSIDE = "O"
-PREFIXED = re.compile(r"([BILOUESWM])[-_](\S.*)")
+LETTERS = frozenset("BIELSUWMO")
+PREFIXED = re.compile(r"([BIELSUWM])[-_](\S.*)")
 CONTEXT_OUTSIDE = re.compile(r"(\S+_)?O(_\S+)?")  # BMEWO+ writes what stands next to an O: O_PER, PER_O, BOS_O, O_EOS
 
 Shape = tuple[str, bool, bool]  # the letters of an entity, whether another ends just before, or begins just after
@@ -117,6 +119,9 @@ def read_tags(
     RAISES (CorpusError): P002, for a tag that the scheme does not have.
     """
     tags = set(chain.from_iterable(sentences))
+    if tags > {OUTSIDE} and all(tag in LETTERS for tag in tags):
+        sentences = [[tag if tag == OUTSIDE else f"{tag}-{NAMELESS}" for tag in row] for row in sentences]
+        tags = set(chain.from_iterable(sentences))
     shapes = Counter(shape for _, shape in _find_shapes(*_read_loosely(sentences, tags)))
     scheme = forced or min(LETTERED, key=lambda scheme: scheme.count_faults(shapes))
     parsed = {tag: _parse(tag, scheme) for tag in tags}

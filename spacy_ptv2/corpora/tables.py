@@ -23,7 +23,7 @@ NEW_DOCUMENT = re.compile(r"#\s*newdoc\b|#begin document|###MEDLINE:")
 ASSIGNMENT = re.compile(r"#+\s*[\w.:]+\s*=\s")  # "# text = ..."
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 
-Row = tuple[int, list[str]]  # line, cells
+Row = tuple[int, tuple[str, ...]]  # line, cells; tuples, because the garbage collector soon passes over those
 
 
 @dataclass
@@ -97,7 +97,7 @@ def _parse(text: str, path: Path) -> Table:
                 raise CorpusError(Errors.P003.format(path=path, line=number, text=shorten(line.strip())))
             if len(cells) != table.width:
                 raise _ragged(table, number, cells, line.strip())
-            block.append((number, cells))
+            block.append((number, tuple(cells)))
     table.add(block)
     return table
 
@@ -164,7 +164,7 @@ def parse_csv(text: str, path: Path, delimiter: str) -> Table:
             table.width = table.width or len(cells)
             if len(cells) != table.width:
                 raise _ragged(table, reader.line_num, cells, delimiter.join(cells))
-            block.append((reader.line_num, [cell.strip(" \r\n") for cell in cells]))
+            block.append((reader.line_num, tuple(cell.strip(" \r\n") for cell in cells)))
     except csv.Error as error:
         raise CorpusError(Errors.P011.format(place=f"{path}:{reader.line_num}", kind="CSV", error=error)) from error
     table.add(block)
@@ -186,6 +186,6 @@ def parse_pipes(text: str, path: Path) -> Table:
                 cells = ["|".join(cells[: len(cells) - table.width + 1]), *cells[len(cells) - table.width + 1 :]]
             if len(cells) != table.width:
                 raise _ragged(table, number, cells, item)
-            block.append((number, cells))
+            block.append((number, tuple(cells)))
         table.add(block)
     return table

@@ -1,6 +1,7 @@
 """Files of many kinds, as the documentation of each tool shows them, in our own words: read rightly or named."""
 
 import warnings
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +10,12 @@ from spacy.vocab import Vocab
 
 from spacy_ptv2.corpora.documents import count_corpus, to_docs
 from spacy_ptv2.corpora.files import read_corpus
-from spacy_ptv2.corpora.options import build_file_options
+from spacy_ptv2.corpora.options import Misaligned, build_file_options
+from spacy_ptv2.corpora.schemes import ALIASES, SCHEMES
 from spacy_ptv2.corpora.spans import blank_tokenize
 from spacy_ptv2.errors import CorpusError
 
+from ..conftest import ROOT
 from .kinds import BROKEN, ENTITIES, NAMED, POS, READ, WORDS
 
 BLANK = blank_tokenize("en")
@@ -101,6 +104,12 @@ def test_a_folder_without_files_and_a_folder_with_another_file(tmp_path):
     (tmp_path / "z.json").write_text('["a"]', encoding="utf8")
     with pytest.raises(CorpusError, match=r"P010.*z\.json"):
         read(tmp_path)
+
+
+def test_the_documentation_names_every_scheme_and_choice():
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf8")
+    assert [name for name in (*SCHEMES, *ALIASES) if name not in text] == []
+    assert [name for name in get_args(Misaligned) if f"`{name}`" not in text] == []
 
 
 CONTENTS = [

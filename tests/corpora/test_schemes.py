@@ -138,6 +138,15 @@ def test_labels_alone_are_read_if_the_user_says_so():
         read("B-PER I-PER", forced="IO")
 
 
+def test_letters_alone_are_entities_of_one_type():
+    assert read("B I O B", "O O") == ([[(0, 2, "ENTITY"), (3, 4, "ENTITY")], []], "IOB2")
+    assert read("S B M E O") == ([[(0, 1, "ENTITY"), (1, 4, "ENTITY")]], "BMES")
+    with pytest.raises(CorpusError, match="P002.*'B'"):
+        read("B O I-PER")
+    with pytest.raises(CorpusError, match="P002.*IO"):
+        read("B O I", forced="IO")
+
+
 def test_names_of_schemes():
     assert [find_scheme(name).name for name in ("bilou", "IOBES", "bio", "Bmewo+", "iob1")] == [
         "BILUO",
