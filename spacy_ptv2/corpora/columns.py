@@ -55,10 +55,12 @@ def find_columns(table: Table, word: int | str | None, tag: int | str | None) ->
         _drop_split_tokens(table, index)
     columns = _transpose(table)
     free = [i for i in range(table.width) if i not in (index, named.get("sentence"))]
-    word_at = _locate(table, word) if word is not None else named.get("word", free[0] if free else 0)
-    others = [i for i in free if i != word_at]
-    tag_at = _locate(table, tag) if tag is not None else named.get("tag", _find_tags(table, columns, others))
-    others = [i for i in others if i != tag_at]
+    said_word = _locate(table, word) if word is not None else named.get("word")
+    said_tag = _locate(table, tag) if tag is not None else named.get("tag")
+    tag_at = _find_tags(table, columns, [i for i in free if i != said_word]) if said_tag is None else said_tag
+    others = [i for i in free if i != tag_at]
+    word_at = said_word if said_word is not None else next(iter(others), tag_at)
+    others = [i for i in others if i != word_at]
     pos = named.get("pos", next((i for i in reversed(others) if is_part_of_speech(columns[i])), None))
     return Columns(word_at, tag_at, pos, index, named.get("sentence"))
 
@@ -134,17 +136,18 @@ def _find_tags(table: Table, columns: list[tuple[str, ...]], candidates: list[in
     """Return the column that holds entity tags, or the one that most looks like it.
 
     Chunks (B-NP) are no entities where another column has some. Of several columns the first is taken: what comes
-    after is nested in it (GermEval), finer (HIPE) or a prediction (the input of conlleval).
+    after is nested in it (GermEval), finer (HIPE) or a prediction (the input of conlleval). The first column of a file
+    is its tags only if no other can be (MIT Movie).
     """
-    if not candidates:
-        return table.width - 1
     counts = {i: Counter(columns[i]) for i in candidates}
     shares = {i: sum(n for value, n in counts[i].items() if is_tag(value)) for i in candidates}
     tags = [i for i in candidates if shares[i] >= len(columns[i]) / 2]  # one wrong tag is an error, no other column
+    if len(tags) > 1 and tags[0] == 0:
+        tags = tags[1:]
     if len(tags) > 1:
         tags = [i for i in tags if not is_chunk(counts[i])] or tags
     filled = [i for i in tags if set(counts[i]) != {"O"}]
     if len(filled) > 1:
         numbers = ", ".join(str(i + 1) for i in filled)
         warnings.warn(Warnings.PW22.format(path=table.path, columns=numbers, taken=filled[0] + 1), stacklevel=2)
-    return next(iter(filled or tags), max(reversed(candidates), key=lambda i: shares[i]))
+    return (filled or tags or sorted(candidates, key=lambda i: (shares[i], i))[-1:] or [table.width - 1])[0]

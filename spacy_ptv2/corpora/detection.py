@@ -55,18 +55,13 @@ TEXTUAL = (
 ARGUMENTS = re.compile(r"(\([^()\s*]+)*\*\)*")
 
 
-def check_binary(path: Path) -> None:
+def check_binary(content: bytes, path: Path) -> None:
     """Refuse what is no text.
 
-    RAISES (CorpusError): P005, P010.
+    RAISES (CorpusError): P010.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise CorpusError(Errors.P005.format(path=path, error=error.strerror)) from None
     for magic, kind, advice in BINARY:
-        if start.startswith(magic):
+        if content.startswith(magic):
             raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=advice))
 
 
@@ -95,7 +90,7 @@ def detect(text: str, path: Path) -> Kind:
         raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=NO_READER))
     delimiter = find_delimiter(first, path)
     rows = list(csv.reader(lines, delimiter=delimiter)) if delimiter else [split_cells(line) for line in lines]
-    if not any(is_tag(cell) for cells in rows for cell in cells[1:]) and not any(map(_is_conllu, rows)):
+    if not any(is_tag(cell) for cells in rows if len(cells) > 1 for cell in cells) and not any(map(_is_conllu, rows)):
         kind = f"a text without entity tags: no O or B-LABEL in its first {len(lines)} lines"
         raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=NO_READER))
     return "csv" if delimiter else "columns"

@@ -19,7 +19,7 @@ from .json_files import read_json
 from .options import FileOptions
 from .spans import Tokenize
 from .tables import parse_columns, parse_csv, parse_pipes
-from .text import read_text
+from .text import decode, read_bytes
 
 NOT_CORPUS = re.compile(r"(readme|licen[cs]e|copying|notice|citation|changelog)|.*\.(md|rst)$", re.IGNORECASE)
 
@@ -73,8 +73,9 @@ def read_file(path: Path, options: FileOptions, tokenizer: Callable[[], Tokenize
     RETURNS (tuple[list[Document], str]): Its documents, and in words what was found in it.
     RAISES (CorpusError): As `read_corpus`.
     """
-    check_binary(path)
-    text = read_text(path)
+    content = read_bytes(path)
+    check_binary(content, path)
+    text = decode(content, path)
     kind = detect(text, path)
     if kind == "json":
         return read_json(text, path, options, tokenizer)

@@ -10,16 +10,33 @@ QUOTE = 100  # characters of a file that a message may quote
 
 
 def read_text(path: Path) -> str:
-    r"""Return the text of a file without its byte-order mark; line ends become \n.
+    """Return the text of a file.
 
     RAISES (CorpusError): P005, P006.
     """
+    return decode(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what is in a file, which may be a pipe and is read once.
+
+    RAISES (CorpusError): P005.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CorpusError(Errors.P006.format(path=path, error=error)) from error
+        return path.read_bytes()
     except OSError as error:
         raise CorpusError(Errors.P005.format(path=path, error=error.strerror)) from None
+
+
+def decode(content: bytes, path: Path) -> str:
+    r"""Return UTF-8 as text, without a byte-order mark; line ends become \n.
+
+    RAISES (CorpusError): P006.
+    """
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise CorpusError(Errors.P006.format(path=path, error=error)) from error
 
 
 def shorten(text: object, limit: int = QUOTE) -> str:

@@ -1,6 +1,8 @@
 """`spacy ptv2 convert`, as a command and as a function."""
 
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import spacy
@@ -128,6 +130,14 @@ def test_a_failure_halfway_leaves_the_old_file_alone(tmp_path, monkeypatch):
     with pytest.raises(CorpusError, match="P003"):
         convert(tmp_path / "in.txt", tmp_path / "a.spacy")
     assert (tmp_path / "a.spacy").read_bytes() == before
+
+
+def test_it_reads_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_text, args=("Anna S-PER\n",))
+    writer.start()
+    assert count_corpus(convert(tmp_path / "pipe", tmp_path / "a.spacy").documents).entities == 1
+    writer.join()
 
 
 def test_it_writes_as_other_programs_do(train_file, tmp_path):

@@ -69,6 +69,8 @@ READ = {
     "bioes.txt": (rows(WORDS, BIOES, separator=" "), "scheme BIOES"),
     "wikiann.txt": (rows([[f"en:{w}" for w in s] for s in WORDS], IOB2), "scheme IOB2"),
     "germeval.tsv": (rows("#", WORDS, IOB2, "O", before=["#\thttp://de.example/{n} [2010-01-01]"]), "tag in 3 of 4"),
+    "mit_movie.bio": (rows(IOB2, WORDS), "word in column 2, tag in 1 of 2"),
+    "tag_in_the_middle.tsv": (rows(WORDS, IOB2, "0.9", "_"), "tag in 2 of 4"),
     "index.txt": (rows("#", WORDS, IOB2, "O", separator=" "), "word in column 2, tag in 3"),
     "uner.iob2": (
         rows("#", WORDS, IOB2, "-", "annotator", before=["# sent_id = {n}", "# text = {text}"]),

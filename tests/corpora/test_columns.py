@@ -141,6 +141,12 @@ def write(folder, text):
     return path
 
 
+def test_a_named_tag_column_is_no_matter_of_choice(tmp_path):
+    documents, layout = read(tmp_path, "word a ner b c\n" + SEVERAL)
+    assert "tag in 3 (ner)" in layout
+    assert only(documents).entities == ((0, 2, "PER"),)
+
+
 def test_chunks_are_entities_only_where_nothing_else_is(tmp_path):
     text = "Anna NNP B-NP B-PER\nBerg NNP I-NP I-PER\nruns VBZ B-VP O\n"
     assert only(read(tmp_path, text)[0]).entities == ((0, 2, "PER"),)
