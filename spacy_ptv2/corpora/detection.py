@@ -91,7 +91,7 @@ def detect(text: str, path: Path) -> Kind:
     delimiter = find_delimiter(first, path)
     rows = list(csv.reader(lines, delimiter=delimiter)) if delimiter else [split_cells(line) for line in lines]
     if not any(is_tag(cell) for cells in rows if len(cells) > 1 for cell in cells) and not any(map(_is_conllu, rows)):
-        kind = f"a text without entity tags: no O or B-LABEL in its first {len(lines)} lines"
+        kind = "a text without entity tags: no O or B-LABEL in its first lines"
         raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=NO_READER))
     return "csv" if delimiter else "columns"
 

@@ -27,6 +27,7 @@ BEGINS, ENDS = frozenset("BSUW"), frozenset("ELSUW")
 OUTSIDE = "O"
 LETTERS = frozenset("BIELSUWMO")
 PREFIXED = re.compile(r"([BIELSUWM])[-_](\S.*)")
+SUFFIXED = re.compile(r".+[-_][BIELSUWM]")  # PER-B is no label
 CONTEXT_OUTSIDE = re.compile(r"(\S+_)?O(_\S+)?")  # BMEWO+ writes what stands next to an O: O_PER, PER_O, BOS_O, O_EOS
 
 Shape = tuple[str, bool, bool]  # the letters of an entity, whether another ends just before, or begins just after
@@ -154,7 +155,7 @@ def _parse(tag: str, scheme: Scheme) -> tuple[str, str] | None:
     match = PREFIXED.fullmatch(tag)
     if match and match[1] in scheme.letters:
         return match[1], match[2]
-    if scheme is BARE and tag and not match:
+    if scheme is BARE and tag and not match and not SUFFIXED.fullmatch(tag):
         return "I", tag
     if scheme.name == "BMEWO" and CONTEXT_OUTSIDE.fullmatch(tag):
         return OUTSIDE, ""

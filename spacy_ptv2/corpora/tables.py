@@ -21,6 +21,7 @@ from .text import shorten
 DOCSTART = "-DOCSTART-"
 NEW_DOCUMENT = re.compile(r"#\s*newdoc\b|#begin document|###MEDLINE:")
 ASSIGNMENT = re.compile(r"#+\s*[\w.:]+\s*=\s")  # "# text = ..."
+HASHTAG = re.compile(r"#[^\W\d]\w*")
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 
 Row = tuple[int, tuple[str, ...]]  # line, cells; tuples, because the garbage collector soon passes over those
@@ -78,10 +79,11 @@ def _parse(text: str, path: Path) -> Table:
     lines = text.split("\n")
     first = _find_first_row(lines)
     table = Table(path, width=len(split_cells(first)))
+    least = len(split_cells(first.rstrip()))
     block: list[Row] = []
     for number, line in enumerate(lines, start=1):
-        line = line.rstrip(" \t\r")
-        if not line:
+        line = line.rstrip(" \r")
+        if not line or line.isspace():
             table.add(block)
             block = []
             continue
@@ -93,6 +95,8 @@ def _parse(text: str, path: Path) -> Table:
             block = []
             table.document_starts.add(len(table.blocks))
         else:
+            if len(cells) != table.width:
+                cells = _fit(cells, table.width, least)
             if len(cells) == 1:
                 raise CorpusError(Errors.P003.format(path=path, line=number, text=shorten(line.strip())))
             if len(cells) != table.width:
@@ -105,12 +109,19 @@ def _parse(text: str, path: Path) -> Table:
 def _find_first_row(lines: list[str]) -> str:
     """Return the first line that is surely no comment, or else the first that has a tag; empty if there is none."""
     unsure = ""
-    for line in (line.rstrip(" \t\r") for line in lines):
-        if line and not _is_docstart(line):
+    for line in (line.rstrip(" \r") for line in lines):
+        if line and not line.isspace() and not _is_docstart(line):
             if line[0] != "#":
                 return line
             unsure = unsure or (line if any(map(is_tag, split_cells(line)[1:])) else "")
     return unsure
+
+
+def _fit(cells: list[str], width: int, least: int) -> list[str]:
+    """Remove or add empty cells at the end of a row: the last columns may be optional."""
+    while len(cells) > width and not cells[-1]:
+        cells = cells[:-1]
+    return [*cells, *[""] * (width - len(cells))] if least <= len(cells) < width else cells
 
 
 def _is_docstart(line: str) -> bool:
@@ -127,7 +138,7 @@ def _is_comment(line: str, cells: list[str], first: str, at_start: bool) -> bool
         return True
     is_bare = not cells[0].strip("#")
     if len(cells) == 1:
-        return at_start or is_bare
+        return at_start and not HASHTAG.fullmatch(line)
     has_tag = any(map(is_tag, cells[1:]))
     if len(cells) != len(split_cells(first)):
         return not has_tag

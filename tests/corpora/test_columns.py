@@ -67,6 +67,8 @@ def test_comments_are_read_over(tmp_path, comment, layout):
         ("is\tO\n#oslo\tB-\n", r"P002.*:2.*'B-'"),
         ("is NN O\n#oslo O\n", r"P001.*:2.*3 columns.*got 2"),
         ("is O\n#oslo\n", r"P003.*:2"),
+        ("#oslo\nis O\n", r"P003.*:1"),
+        ("is O\n#\nbig O\n", r"P003.*:2"),
     ],
 )
 def test_a_hashtag_with_a_wrong_tag_is_no_comment(tmp_path, text, message):
@@ -201,6 +203,15 @@ def test_the_language_is_no_part_of_a_word_if_all_have_it(tmp_path):
 def test_tabs_that_align_and_tabs_that_are_columns(tmp_path):
     assert words(read(tmp_path, "Anna\t\tB-PER\nAnna-Lena\tI-PER\n")[0]) == ["Anna Anna-Lena"]
     assert words(read(tmp_path, "x\t\tO\nAnna\t\tB-PER\n")[0]) == ["x Anna"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Anna\tB-PER\tsure\nat\tO\t\n", "at\tO\t\nAnna\tB-PER\tsure\nat\tO\n", "Anna\tB-PER\nat\tO\t\t\nat\tO\n"]
+)
+def test_the_last_columns_may_be_empty(tmp_path, text):
+    documents, _ = read(tmp_path, text)
+    assert only(documents).words[:2] in (("Anna", "at"), ("at", "Anna"))
+    assert len(only(documents).entities) == 1
 
 
 def test_a_pipe_is_a_word_too(tmp_path):

@@ -134,8 +134,9 @@ def test_labels_alone_are_read_if_the_user_says_so():
     )
     with pytest.raises(CorpusError, match="P002.*'PERSON'.*--scheme"):
         read("O PERSON")
-    with pytest.raises(CorpusError, match="P002.*'B-PER'.*IO"):
-        read("B-PER I-PER", forced="IO")
+    for tags in ("B-PER I-PER", "B_PER", "PER-B PER-I"):  # which would become labels
+        with pytest.raises(CorpusError, match=f"P002.*'{tags.split()[0]}'.*IO"):
+            read(tags, forced="IO")
 
 
 def test_letters_alone_are_entities_of_one_type():
