@@ -38,7 +38,7 @@ from .builder import (
 )
 from .half import convert_to_float16
 from .manifest import write_manifest
-from .requirements import record_requirements, without
+from .requirements import record_requirements, without, without_implied
 from .sample import SAMPLE_FILE, make_sample, sample_texts
 from .summary import trained_prompts
 
@@ -97,6 +97,7 @@ def package_pipeline(
         shutil.copytree(pipeline, stage)
         _update_requirements(stage, nlp, bundle=bundle)
         spacy_package(stage, Path(folder), name=name, version=version, create_sdist=False)
+        _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
         entry_points = _bundle(nlp, source / package, fp16=fp16, report=report) if bundle else {}
         _update_components(source / package / source.name, nlp)
         report("Predicting the sample")
@@ -154,6 +155,12 @@ def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
         carried = [shim.recorded.requirement for shim in trained_prompts(nlp)]
         requirements = without(requirements, [requirement for requirement in carried if requirement])
     srsly.write_json(stage / "meta.json", {**_read_meta(stage), "requirements": requirements})
+
+
+def _drop_implied(path: Path, recorded: Sequence[str]) -> None:
+    """Take out of a meta.json what spaCy added for packages that ours requires: the minor versions installed here."""
+    meta = srsly.read_json(path)
+    srsly.write_json(path, {**meta, "requirements": without_implied(meta["requirements"], recorded)})
 
 
 def _update_components(data: Path, nlp: Language) -> None:
