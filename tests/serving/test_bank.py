@@ -1,13 +1,16 @@
 """A bank annotates as each task's pipeline alone, in common passes, whatever is loaded meanwhile."""
 
 import gc
+import sys
 import threading
 import weakref
 
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.language import Language
+from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 
 from spacy_ptv2.backbones.source import BackboneSource
@@ -283,6 +286,44 @@ def test_p714_a_pipeline_without_a_prompt_is_refused(bank):
     nlp.add_pipe("sentencizer")
     with pytest.raises(PTuningError, match="P714.*'plain'.*sentencizer"):
         bank.load("plain", nlp)
+
+
+def in_use():
+    """What is alive: objects by what they are, and blocks of Python's allocator, where Cython's pools are, too."""
+    gc.collect()
+    kinds = (Language, Tokenizer, torch.Tensor)
+    objects = gc.get_objects()
+    return [sum(issubclass(type(found), kind) for found in objects) for kind in kinds], sys.getallocatedblocks()
+
+
+def test_loading_again_and_again_leaves_nothing(bank, pipelines, tmp_path):
+    pipelines["shared"].to_disk(tmp_path / "model")
+    vocab, counts = bank.vocab("shared"), []
+    for _ in range(3):
+        bank.load("again", tmp_path / "model")
+        assert bank.vocab("again") is vocab
+        bank("Peter opens the office.", "again")
+        bank.load("again", pipelines["separate"], replace=True)
+        bank.unload("again")
+        counts.append(in_use())
+    (_, (objects, blocks), *_, (objects_then, blocks_then)) = counts
+    assert objects_then == objects
+    # The special cases of one English tokenizer are more than 1,000 blocks in its vocabulary.
+    assert blocks_then - blocks < 500
+
+
+def test_tokenizers_are_shared_where_they_are_equal(tiny_folder, pipelines):
+    plain = pipelines["separate"]
+    other = spacy.util.load_model_from_config(plain.config).from_bytes(plain.to_bytes())
+    other.tokenizer.add_special_case("Denmark", [{"ORTH": "Den"}, {"ORTH": "mark"}])
+    bank = PromptBank(str(tiny_folder))
+    for name, nlp in {"first": plain, "second": plain, "other": other}.items():
+        bank.load(name, nlp)
+    words = {name: [token.text for token in bank("Denmark", name)] for name in bank.names}
+    assert words == {"first": ["Denmark"], "second": ["Denmark"], "other": ["Den", "mark"]}
+    tokenizers = [task.nlp.tokenizer for task in bank._tasks.values()]
+    assert tokenizers[0] is tokenizers[1] is not tokenizers[2]
+    assert {type(task.nlp) for task in bank._tasks.values()} == {type(plain)}
 
 
 def test_p715_another_backbone_or_precision_is_refused(bank, tmp_path, corpus, tiny_folder):
