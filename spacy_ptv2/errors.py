@@ -328,8 +328,8 @@ class Errors(_Messages):
     P711 = (
         "The bank has a task {name!r} already. Pass replace=True to put this pipeline in its place, or unload it first."
     )
-    P712 = "Expected the name of a task to be text without spaces at the ends, got {got!r}."
-    P713 = "The bank has no task {name!r}. Expected one of: {known}. Load it with bank.load first."
+    P712 = "Expected the name of a task to be text without spaces at the ends, got {got!r:.100}."
+    P713 = "The bank has no task {name!r:.100}. Expected one of: {known}. Load it with bank.load first."
     P714 = (
         "The pipeline for the task {name!r} has no prompt (its components: {components}). A bank holds tasks over its "
         "backbone; run other pipelines by themselves."

@@ -4,14 +4,19 @@ import json
 import re
 import shlex
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import pytest
+from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from examples.serve import app as service
+from examples.serve.annotations import Item
+from examples.serve.guards import OutOfTimeError, Workers, check_size
 from examples.serve.settings import Limits, Settings, read_settings
 from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.serving import PromptBank
@@ -100,6 +105,73 @@ def test_too_much_is_refused(client, texts, message):
     assert response.status_code == 413
     assert message in response.json()["error"]
     assert ask(client, *((text[:60], "news") for text in texts[:3])).status_code == 200
+
+
+def test_stretches_that_the_tokenizer_would_not_get_through_are_refused():
+    limits = Limits()
+    items = [Item(text=".,!(" * 5000, task="news")] * 5
+    with pytest.raises(HTTPException, match="413.*squared lengths may add up to 2000000, got 2000000000.*20000 char"):
+        check_size(items, limits)
+    prose = "A word is " + "much shorter than a stretch of four hundred would be. " * 300
+    check_size([Item(text=prose, task="news")] * 6, limits)
+    check_size([Item(text="(" * 1400, task="news")], limits)
+    with pytest.raises(HTTPException, match="413"):
+        check_size([Item(text="(" * 1000, task="news")] * 3, limits)
+
+
+def test_a_request_has_a_deadline(settings, monkeypatch):
+    """And keeps its place as long as it computes."""
+    limits = Limits(requests=1, seconds=0.3)
+    go_on = threading.Event()
+
+    def slow(self, stream, **kwargs):
+        go_on.wait()
+        yield from ()
+
+    client = TestClient(service.create_app(settings.model_copy(update={"limits": limits})))
+    with monkeypatch.context() as patched, client:
+        patched.setattr(PromptBank, "pipe", slow)
+        late = ask(client, (TEXT, "news"))
+        assert (late.status_code, late.json()["error"]) == (
+            504, "The request was not done after 0.3 seconds. Send fewer or shorter texts.")  # fmt: skip
+        assert ask(client, (TEXT, "news")).status_code == 503
+        go_on.set()
+        patched.undo()
+        statuses = iter(lambda: ask(client, ("", "news")).status_code, 200)
+        assert set(islice(statuses, 1000)) <= {503}
+        assert ask(client, ("", "news")).status_code == 200
+
+
+def test_what_computes_ends_at_its_next_text():
+    workers = Workers(Limits())
+    later = time.monotonic() + 60
+    assert list(workers.until(later, [1, 2])) == [1, 2]
+    with pytest.raises(OutOfTimeError):
+        list(workers.until(time.monotonic() - 1, [1]))
+    stream = workers.until(later, [1, 2])
+    assert next(stream) == 1
+    workers.stop()
+    with pytest.raises(OutOfTimeError):
+        next(stream)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps([{"text": "a", "task": "x" * 1_000_000}]),
+        json.dumps([{"text": "a", "task": "news", "y" * 1_000_000: 1}]),
+        json.dumps([{"text": {"z" * 1_000_000: 1}, "task": "news"}]),
+        "[" + "w" * 1_000_000,
+        '"' + "v" * 1_000_000 + '"',
+    ],
+)
+def test_errors_show_little_of_what_they_are_about(settings, body):
+    settings = settings.model_copy(update={"limits": Limits()})
+    client = TestClient(service.create_app(settings))
+    response = client.post("/annotate", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (404, 422)
+    assert len(response.text) < 400
+    assert not re.search(r"(.)\1{100}", response.text)
 
 
 def test_long_bodies_are_not_read(client):
