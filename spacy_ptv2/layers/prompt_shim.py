@@ -85,7 +85,7 @@ class PromptShim(Shim):
         return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
 
     def initialize(self) -> None:
-        """Load the backbone and start the trainable tensors; anew if they were trained, as `nlp.initialize` promises."""
+        """Load the backbone and start what is trained: anew if it was before, as `nlp.initialize` promises."""
         found = None if self._model is None else self.backbone
         self._build(found or get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
         if self.encoder.state_cache is not None and self.encoder.first_layer == 0:

@@ -70,7 +70,8 @@ def _brings_data(vocab: Vocab, shared: Vocab) -> bool:
 def _identity(nlp: Language) -> bytes:
     """Return what two pipelines have in common if their tokenizers are equal."""
     settings = repr((type(nlp.tokenizer), nlp.config["nlp"]["tokenizer"]))
-    content: bytes = nlp.tokenizer.to_bytes(exclude=["vocab"])  # type: ignore[attr-defined]
+    tokenizer: Any = nlp.tokenizer
+    content: bytes = tokenizer.to_bytes(exclude=["vocab"])
     return hashlib.sha256(settings.encode("utf8") + content).digest()
 
 
