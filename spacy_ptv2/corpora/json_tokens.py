@@ -92,6 +92,7 @@ def _spans(record: Record, spans: Any, length: int, *, offset: int = 0, inclusiv
         if isinstance(span, dict):
             first, last, label = span["start"], span["end"], span.get("type", span.get("label"))
         else:
+            check(isinstance(span, list) and len(span) >= 3, record.place, "entities as [start, end, label]", span)
             first, last, label = span[:3]
         check_integers(record.place, first, last)
         start, end = first - offset, last - offset + inclusive

@@ -212,6 +212,7 @@ BROKEN = {
     "no_text.jsonl": (lines({"text": TEXT, "spans": []}, {"spans": []}), "P013.*no_text.jsonl:2.*a text"),
     "other.jsonl": (lines({"tokens": ["a"], "tags": ["O"]}, {"tokens": 3}), "P013.*other.jsonl:2"),
     "dygie.jsonl": (lines({"sentences": [[1]], "ner": [3]}), "P013.*dygie.jsonl:1"),
+    "short_span.jsonl": (lines({"tokenized_text": ["a"], "ner": [[0, 0]]}), r"P013.*short_span.jsonl:1.*label\]"),
     "null.json": (json.dumps([{"paragraphs": [{"sentences": [{"tokens": 3}]}]}]), "P013.*null.json:1, entry 1"),
     "moved.json": (json.dumps([task([{"value": {**RESULTS[0]["value"], "start": 1}}])]), "P013.*fit"),
     "surrogate.jsonl": ('{"text": "a\\ud800", "spans": []}\n', "P025.*surrogate.jsonl:1"),
