@@ -25,10 +25,7 @@ TAG_KEYS = ("ner_tags", "tags", "labels", "ner", "bio_tags", "iob_tags", "ner_la
 
 @dataclass
 class Tokens:
-    """A sentence as a record has it: with tags, or with entities.
-
-    document: The number of the record, where one holds several sentences.
-    """
+    """A sentence as a record has it: with tags, or with entities; `pos` is empty if it has no parts of speech."""
 
     place: str
     words: list[str]
