@@ -52,7 +52,7 @@ def data_report_cli(
 
     nlp = load_tokenizer(config, lang)
     try:
-        docs = [read_docs(path, nlp.vocab) for path in corpora]
+        docs = [read_docs(path, nlp) for path in corpora]
     except CorpusError as error:
         msg.fail("Cannot read the corpus", str(error), exits=1)
     reports = [describe(name, own, nlp) for name, own in zip(_names(corpora), docs, strict=True)]

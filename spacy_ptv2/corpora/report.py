@@ -15,10 +15,12 @@ from typing import Literal, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
-from spacy.vocab import Vocab
 
 from ..errors import CorpusError, Errors
-from .conll import read_conll, to_docs
+from .documents import to_docs
+from .files import read_corpus
+from .options import FileOptions
+from .spans import Tokenize
 
 RARE = 50  # entities in training, as in `spacy debug data`
 
@@ -78,20 +80,19 @@ class Comparison:
     shared_texts: list[str]
 
 
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read a `.spacy` file, a folder of them, or a file that `spacy ptv2 convert` reads.
+def read_docs(path: Path, nlp: Language) -> list[Doc]:
+    """Read a `.spacy` file, a folder of them, or whatever `spacy ptv2 convert` reads.
 
-    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_conll` does.
+    nlp (Language): Its tokenizer cuts raw texts; entities that it cuts through are told in a warning (PW23).
+    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_corpus` does.
     """
-    if path.is_dir():
-        paths = sorted(path.rglob("*.spacy"))
-        if not paths:
-            raise CorpusError(Errors.P430.format(path=path, problem="a folder without such files"))
-        return [doc for file in paths for doc in read_docs(file, vocab)]
+    if path.is_dir() and (paths := sorted(path.rglob("*.spacy"))):
+        return [doc for file in paths for doc in read_docs(file, nlp)]
     if path.suffix != ".spacy":
-        return list(to_docs(read_conll(path), vocab))
+        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: Tokenize(nlp.lang, nlp.make_doc))
+        return list(to_docs(corpus.documents, nlp.vocab))
     try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
+        return list(DocBin().from_disk(path).get_docs(nlp.vocab))
     except Exception as error:  # zlib's, msgpack's, NumPy's, KeyError: whatever damage leads to
         problem = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         raise CorpusError(Errors.P430.format(path=path, problem=problem)) from error

@@ -1,5 +1,7 @@
 """Each fault that a test puts into a corpus is found there, by its kind and place, and nothing else is."""
 
+import json
+
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
@@ -130,23 +132,36 @@ def test_evaluation_beside_training():
 
 
 def test_reading(train_file, corpus, tmp_path):
-    texts = [doc.text for doc in read_docs(corpus, nlp.vocab)]
+    texts = [doc.text for doc in read_docs(corpus, nlp)]
     assert len(texts) == 3
-    assert [doc.text for doc in read_docs(train_file, nlp.vocab)] == texts
+    assert [doc.text for doc in read_docs(train_file, nlp)] == texts
     for name in ("a", "b"):
         (tmp_path / f"{name}.spacy").write_bytes(corpus.read_bytes())
-    assert [doc.text for doc in read_docs(tmp_path, nlp.vocab)] == texts * 2
+    assert [doc.text for doc in read_docs(tmp_path, nlp)] == texts * 2
+
+
+def test_whatever_is_converted_is_reported_on(tmp_path):
+    """Raw texts are cut by the tokenizer; what it cuts through is told, not refused."""
+    line = {
+        "text": "Mary left\nPariswards",
+        "spans": [{"start": 0, "end": 4, "label": "PER"}, {"start": 10, "end": 15, "label": "LOC"}],
+    }
+    path = tmp_path / "prodigy.jsonl"
+    path.write_text(json.dumps(line) + "\n", encoding="utf8")
+    with pytest.warns(UserWarning, match="PW23.*1 of 2"):
+        (doc,) = read_docs(path, nlp)
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Mary", "PER"), ("Pariswards", "LOC")]
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"", lambda data: b"Mary B-PER\n"])
 def test_damaged_files_are_refused_by_name(corpus, tmp_path, damage):
     (tmp_path / "damaged.spacy").write_bytes(damage(corpus.read_bytes()))
     with pytest.raises(CorpusError, match="P430.*damaged.spacy"):
-        read_docs(tmp_path / "damaged.spacy", nlp.vocab)
+        read_docs(tmp_path / "damaged.spacy", nlp)
 
 
 def test_missing_files(tmp_path):
     with pytest.raises(CorpusError, match="P430.*FileNotFoundError"):
-        read_docs(tmp_path / "none.spacy", nlp.vocab)
-    with pytest.raises(CorpusError, match="P430.*without such files"):
-        read_docs(tmp_path, nlp.vocab)
+        read_docs(tmp_path / "none.spacy", nlp)
+    with pytest.raises(CorpusError, match="P020"):
+        read_docs(tmp_path, nlp)
