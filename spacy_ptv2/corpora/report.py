@@ -89,7 +89,7 @@ def read_docs(path: Path, nlp: Language) -> list[Doc]:
     if path.is_dir() and (paths := sorted(path.rglob("*.spacy"))):
         return [doc for file in paths for doc in read_docs(file, nlp)]
     if path.suffix != ".spacy":
-        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: Tokenize(nlp.lang, nlp.make_doc))
+        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
         return list(to_docs(corpus.documents, nlp.vocab))
     try:
         return list(DocBin().from_disk(path).get_docs(nlp.vocab))
