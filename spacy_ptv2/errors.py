@@ -248,6 +248,11 @@ class Errors(_Messages):
     )
     P412 = "There is no config for the task {got!r}. Expected one of: {expected}."
     P413 = "There is a file {path} already. Give another path, or --force to write over it."
+    P414 = (
+        "The training corpus is streamed ([training] max_epochs = -1) and may have no end, so its batches cannot be "
+        "counted. Take [initialize.before_init] out, and set max_steps and eval_frequency in [training], and the "
+        "schedule's total_steps; or set max_epochs to 0 to read it into memory."
+    )
     P430 = (
         "{path} cannot be read as .spacy ({problem}). Check that it was copied whole, or write it again with "
         "`spacy ptv2 convert`."
@@ -394,6 +399,11 @@ class Warnings(_Messages):
     PW12 = (
         "A gradient of {name} is not finite, and the tensor was left as it is in that step. Where that happens more "
         "often, set the learning rate lower."
+    )
+    PW13 = (
+        "The training corpus cannot be read, so no steps are planned and those of the config stand: {reason} In a loop "
+        "of your own that needs no corpus, hand in an optimizer for your number of steps: nlp.initialize(get_examples, "
+        "sgd=create_optimizer(nlp, total_steps)), from spacy_ptv2.optimizers."
     )
     PW20 = (
         "{path}: {n} entities are not tagged as {scheme} tags them, the first at {place} ({tag!r}). They were read all "

@@ -8,13 +8,12 @@ when they do, so that they count in the step of their own batch, as under `spacy
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thinc.api import Optimizer
 
 from ..optimizers.base import StepOptimizer
-from ..optimizers.tensors import Key
 
 if TYPE_CHECKING:
     from .joint_step import JointStep
@@ -26,7 +25,7 @@ class GradientsDue:
     def __init__(self) -> None:
         self._pass: Callable[[], JointStep | None] = lambda: None  # the last one in training, while it may come back
         self._optimizer: Optimizer | None = None  # that waits for it
-        self._last: Callable[[], StepOptimizer | None] = lambda: None  # of ours, that stepped the layer before
+        self._last: Callable[[], StepOptimizer | None] = lambda: None  # of ours, with which its component finished
 
     @property
     def are_to_come(self) -> bool:
@@ -34,11 +33,11 @@ class GradientsDue:
         step = self._pass()
         return step is not None and not step.is_over
 
-    def begin(self, step: JointStep, keys: Set[Key]) -> None:
-        """A training pass begins: with the weights after all earlier steps. keys (Set[Key]): Of the layer's tensors."""
+    def begin(self, step: JointStep, layer: int) -> None:
+        """A training pass begins, with the weights after all earlier steps. layer (int): Whose, by its number."""
         last = self._last()
         if last is not None:
-            last.begins_pass(keys)
+            last.begins_pass(layer)
         self._pass = weakref.ref(step)
 
     def postpone(self, optimizer: Optimizer, hand_over: Callable[[], None]) -> None:
@@ -52,9 +51,10 @@ class GradientsDue:
         optimizer, self._optimizer = self._optimizer, None
         return optimizer
 
-    def stepped_by(self, optimizer: Optimizer) -> None:
-        """Remember who has the layer's gradients."""
+    def finish(self, optimizer: Optimizer, layer: int) -> None:
+        """The layer's component finishes its update."""
         if isinstance(optimizer, StepOptimizer):
+            optimizer.takes_turn(layer)
             self._last = weakref.ref(optimizer)
 
     def __deepcopy__(self, memo: dict[int, object]) -> GradientsDue:

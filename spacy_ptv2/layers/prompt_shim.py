@@ -104,10 +104,11 @@ class PromptShim(Shim):
     def begin_pass(self, step: JointStep) -> None:
         """Hear that a training pass begins: what belongs to earlier steps comes first."""
         self.hand_over()
-        self._due.begin(step, {(self.id, name) for name in self._names()})
+        self._due.begin(step, self.id)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Let the optimizer step each trainable tensor, under the key (shim id, name), once its gradient is there."""
+        self._due.finish(optimizer, self.id)
         if self._due.are_to_come:
             self._due.postpone(optimizer, self.hand_over)
         else:
@@ -120,7 +121,6 @@ class PromptShim(Shim):
             self._step(optimizer)
 
     def _step(self, optimizer: Optimizer) -> None:
-        self._due.stepped_by(optimizer)
         if isinstance(optimizer, PromptMuon):
             for name, row_counts in self.encoder.prompt.row_counts.items():
                 optimizer.describe((self.id, f"prompt.{name}"), Blocks(row_counts, self.backbone.n_key_heads))

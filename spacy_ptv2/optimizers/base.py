@@ -10,13 +10,13 @@ moments, average, schedule and watch for divergence move on, when
 
 - `step_schedules` is called, as `spacy train` does after every batch; whoever does is expected to do so again, and
   until then nothing is tried,
-- or a tensor comes again, or a layer of ours begins a training pass whose own tensors are waiting (`begins_pass`),
+- or a tensor comes again, or a layer of ours begins a training pass, or finishes one, that has had its turn already
+  (`begins_pass`, `takes_turn`),
 - or somebody calls `step()` or asks for `averages`.
 
 Layers whose gradients are still to come when their component is asked to finish, as before listeners, announce
 themselves (`await_gradients`): a step that ends without those asks for what there is.
-Where training comes to nothing (`divergence.py`), it begins anew by itself, at lower rates. What spaCy evaluates and
-saves is an average of the steps.
+Where training comes to nothing (`divergence.py`), it begins anew, at lower rates. What is evaluated is an average.
 Source: Shamir and Zhang 2013, section 4 (polynomial-decay averaging), https://arxiv.org/abs/1212.1824.
 """
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from thinc.api import Optimizer
@@ -63,6 +63,7 @@ class StepOptimizer(Optimizer):
         "_starts",
         "_states",
         "_steps",
+        "_turns",
         "_watch",
         "n_left_out",
         "settings",
@@ -74,6 +75,7 @@ class StepOptimizer(Optimizer):
         self.n_left_out = 0
         self._pending: dict[Key, Pending] = {}
         self._awaited: list[Callable[[], None]] = []
+        self._turns: set[int] = set()  # layers of ours whose components have finished in this step
         self._states: dict[Key, Moments] = {}
         self._starts: dict[Key, Start] = {}
         self._watch = DivergenceWatch()
@@ -112,8 +114,7 @@ class StepOptimizer(Optimizer):
         if key in self._pending:
             self._is_driven = False
             self.step()
-        if not self._pending and self._schedule_is_due:
-            self._move_schedule()
+        self._begin()
         scaled = gradient * lr_scale
         self._pending[key] = Pending(weights, scaled, square_sum(scaled))
         if key in self._starts:
@@ -138,16 +139,28 @@ class StepOptimizer(Optimizer):
         """Note what is to be called, at the latest at the end of the step, for tensors whose gradients are to come."""
         self._awaited.append(hand_over)
 
-    def begins_pass(self, keys: Set[Key]) -> None:
-        """Hear that a training pass begins over tensors of these keys: what waits of them is of a step that is over."""
-        if not self._pending.keys().isdisjoint(keys):
+    def begins_pass(self, layer: int) -> None:
+        """Hear that a training pass of a layer begins: if the layer had its turn, that was in a step that is over."""
+        if layer in self._turns:
             self.step()
+            self._begin()
+
+    def takes_turn(self, layer: int) -> None:
+        """Hear that a layer's component finishes, with gradients or without: once in each step."""
+        if layer in self._turns:
+            self._is_driven = False
+            self.step()
+        self._begin()
+        self._turns.add(layer)
+
+    def _begin(self) -> None:
+        """Move the schedule on where a step was taken since it did, and another begins."""
         if not self._pending and self._schedule_is_due:
             self._move_schedule()
 
     def step_schedules(self) -> None:
         """End the step, then move the schedule on. spaCy calls this once per batch."""
-        if self._pending or self._awaited or not self._schedule_is_due:
+        if self._is_under_way or not self._schedule_is_due:
             self._take()
         self._move_schedule()
         self._is_driven = True
@@ -158,12 +171,17 @@ class StepOptimizer(Optimizer):
         RETURNS (float): The gradients' global norm before clipping.
         RAISES (PTuningError): P409 if several in a row are not finite and there are no restarts left.
         """
-        return self._take() if self._pending or self._awaited else 0.0
+        return self._take() if self._is_under_way else 0.0
+
+    @property
+    def _is_under_way(self) -> bool:
+        return bool(self._pending or self._awaited or self._turns)
 
     def _take(self) -> float:
         awaited, self._awaited = self._awaited, []
         for hand_over in awaited:
             hand_over()
+        self._turns = set()
         norm = self._norm()
         problem = self._watch.problem(norm)
         self._schedule_is_due = True
@@ -208,7 +226,7 @@ class StepOptimizer(Optimizer):
     def _norm(self) -> float:
         """Return the global norm; however the tensors are ordered, the same."""
         squares = [pending.square for pending in self._pending.values()]
-        return math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.sqrt(sum(squares))
+        return math.sqrt((math.fsum if all(map(math.isfinite, squares)) else sum)(squares))
 
     def _scale(self, norm: float) -> float:
         return min(1.0, self.grad_clip / norm) if self.grad_clip and norm else 1.0
@@ -233,8 +251,7 @@ class StepOptimizer(Optimizer):
             return False
         for start in self._starts.values():
             overwrite(start.weights, start.values)
-        self._n_restarts += 1
-        self._steps = 0
+        self._n_restarts, self._steps = self._n_restarts + 1, 0
         self._states, self._pending = {}, {}
         self._averages = None if self._averages is None else {}
         self._watch.forget()

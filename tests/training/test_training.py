@@ -1,18 +1,24 @@
 """`spacy train`'s own loop over our pipeline: planned steps, the curve, interruption, parameter averages."""
 
 import json
+import warnings
 
 import pytest
 import spacy
 from spacy.tokens import DocBin
+from spacy.training import Corpus
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_nlp
+from spacy.util import load_config, load_model_from_config
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
+from spacy_ptv2.optimizers import create_optimizer
 from spacy_ptv2.training.planning import build_plan_steps_v1
 
 from ..tiny import small_ner_config
+
+LISTENER = {"@architectures": "spacy_ptv2.PTuningListener.v1"}
 
 
 @pytest.fixture
@@ -132,3 +138,58 @@ def test_parameter_averages_are_saved(config, folder, optimizer):
     assert not any(
         (saved[name] == raw[name]).all() for name in ("prompt.values", "adapter.weights", "layer_mix.weights")
     )
+
+
+@pytest.fixture
+def delivered(config, folder, tmp_path, corpus):
+    """A trained pipeline, far from the corpora it was trained on."""
+    moved = tmp_path / "moved.spacy"
+    moved.write_bytes(corpus.read_bytes())
+    config["paths"]["train"] = config["paths"]["dev"] = str(moved)
+    train_nlp(init_nlp(config), folder)
+    moved.unlink()
+    return folder / "model-best"
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_a_delivered_pipeline_needs_no_corpus(delivered, corpus, added):
+    nlp = spacy.load(delivered)
+    examples = list(Corpus(corpus)(nlp))
+    planned = dict(nlp.config["training"]["optimizer"]["schedule"])
+    if added:
+        nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": LISTENER}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer = nlp.initialize(lambda: examples)
+        losses = [nlp.update(examples, sgd=optimizer, losses={})["token_classifier"] for _ in range(10)]
+        assert nlp.resume_training() is optimizer
+    assert losses[-1] < losses[0]
+    assert nlp.config["training"]["optimizer"]["schedule"] == planned
+
+
+def test_the_config_of_a_delivered_pipeline_plans_again(delivered, corpus):
+    config = load_config(delivered / "config.cfg", overrides={"paths.train": str(corpus), "paths.dev": str(corpus)})
+    config["initialize"]["before_init"]["epochs"] = 7
+    assert init_nlp(config).config["training"]["optimizer"]["schedule"]["total_steps"] == 21
+
+
+@pytest.mark.parametrize("path", [None, "nowhere.spacy"])
+def test_a_corpus_that_cannot_be_read_is_said(config, corpus, path):
+    config["paths"]["train"] = path
+    nlp = load_model_from_config(config, auto_fill=True)
+    optimizer = create_optimizer(nlp, total_steps=20)
+    with pytest.warns(UserWarning, match="PW13.*create_optimizer"):
+        nlp.initialize(lambda: Corpus(corpus)(nlp), sgd=optimizer)
+    examples = list(Corpus(corpus)(nlp))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        losses = [nlp.update(examples, sgd=optimizer, losses={})["token_classifier"] for _ in range(20)]
+    assert losses[-1] < losses[0] / 2
+    with pytest.raises((ValueError, OSError), match="E913|nowhere"):  # `spacy train` ends as without us
+        init_nlp(config)
+
+
+def test_a_streamed_corpus_is_refused(config):
+    config["training"]["max_epochs"] = -1
+    with pytest.raises(PTuningError, match=r"P414.*max_epochs = -1.*before_init"):
+        init_nlp(config)

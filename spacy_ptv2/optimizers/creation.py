@@ -1,0 +1,38 @@
+"""An optimizer of ours for a loop of one's own: no config needed, and none that was planned for another training."""
+
+from copy import deepcopy
+from importlib.resources import files
+from typing import Any
+
+from spacy.language import Language
+from spacy.util import registry
+from thinc.api import Config, Optimizer
+
+OURS = "spacy_ptv2."
+SHIPPED = "ner.cfg"  # whose optimizer trains well on most tasks
+
+
+def create_optimizer(nlp: Language, total_steps: int, steps_per_epoch: int | None = None) -> Optimizer:
+    """Build the optimizer of the config of a pipeline for so many steps, or ours as shipped if it names none of ours.
+
+    nlp (Language): The pipeline. Its config stays as it is. total_steps (int): Calls of `nlp.update` that will be made:
+    the rates rise, then fall to 0 over them. steps_per_epoch (int | None): For schedules by epochs; None: all of them.
+    RETURNS (Optimizer): For `nlp.initialize(get_examples, sgd=optimizer)` or `nlp.resume_training(sgd=optimizer)`, and
+    `nlp.update(examples, sgd=optimizer)`. RAISES (PTuningError): P407 for fewer than one step.
+    """
+    block = deepcopy(dict(nlp.config["training"]["optimizer"]))
+    if not str(block.get("@optimizers")).startswith(OURS):
+        text = (files("spacy_ptv2.configs") / SHIPPED).read_text(encoding="utf8")
+        block = Config().from_str(text, interpolate=False)["training"]["optimizer"]
+    fill_in(block, {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch or total_steps})
+    optimizer: Optimizer = registry.resolve({"optimizer": block})["optimizer"]
+    return optimizer
+
+
+def fill_in(block: dict[str, Any], values: dict[str, int]) -> None:
+    """Overwrite settings of these names in a config block and the blocks inside it."""
+    for name, value in block.items():
+        if name in values:
+            block[name] = values[name]
+        elif isinstance(value, dict):
+            fill_in(value, values)
