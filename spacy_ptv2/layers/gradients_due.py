@@ -46,6 +46,12 @@ class GradientsDue:
         if isinstance(optimizer, StepOptimizer):
             optimizer.await_gradients(hand_over)
 
+    def end_pass(self) -> None:
+        """Run the backward pass of a common step for those that gave gradients, where not all did."""
+        step = self._pass()
+        if step is not None:
+            step.finish()
+
     def take_optimizer(self) -> Optimizer | None:
         """Return the optimizer that waits, if one does, and let it wait no longer."""
         optimizer, self._optimizer = self._optimizer, None

@@ -110,9 +110,14 @@ class PromptShim(Shim):
         """Let the optimizer step each trainable tensor, under the key (shim id, name), once its gradient is there."""
         self._due.finish(optimizer, self.id)
         if self._due.are_to_come:
-            self._due.postpone(optimizer, self.hand_over)
+            self._due.postpone(optimizer, self.end_step)
         else:
             self._step(optimizer)
+
+    def end_step(self) -> None:
+        """Give an optimizer whose step ends what there is by now."""
+        self._due.end_pass()
+        self.hand_over()
 
     def hand_over(self) -> None:
         """Give an optimizer that waits for gradients those that there are."""

@@ -178,7 +178,8 @@ def test_batches_that_a_head_learns_nothing_from(kind, tiny_folder, corpus):
         for example in examples[1:2]:
             example.reference.set_ents([], default="missing")
         examples.sort(key=lambda example: len(example.predicted))  # as spaCy's loop does with each batch
-        batches = [examples[:1], examples[1:2], examples[1:2], examples, examples[1:2], examples[2:]]
+        missing = [example for example in examples if not example.reference.ents]
+        batches = [examples[:1], missing, missing, examples, missing, examples[2:], missing]
         fix_random_seed(7)
         optimizer = nlp.create_optimizer()
         if by_train:
@@ -186,6 +187,7 @@ def test_batches_that_a_head_learns_nothing_from(kind, tiny_folder, corpus):
             continue
         for batch in batches:
             nlp.update(batch, sgd=optimizer, drop=0.1)
+        optimizer.step()  # where a head gave nothing back in the last batch, the common pass waits for it
         results.append(weights_of(nlp))
     assert_same_weights(*results)
 
