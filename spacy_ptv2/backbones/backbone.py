@@ -5,7 +5,6 @@ A `Backbone` is shared by reference: copying a pipeline never copies it.
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,11 +19,6 @@ from .low_rank import Widths, linear_widths
 from .rules import InjectionRule
 from .source import BackboneSource, Candidate, Recorded
 from .twins import make_twin
-
-# A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for
-# them for ever. With one thread it needs no pool; the workers are what runs in parallel then.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @dataclass(eq=False)

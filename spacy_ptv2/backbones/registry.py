@@ -18,6 +18,7 @@ from ..errors import BackboneError
 from .backbone import Backbone
 from .finding import check_folder, locate_backbone
 from .fingerprint import fingerprint_folder
+from .forks import settle_after_fork
 from .loading import load_backbone
 from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Recorded
@@ -36,6 +37,7 @@ def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, de
     device (torch.device): Where its weights shall be.
     RAISES (BackboneError): P101-P115; P105 if the fingerprint is another one.
     """
+    settle_after_fork()
     known = recorded.fingerprint if recorded is not None and source.verify == "strict" else None
     if known is not None and source.override is None:
         alive = _shared.get(_key(known, source, device))
@@ -46,6 +48,7 @@ def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, de
 
 def on_device(backbone: Backbone, device: torch.device) -> Backbone:
     """Return the same backbone with its weights on a device, loading it there if nobody has; the given one stays."""
+    settle_after_fork()
     alive = _shared.get(_key(backbone.fingerprint, backbone.source, device))
     return alive or _share(backbone.source, backbone.found, device)
 
@@ -68,6 +71,7 @@ def _key(fingerprint: str, source: BackboneSource, device: torch.device) -> tupl
 
 def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: torch.device) -> Backbone:
     """Return the backbone of another process: the one alive here, or that of the same folder, or any like it."""
+    settle_after_fork()
     alive = _shared.get(_key(recorded.fingerprint, source, device))
     if alive is not None:
         return alive

@@ -62,7 +62,7 @@ def find_obstacle(backbone: Backbone) -> str | None:
         return f"the backbone is on {backbone.device}, and OpenVINO runs on the CPU"
     if backbone.source.quantization is not None:
         return f"the backbone is quantized ({backbone.source.quantization!r}), which a graph cannot express"
-    if Engine.is_forked:
+    if Engine.started_in not in (None, os.getpid()):
         return (
             "this process was forked from one that had used it, and its threads do not survive that; let nlp.pipe with "
             'n_process come first, or call multiprocessing.set_start_method("spawn")'
@@ -77,8 +77,7 @@ class Engine:
     weights of 8 bits.
     """
 
-    in_use = False  # whether any has started its threads in this process: they do not survive a fork
-    is_forked = False
+    started_in: int | None = None  # the process in which the first started its threads: they do not survive a fork
 
     def __init__(self, name: EngineName) -> None:
         self._name = name
@@ -123,7 +122,7 @@ class Engine:
     def _build(self, backbone: Backbone, form: GraphForm, inputs: GraphInputs) -> CompiledGraph | None:
         """Compile a graph and compare it with torch on these inputs; None if it is no good."""
         most = TOLERANCES[self._chosen(backbone)]
-        Engine.in_use = True
+        Engine.started_in = os.getpid()
         made_of = (backbone.fingerprint, backbone.precision, backbone.source.attention)
         key = repr((self._name, *made_of, form, _makers(OWN_CODE)))
         try:
@@ -158,11 +157,3 @@ def _makers(folders: tuple[Path, ...]) -> list[str]:
     code = b"".join(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py")))
     others = (f"{name} {version(name)}" for name in ("torch", "transformers", "openvino"))
     return [hashlib.sha256(code).hexdigest(), *others]
-
-
-def _after_fork() -> None:
-    Engine.is_forked = Engine.in_use
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -1,13 +1,17 @@
 """A backbone's graph, compiled by OpenVINO (https://docs.openvino.ai) for this machine's CPU.
 
-OpenVINO reports its use to its makers over the network unless its users opt out. Nothing here goes into the network
-unasked, so it is loaded as if the package that reports, `openvino_telemetry`, were not installed, which it allows for.
+OpenVINO reports its use to its makers over the network, at its import and at each conversion, unless its users opt out
+or the environment says that it runs in continuous integration (`CI=true`). Nothing here goes into the network unasked,
+so it is imported, and converts, under that variable, which is then as it was before.
 """
 
 from __future__ import annotations
 
-import sys
+import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +19,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-TELEMETRY = "openvino_telemetry"
+NO_REPORTS = ("CI", "true")  # `openvino_telemetry` looks for it, and OpenVINO's own calls of that package let it
+_environment = threading.Lock()  # one at a time, so that what each restores is what was there before all
 
 
 @cache
@@ -24,25 +29,35 @@ def has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+@cache
 def load_openvino() -> Any:
-    """Return the module openvino, loaded without what reports its use."""
-    hidden = TELEMETRY not in sys.modules
-    if hidden:
-        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # for the import system: there is none
-    try:
+    """Return the module openvino, imported without reporting its use."""
+    with _without_reports():
         import openvino
-        import openvino.tools.ovc.convert_impl  # the last that looks for it
-    finally:
-        if hidden:
-            del sys.modules[TELEMETRY]
     return openvino
 
 
 def convert_graph(program: ExportedProgram) -> Any:
-    """Convert what torch exported. RETURNS (openvino.Model)"""
-    with warnings.catch_warnings():
+    """Convert what torch exported, without reporting that. RETURNS (openvino.Model)"""
+    openvino = load_openvino()
+    with _without_reports(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between torch and its own pickling
-        return load_openvino().convert_model(program)
+        return openvino.convert_model(program)
+
+
+@contextmanager
+def _without_reports() -> Iterator[None]:
+    name, value = NO_REPORTS
+    with _environment:
+        before = os.environ.get(name)
+        os.environ[name] = value
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 class CompiledGraph:

@@ -16,6 +16,7 @@ import torch
 
 from ..backbones.checkpointing import checkpointed
 from ..backbones.draws import drawing_from
+from ..backbones.forks import settle_after_fork
 from ..backbones.injection import LayerPrompts, RowGroup, injected
 from ..backbones.model_config import call_model
 from ..backbones.staging import Stage
@@ -31,6 +32,7 @@ def read_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches) ->
 
     RETURNS (list[Tensor]): Shape of each: (sum of its n_wanted, hidden_width), in float32
     """
+    settle_after_fork()
     by_encoder = read_batches(encoders, windows.batches)
     return [
         states.index_select(0, order.to(states.device))

@@ -1,6 +1,7 @@
 """OpenVINO in the place of torch: the same states in every family that it takes, torch's own where it does not."""
 
 import os
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -177,7 +178,7 @@ def test_auto_takes_what_is_there(bert, monkeypatch):
     ("hinder", "reason"),
     [
         (lambda patch, backbone: patch.setattr(engines, "has_openvino", lambda: False), r"spacy-ptv2\[openvino\]"),
-        (lambda patch, backbone: patch.setattr(Engine, "is_forked", True), "forked"),
+        (lambda patch, backbone: patch.setattr(Engine, "started_in", -1), "forked"),
         (lambda patch, backbone: patch.setattr(engines, "find_obstacle", lambda backbone: "on cuda:0"), "cuda:0"),
         (
             lambda patch, backbone: patch.setattr(backbone, "source", replace(backbone.source, quantization="int8")),
@@ -273,7 +274,35 @@ def test_what_is_no_number_is_computed_by_torch(bert, monkeypatch):
         assert torch.equal(read(bert, "openvino"), expected)
 
 
-def test_nothing_reports_its_use():
-    """OpenVINO's conversion holds the stand-in for the package that would."""
-    assert load_openvino().tools.ovc.convert_impl.tm.__name__.endswith("telemetry_stub")
-    assert "openvino_telemetry" not in sys.modules
+REPORTS = """
+import json, os, sys
+from openvino_telemetry.utils.sender import TelemetrySender
+import torch
+
+sent = []
+TelemetrySender.send = lambda *arguments, **settings: sent.append(str(arguments))
+before = dict(os.environ)
+if sys.argv[1] == "ours":
+    from spacy_ptv2.engines.openvino_graph import convert_graph
+else:
+    from openvino import convert_model as convert_graph
+convert_graph(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(3, 2),)))
+assert dict(os.environ) == before, "the environment was changed"
+assert sys.modules["openvino_telemetry"] is not None
+print(json.dumps(len(sent)))
+"""
+
+
+@pytest.mark.slow
+def test_nothing_reports_its_use(tmp_path):
+    """Neither the import of OpenVINO nor a conversion, both of which do so by themselves."""
+    pytest.importorskip("openvino_telemetry")
+    kept = {name: value for name, value in os.environ.items() if name != "CI"}
+    counts = []
+    for who in ("ours", "openvino"):
+        command = [sys.executable, "-c", REPORTS, who]
+        home = {**kept, "HOME": str(tmp_path / who)}
+        (tmp_path / who).mkdir()
+        done = subprocess.run(command, env=home, capture_output=True, text=True, timeout=120, check=True)
+        counts.append(int(done.stdout.splitlines()[-1]))
+    assert counts[0] == 0 < counts[1]

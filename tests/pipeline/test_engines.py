@@ -27,7 +27,7 @@ found = []
 for n_process in (2, 1, 2):
     docs = nlp.pipe(json.loads(sys.argv[2]), n_process=n_process)
     found.append([[[ent.text, ent.label_] for ent in doc.ents] for doc in docs])
-    print(f"in use: {Engine.in_use}", file=sys.stderr, flush=True)
+    print(f"in use: {Engine.started_in is not None}", file=sys.stderr, flush=True)
 print(json.dumps(found))
 """
 
