@@ -1,16 +1,20 @@
 """Converted graphs, kept across processes in the user's cache directory, so that only the first process converts.
 
 In: a key and what makes the graph. Out: the graph, as OpenVINO reads and writes it (a description and raw weights: no
-code, no pickle). Nothing depends on the cache: what cannot be read is made, what cannot be written is forgotten, and
-beyond a size the graphs that were not used for longest go.
+code, no pickle). Each file is read through and compared with its checksum first (CRC-32 against damage, not malice:
+whoever can write here can write a checksum). Nothing depends on the cache: what cannot be read is made, what cannot be
+written is forgotten, and beyond a size the graphs that were not used for longest go.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
+import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,16 +25,19 @@ from platformdirs import user_cache_path
 from .openvino_graph import load_openvino
 
 MOST_BYTES = 4 << 30
-DESCRIPTION = "graph.xml"  # its weights are beside it, in graph.bin
+DESCRIPTION, WEIGHTS = "graph.xml", "graph.bin"
+CHECKSUMS = "checksums.json"  # size and CRC-32 of both
+ABANDONED_AFTER = 3600  # seconds; no conversion takes as long to write, so who began to was killed
 
 
 def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
     """Return the graph of a key, converting it if it is not kept. RETURNS (openvino.Model)"""
     folder = _folder(key)
-    with suppress(OSError, RuntimeError):  # RuntimeError: a damaged description
-        graph = load_openvino().Core().read_model(folder / DESCRIPTION)
-        os.utime(folder)
-        return graph
+    with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: another version's description
+        if json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder):
+            graph = load_openvino().Core().read_model(folder / DESCRIPTION)
+            os.utime(folder)
+            return graph
     forget_graph(key)  # if it is there, it is damaged
     graph = convert()
     with suppress(OSError, RuntimeError):
@@ -54,16 +61,31 @@ def _cache_folder() -> Path:
 def _keep(graph: Any, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-        load_openvino().save_model(graph, Path(unfinished) / "new" / DESCRIPTION, compress_to_fp16=False)
-        (Path(unfinished) / "new").rename(folder)
+        new = Path(unfinished) / "new"
+        load_openvino().save_model(graph, new / DESCRIPTION, compress_to_fp16=False)
+        (new / CHECKSUMS).write_text(json.dumps(_checksums(new)), encoding="utf8")
+        new.rename(folder)
     _prune(folder.parent)
 
 
+def _checksums(folder: Path) -> dict[str, list[int]]:
+    return {name: _checksum(folder / name) for name in (DESCRIPTION, WEIGHTS)}
+
+
+def _checksum(file: Path) -> list[int]:
+    size = crc = 0
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+    return [size, crc]
+
+
 def _prune(parent: Path) -> None:
-    """Remove graphs, those not used for longest first, until the others fit the limit."""
+    """Remove what killed conversions left, and graphs, those not used for longest first, until the rest fits."""
     total = 0
-    folders = [description.parent for description in parent.glob(f"*/{DESCRIPTION}")]
-    for folder in sorted(folders, key=lambda entry: entry.stat().st_mtime, reverse=True):
-        total += sum(file.stat().st_size for file in folder.iterdir())
-        if total > MOST_BYTES:
+    folders = [(entry.stat().st_mtime, entry) for entry in parent.iterdir() if entry.is_dir()]
+    for used, folder in sorted(folders, reverse=True):
+        total += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        is_abandoned = not (folder / DESCRIPTION).is_file() and time.time() - used > ABANDONED_AFTER
+        if is_abandoned or total > MOST_BYTES:
             shutil.rmtree(folder, ignore_errors=True)
