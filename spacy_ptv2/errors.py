@@ -102,7 +102,7 @@ class Errors(_Messages):
     P101 = (
         "Cannot find the backbone {name!r} on this machine. Looked at: {tried}. {remedy}Any of these helps: point "
         "{variable} at a folder that holds it; set `path` in the [...model.backbone] block, or `name` to a folder; or, "
-        "with internet access, set `allow_download = true` there."
+        "with internet access, {download}=1, or `allow_download = true` there for a pipeline that is yet to train."
     )
     P102 = (
         "The folder {path} is not a usable backbone: {missing} missing. Expected a Hugging Face model folder with "
@@ -156,10 +156,33 @@ class Errors(_Messages):
     )
     P115 = (
         "Cannot find revision {revision!r} of the backbone {name!r} on this machine. Looked at: {tried}. Not taken, "
-        "for they may be another revision: {skipped}. Fetch that revision into the hub cache, set `allow_download` to "
-        "true, give its folder as `path`, or set `revision` to null."
+        "for they may be another revision: {skipped}. Fetch that revision into the hub cache, let it be fetched by "
+        "{download}=1 or, for a pipeline that is yet to train, `allow_download = true`, give its folder as `path`, or "
+        "set `revision` to null."
     )
     P116 = "{path}: {name} holds numbers that are too large for float16. Bundle this backbone without --fp16."
+
+    P117 = (
+        "Expected {field} of a backbone to be a hub id or a path, as plain text of at most {most} characters, got "
+        "{got}. Correct it in the [...model.backbone] block."
+    )
+    P118 = (
+        "{path} names {got} as a file of weights, expected safetensors in the same folder. Copy the folder again, with "
+        "all of its files."
+    )
+    P119 = (
+        "The folder {path} holds an adapter of another library beside the model ({found}), which the fingerprint does "
+        "not cover. Take it out of the folder, or merge it into the weights first (`model.merge_and_unload()` in peft)."
+    )
+    P120 = "{path} describes no model that can be loaded: {problem}. Copy the file again, or correct it."
+    P121 = (
+        "{path} describes a model of {got:,} numbers, and the weights beside it have {expected:,}. The file is damaged "
+        "or belongs to other weights: fetch both again."
+    )
+    P122 = (
+        "The backbone in {path} cannot read text: {problem}. Its files are damaged or do not belong together: fetch "
+        "them again."
+    )
 
     # Prompts and the encoder around them
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
@@ -212,6 +235,20 @@ class Errors(_Messages):
         "with."
     )
     P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
+    P307 = (
+        "{path} is damaged: {name} holds NaN or infinite numbers. Copy the pipeline again; if it was saved so, its "
+        "training had diverged: train it again with lower rates."
+    )
+    P308 = (
+        "{path} was saved over another prompt than the one it gets its vectors from: trained tensors with the checksum "
+        "{expected}, got {got}. Take all components from one saved pipeline; to combine those of several, add them by "
+        "`source` and save the result."
+    )
+    P309 = (
+        "{path} has an output layer for {got}, and the settings beside it are for {expected}. They were not saved "
+        "together: copy the folder of the component again."
+    )
+
     # Components and training
     P401 = (
         "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call "

@@ -132,10 +132,18 @@ class Backbone:
             return self._twins[attention_dropout]
 
     @property
+    def _embeddings(self) -> torch.nn.Embedding:
+        return cast(torch.nn.Embedding, self.model.get_input_embeddings())
+
+    @property
+    def n_embeddings(self) -> int:
+        """How many pieces it has embeddings for."""
+        return self._embeddings.num_embeddings
+
+    @property
     def embedding_width(self) -> int:
         """Width of its piece embeddings (ELECTRA's is smaller than its hidden width)."""
-        embeddings = cast(torch.nn.Embedding, self.model.get_input_embeddings())
-        return embeddings.embedding_dim
+        return self._embeddings.embedding_dim
 
     @property
     def max_positions(self) -> int:

@@ -7,7 +7,6 @@ a function that returns one. Packages that do not know of us stand in the table 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BackboneError, Errors
+from ..reading import read_object
 from .hash_cache import hash_file
 from .source import Candidate
 
@@ -86,7 +86,10 @@ def check_weights(path: Path, candidate: Candidate) -> None:
     RAISES (BackboneError): P109 if they are others than those known.
     """
     weights = path / "model.safetensors"
-    found = hash_file(weights) if weights.is_file() else "no such file"
+    try:
+        found = hash_file(weights)
+    except OSError as error:
+        found = str(error)
     if found != candidate.weights_sha256:
         message = Errors.P109.format(
             path=weights, requirement=candidate.requirement, got=found, expected=candidate.weights_sha256
@@ -131,7 +134,6 @@ def _data_folder(entry: EntryPoint) -> Path | None:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads((path / DESCRIPTION_FILE).read_text(encoding="utf8"))
+        return read_object(path / DESCRIPTION_FILE)
     except (OSError, ValueError):
         return {}
-    return about if isinstance(about, dict) else {}

@@ -2,23 +2,26 @@
 
 In: a `BackboneSource`, and for a trained pipeline the fingerprint that it recorded. Out: a folder with config.json,
 safetensors weights and a fast tokenizer. Order: explicit override (`path`, then the environment variable), installed
-packages, local folder, local hub cache, and the hub itself only where `allow_download` is set. With a fingerprint, the
+packages, local folder, local hub cache, and the hub itself only where the user permits it. With a fingerprint, the
 first place that matches it is taken.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import BackboneError, Errors, Warnings
+from ..reading import is_file, is_folder
 from .catalogue import check_weights, install_hint, locate_in_packages
 from .fingerprint import fingerprint_folder
-from .source import OVERRIDE_VARIABLE, BackboneSource, Candidate, Recorded
+from .source import DOWNLOAD_VARIABLE, OVERRIDE_VARIABLE, BackboneSource, Candidate, Recorded
 
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5")
 
 
@@ -34,18 +37,18 @@ class Search:
     def candidates(self) -> Iterator[Candidate]:
         """Yield what this machine offers, in order; later places are looked at only if they are asked for."""
         if self.source.override:
-            yield Candidate(Path(self.source.override).expanduser(), "the override")
+            yield Candidate(_expand(self.source.override), "the override")
             return
         fingerprint = self.recorded.fingerprint if self.recorded is not None else None
         yield from filter(self._is_acceptable, locate_in_packages(self.source.name, fingerprint))
         self.tried.append("installed packages")
-        folder = Path(self.source.name).expanduser()
-        if folder.is_dir() and self._is_acceptable(candidate := Candidate(folder, f"the folder {folder}")):
+        folder = _expand(self.source.name)
+        if is_folder(folder) and self._is_acceptable(candidate := Candidate(folder, f"the folder {folder}")):
             yield candidate
         self.tried.append(f"the folder {folder}")
         yield from self._on_the_hub(local_only=True)
         self.tried.append("the local hub cache")
-        if self.source.allow_download:
+        if self.source.may_download:
             yield from self._on_the_hub(local_only=False)
             self.tried.append("the hub (download failed)")
 
@@ -101,7 +104,11 @@ def locate_backbone(source: BackboneSource, recorded: Recorded | None = None) ->
             continue
         if recorded is None or source.verify == "off":
             return candidate
-        found = fingerprint_folder(candidate.path)
+        try:
+            found = fingerprint_folder(candidate.path)
+        except OSError as error:
+            problems.append(BackboneError(Errors.P108.format(path=candidate.path, error=error)))
+            continue
         if found == recorded.fingerprint:
             return candidate
         others.append((candidate, found))
@@ -124,10 +131,16 @@ def _not_found(search: Search) -> BackboneError:
     if search.skipped and source.revision is not None:
         skipped = ", ".join(search.skipped)
         return BackboneError(
-            Errors.P115.format(name=source.name, revision=source.revision, tried=tried, skipped=skipped)
+            Errors.P115.format(
+                name=source.name, revision=source.revision, tried=tried, skipped=skipped, download=DOWNLOAD_VARIABLE
+            )
         )
     remedy = install_hint(source.name, search.recorded.requirement if search.recorded else None)
-    return BackboneError(Errors.P101.format(name=source.name, tried=tried, remedy=remedy, variable=OVERRIDE_VARIABLE))
+    return BackboneError(
+        Errors.P101.format(
+            name=source.name, tried=tried, remedy=remedy, variable=OVERRIDE_VARIABLE, download=DOWNLOAD_VARIABLE
+        )
+    )
 
 
 def _check(candidate: Candidate) -> Path:
@@ -138,21 +151,28 @@ def _check(candidate: Candidate) -> Path:
 
 
 def check_folder(path: Path) -> Path:
-    """Return the absolute path of a model folder, refusing one that lacks files or has pickled weights only.
+    """Return the absolute path of a model folder.
 
-    RAISES (BackboneError): P102, P103.
+    RAISES (BackboneError): P102 (files are missing), P103 (pickled weights only), P119 (an adapter in it).
     """
     missing = []
-    if not (path / "config.json").is_file():
+    if not is_file(path / "config.json"):
         missing.append("config.json")
-    if not any(path.glob("*.safetensors")):
-        pickled = [name for name in PICKLED_WEIGHTS if (path / name).is_file()]
+    adapters = [name for name in ADAPTER_FILES if is_file(path / name)]
+    if adapters:
+        raise BackboneError(Errors.P119.format(path=path, found=", ".join(adapters)))
+    if not is_folder(path) or not any(map(is_file, path.glob("*.safetensors"))):
+        pickled = [name for name in PICKLED_WEIGHTS if is_file(path / name)]
         if pickled:
             raise BackboneError(Errors.P103.format(path=path, found=", ".join(pickled)))
         missing.append("*.safetensors")
     if missing:
         raise BackboneError(Errors.P102.format(path=path, missing=" and ".join(missing)))
     return path.resolve()
+
+
+def _expand(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib's raises where there is no such user)
 
 
 def _from_hub(name: str, revision: str | None, *, local_only: bool) -> Path | None:

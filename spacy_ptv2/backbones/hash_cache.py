@@ -17,6 +17,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from ..reading import read_object
+
 WORTH_KEEPING = 1 << 20  # bytes; smaller files are hashed in about the time that a look into the cache takes
 # A file that was changed just now may change again within the same tick of the file system's clock.
 SETTLED_AFTER_NS = 2_000_000_000
@@ -55,9 +57,9 @@ def _cache_folder() -> Path:
 
 def _read(entry: Path, state: dict[str, Any]) -> str | None:
     try:
-        saved = json.loads(entry.read_text(encoding="utf8"))
-        digest = saved.pop("sha256")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        saved = read_object(entry)
+        digest = saved.pop("sha256", None)
+    except (OSError, ValueError):
         return None
     is_digest = isinstance(digest, str) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
     return digest if is_digest and saved == state else None

@@ -18,63 +18,95 @@ from .families import find_rule
 from .frozen_linear import multiply_in_onednn, pays
 from .install import open_for_prompts
 from .model_config import settle_calls
+from .plausibility import check_sizes
 from .precision import resolve_precision
+from .probing import probe
+from .rules import InjectionRule
+from .sealing import CONFIG, sealed
 from .source import BackboneSource, Candidate, Quantization
 
 DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
 UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often leave them out
 QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
+RUST_PANIC = "PanicException"  # of the tokenizers library; it is none of Python's `Exception`s
+MAX_DETAILS = 500  # characters that a message quotes of another library's error
 PACKS_ON_CPU = "support_avx512bf16_for_cpu"  # packed at its first prediction, a layer of bitsandbytes trains no more
 
 
 def load_backbone(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
     """Load a frozen model and its tokenizer from a folder, onto a device. fingerprint (str): That of its files.
 
-    RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108
-    (damaged), P111 (a package for quantized weights is missing), P112 (weights are missing).
+    Nothing is read but the files that the fingerprint covers.
+    RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108,
+    P118-P122 (damaged, or not what a backbone is made of), P111 (a package for quantized weights is missing), P112
+    (weights are missing).
     """
-    path = found.path
-    config = read_config(path)
-    rule = find_rule(config, path)
+    try:
+        with sealed(found.path) as folder:
+            return _load(folder, source, found, device, fingerprint)
+    except BackboneError:
+        raise
+    except BaseException as error:  # a damaged file fails in many ways, deep inside of three libraries
+        if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
+            raise
+        details = f"{type(error).__name__}: {error}"[:MAX_DETAILS]
+        raise BackboneError(Errors.P108.format(path=found.path, error=details)) from error
+
+
+def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
+    config = read_model_config(folder)
+    rule = find_rule(config, found.path)
+    check_sizes(folder, config, rule)
+    model = _load_model(folder, config, rule, source, found, device)
+    tokenizer = _load_tokenizer(folder, found.path)
+    for named in (config, model.config):
+        named._name_or_path = str(found.path)
+    tokenizer.name_or_path = str(found.path)
+    backbone = Backbone(
+        source=source, found=found, fingerprint=fingerprint, model=model, tokenizer=tokenizer, rule=rule
+    )
+    probe(backbone)
+    return backbone
+
+
+def _load_model(
+    folder: Path, config: Any, rule: InjectionRule, source: BackboneSource, found: Candidate, device: torch.device
+) -> Any:
     options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
     if source.attention == "eager":  # otherwise what the version of transformers takes for the best
         options["attn_implementation"] = "eager"
     if source.quantization is not None:
         options["quantization_config"] = _quantization_config(source.quantization)
         options["device_map"] = {"": device}  # by default on a GPU, wherever there is one
-    try:
-        model, report = getattr(transformers, rule.model_class).from_pretrained(
-            path,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-            **options,
-        )
-    except Exception as error:  # a damaged file fails in many ways, deep inside three libraries
-        raise BackboneError(Errors.P108.format(path=path, error=error)) from error
+    model, report = getattr(transformers, rule.model_class).from_pretrained(
+        folder,
+        config=config,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+        **options,
+    )
     missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS))
     if missing:
-        raise BackboneError(Errors.P112.format(path=path, missing=", ".join(missing[:5])))
-    model.requires_grad_(False)
-    for module in model.modules():
-        if hasattr(module, PACKS_ON_CPU):
-            setattr(module, PACKS_ON_CPU, False)
+        raise BackboneError(Errors.P112.format(path=found.path, missing=", ".join(missing[:5])))
+    if not rule.layers(model):
+        raise BackboneError(Errors.P120.format(path=found.path / CONFIG, problem="it describes a model of no layers"))
+    _freeze(model)
     if model.device != device:  # quantized weights are there already, and may not be moved
         model.to(device)
     if device.type == "cpu" and pays():
         multiply_in_onednn(model)
     open_for_prompts(model, rule, source.attention)
     model.eval()
-    return Backbone(
-        source=source,
-        found=found,
-        fingerprint=fingerprint,
-        model=model,
-        tokenizer=_load_tokenizer(path),
-        rule=rule,
-    )
+    return model
+
+
+def _freeze(model: Any) -> None:
+    model.requires_grad_(False)
+    for module in model.modules():
+        if hasattr(module, PACKS_ON_CPU):
+            setattr(module, PACKS_ON_CPU, False)
 
 
 def _quantization_config(quantization: Quantization) -> Any:
@@ -88,22 +120,19 @@ def _quantization_config(quantization: Quantization) -> Any:
     return BitsAndBytesConfig(**settings[quantization])
 
 
-def read_config(path: Path) -> Any:
-    """Return the config of the model in a folder, with all that is about calls settled (see `settle_calls`).
+def read_model_config(folder: Path) -> Any:
+    """Return the config of the model in a sealed folder, with all that is about calls settled (see `settle_calls`)."""
+    return settle_calls(AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
 
-    RAISES (BackboneError): P108 if it cannot be read.
-    """
+
+def _load_tokenizer(folder: Path, path: Path) -> Any:
+    """path (Path): What to call the folder in messages."""
     try:
-        return settle_calls(AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True))
-    except (OSError, ValueError) as error:
-        raise BackboneError(Errors.P108.format(path=path, error=error)) from error
-
-
-def _load_tokenizer(path: Path) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True, use_fast=True)
-    except Exception as error:  # as above
-        raise BackboneError(Errors.P113.format(path=path, error=error)) from error
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, use_fast=True)
+    except BaseException as error:  # as above
+        if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
+            raise
+        raise BackboneError(Errors.P113.format(path=path, error=str(error)[:MAX_DETAILS])) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(Errors.P106.format(path=path))
     return tokenizer

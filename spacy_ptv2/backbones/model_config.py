@@ -65,12 +65,14 @@ def find_config(source: BackboneSource) -> Any | None:
     Neither the weights nor the network are touched.
     """
     from .finding import Search
-    from .loading import read_config
+    from .loading import read_model_config
+    from .sealing import sealed
 
     try:
         for candidate in Search(replace(source, allow_download=False), None).candidates():
             if (candidate.path / "config.json").is_file():
-                return read_config(candidate.path)
+                with sealed(candidate.path) as folder:
+                    return read_model_config(folder)
     except Exception:  # a damaged file fails in many ways, and loading says why
         return None
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..errors import BackboneError
+from ..errors import BackboneError, Errors
 from .backbone import Backbone
 from .finding import check_folder, locate_backbone
 from .fingerprint import fingerprint_folder
@@ -55,7 +55,7 @@ def on_device(backbone: Backbone, device: torch.device) -> Backbone:
 
 def _share(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str | None = None) -> Backbone:
     """Return the backbone of a place. fingerprint (str | None): That of its files, where it is known by now."""
-    fingerprint = fingerprint or fingerprint_folder(found.path)
+    fingerprint = fingerprint or _fingerprint(found.path)
     key = _key(fingerprint, source, device)
     with _lock:
         backbone = _shared.get(key)
@@ -63,6 +63,13 @@ def _share(source: BackboneSource, found: Candidate, device: torch.device, finge
             backbone = load_backbone(source, found, device, fingerprint)
             _shared[key] = backbone
     return backbone
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return fingerprint_folder(path)
+    except OSError as error:
+        raise BackboneError(Errors.P108.format(path=path, error=error)) from error
 
 
 def _key(fingerprint: str, source: BackboneSource, device: torch.device) -> tuple[Any, ...]:
@@ -77,7 +84,7 @@ def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: tor
         return alive
     try:
         is_there = fingerprint_folder(check_folder(path)) == recorded.fingerprint
-    except BackboneError:
+    except (BackboneError, OSError):
         is_there = False
     if is_there:
         found = Candidate(path, str(path), revision=recorded.revision, requirement=recorded.requirement)

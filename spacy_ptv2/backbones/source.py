@@ -15,6 +15,8 @@ from ..errors import BackboneError, Errors
 from .precision import Precision
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
+DOWNLOAD_VARIABLE = "SPACY_PTV2_ALLOW_DOWNLOAD"  # "1" or "true" lets every backbone be fetched that is not there
+MAX_NAME = 4096  # characters, as many as a path has on Linux
 AttentionKind = Literal["sdpa", "eager"]
 Quantization = Literal["int8", "nf4"]
 Verification = Literal["strict", "warn", "off"]
@@ -27,14 +29,15 @@ class BackboneSource:
     name (str): A hub id ("sentence-transformers/all-MiniLM-L6-v2") or a folder.
     revision (str | None): The hub revision (branch, tag or commit); None for the default one.
     path (str | None): A folder to take instead, whatever `name` says.
-    allow_download (bool): Whether the hub may be asked where nothing is found locally.
+    allow_download (bool): Whether the hub may be asked where nothing is found locally. In a loaded pipeline it is
+    taken back: only who runs a program, not what it loads, permits access to the network.
     dtype (str): The precision of its weights in memory, in which it computes: "float32", "bfloat16", "float16" or
     "auto", bfloat16 where the hardware is faster in it, else float32.
     attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
     quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
     verify (str): What happens if a trained pipeline meets other files than it was trained on: "strict" refuses them,
     "warn" warns and goes on, "off" does not compare.
-    RAISES (BackboneError): P114 if `verify` is none of these.
+    RAISES (BackboneError): P114 if `verify` is none of these, P117 if a name or path cannot be one.
     """
 
     name: str
@@ -50,6 +53,13 @@ class BackboneSource:
         expected = get_args(Verification)
         if self.verify not in expected:
             raise BackboneError(Errors.P114.format(got=self.verify, expected=", ".join(map(repr, expected))))
+        for field in ("name", "revision", "path"):
+            _check_text(field, getattr(self, field))
+
+    @property
+    def may_download(self) -> bool:
+        """Whether the user, here or by the environment variable, permits asking the hub."""
+        return self.allow_download or os.environ.get(DOWNLOAD_VARIABLE, "").lower() in ("1", "true")
 
     @property
     def override(self) -> str | None:
@@ -85,3 +95,14 @@ class Candidate:
     requirement: str | None = None
     weights_sha256: str | None = None
     converted: bool = False
+
+
+def _check_text(field: str, text: object) -> None:
+    if text is None and field != "name":
+        return
+    try:
+        is_plain = isinstance(text, str) and 0 < len(text) <= MAX_NAME and b"\0" not in os.fsencode(text)
+    except ValueError:  # half characters
+        is_plain = False
+    if not is_plain:
+        raise BackboneError(Errors.P117.format(field=field, most=MAX_NAME, got=f"{text!r:.100}"))

@@ -22,6 +22,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from ..reading import read_object
 from .openvino_graph import load_openvino
 
 MOST_BYTES = 4 << 30
@@ -34,7 +35,7 @@ def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
     """Return the graph of a key, converting it if it is not kept. RETURNS (openvino.Model)"""
     folder = _folder(key)
     with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: another version's description
-        if json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder):
+        if read_object(folder / CHECKSUMS) == _checksums(folder):
             graph = load_openvino().Core().read_model(folder / DESCRIPTION)
             os.utime(folder)
             return graph

@@ -1,0 +1,51 @@
+"""One short text through a freshly loaded backbone: what does not work shows here, by name, and not in a prediction."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import BackboneError, Errors
+from .backbone import Backbone
+
+TEXT = "a"
+
+
+def probe(backbone: Backbone) -> None:
+    """Tokenize and read one letter.
+
+    RAISES (BackboneError): P122 if there are no pieces, more pieces than embeddings, or weights or states that are not
+    finite.
+    """
+    problem = _pieces_problem(backbone) or _weights_problem(backbone) or _states_problem(backbone)
+    if problem is not None:
+        raise BackboneError(Errors.P122.format(path=backbone.path, problem=problem))
+
+
+def _pieces_problem(backbone: Backbone) -> str | None:
+    encoding = backbone.tokenizer(TEXT, add_special_tokens=True, return_special_tokens_mask=True)
+    if all(encoding["special_tokens_mask"]):
+        return f"its tokenizer makes no piece of {TEXT!r}"
+    n_embeddings = backbone.n_embeddings
+    last = max(backbone.tokenizer.get_vocab().values())
+    return f"its tokenizer has a piece {last} and the model {n_embeddings} embeddings" if last >= n_embeddings else None
+
+
+def _weights_problem(backbone: Backbone) -> str | None:
+    for name, parameter in backbone.model.named_parameters():
+        # A sum is quicker, and not finite where any number is not; but large numbers may add up to infinity.
+        is_suspect = parameter.is_floating_point() and not parameter.sum(dtype=torch.float32).isfinite()
+        if is_suspect and not parameter.isfinite().all():
+            return f"{name} holds NaN or infinite numbers"
+    return None
+
+
+def _states_problem(backbone: Backbone) -> str | None:
+    if backbone.source.quantization is not None:
+        return None  # bitsandbytes' layers are changed by their first prediction
+    ids = torch.tensor([backbone.tokenizer(TEXT)["input_ids"]], device=backbone.device)
+    with torch.inference_mode():
+        states = backbone.model(input_ids=ids)[0]
+    if not torch.isfinite(states).all():
+        return "its states are not finite numbers"
+    width = states.shape[-1]
+    return None if width == backbone.hidden_width else f"its states are {width} wide, expected {backbone.hidden_width}"

@@ -1,0 +1,88 @@
+"""Files of others, read without trusting them: the one door for every JSON document that this package parses itself.
+
+In: bytes or a path. Out: a document, or an `OSError` or `ValueError` that says what is wrong; whoever reads adds the
+file and what to do. What JSON lets through and nobody here ever writes is refused: nesting without end, numbers that
+are none, text that is no Unicode.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+MAX_DEPTH = 100
+MAX_BYTES = 1 << 26
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Return a JSON document.
+
+    RAISES (ValueError): If it is no JSON in UTF-8, larger than `MAX_BYTES`, nested deeper than `MAX_DEPTH`, or has
+    NaN, an infinity or half a character in it.
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"expected a JSON document of at most {MAX_BYTES:,} bytes, got {len(data):,}")
+    try:
+        text = data if isinstance(data, str) else data.decode("utf8")
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _check(document)
+    return document
+
+
+def parse_object(data: bytes | str) -> dict[str, Any]:
+    """Return a JSON document that is an object. RAISES (ValueError): As `parse_json`, and if it is none."""
+    document = parse_json(data)
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, got {type(document).__name__}")
+    return document
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file. RAISES (OSError, ValueError): As `parse_object`."""
+    return parse_object(path.read_bytes())
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; also False for names that no file can have, and for links in a circle."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, as `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+_TOO_DEEP = f"expected at most {MAX_DEPTH} levels of nesting"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected finite numbers, got {name}")
+
+
+def _check(document: Any) -> None:
+    """Refuse depth, infinities written as large numbers, and half characters, without recursion."""
+    level: list[Any] = [[document]]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for container in level:
+            for value in [*container, *container.values()] if isinstance(container, dict) else container:
+                if isinstance(value, (dict, list)):
+                    inner.append(value)
+                elif isinstance(value, str):
+                    value.encode("utf8")  # a UnicodeEncodeError is a ValueError
+                elif isinstance(value, float) and not math.isfinite(value):
+                    _refuse_constant(str(value))
+        if not inner:
+            return
+        level = inner
+    raise ValueError(_TOO_DEEP)
