@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 
 from .errors import Errors, FormatError
+from .reading import parse_json, parse_object
 
 FORMAT_VERSION = 5
 # 1 had one prompt length for all layers; 1 and 2 had the casing at the piece embeddings, 1 to 3 no adapter, and 4,
@@ -42,14 +43,14 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
     """Read what `dump_tensors` wrote.
 
     path (Path | str): Where the bytes come from, for messages.
-    RAISES (FormatError): P301 (damaged), P303 (version), P304 (not ours), P306 (checksum).
+    RAISES (FormatError): P301 (damaged), P303 (version), P304 (not ours), P306 (checksum), P307 (NaN, infinities).
     """
     try:
         tensors = safetensors_numpy.load(data)
         length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-        header = json.loads(metadata[HEADER_KEY]) if HEADER_KEY in metadata else None
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        metadata = parse_object(data[8 : 8 + length]).get("__metadata__") or {}
+        header = parse_json(metadata[HEADER_KEY]) if HEADER_KEY in metadata else None
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, MemoryError) as error:
         raise FormatError(Errors.P301.format(path=path, error=error)) from error
     if not isinstance(header, dict):
         raise FormatError(Errors.P304.format(path=path, field=HEADER_KEY))
@@ -58,10 +59,13 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
             raise FormatError(Errors.P304.format(path=path, field=field))
     version = header["format_version"]
     if type(version) is not int or version not in READABLE_VERSIONS:
-        raise FormatError(Errors.P303.format(path=path, got=version, expected=FORMAT_VERSION))
+        raise FormatError(Errors.P303.format(path=path, got=f"{version!r:.100}", expected=FORMAT_VERSION))
     checksum = checksum_of(tensors)
     if checksum != header["checksum"]:
-        raise FormatError(Errors.P306.format(path=path, got=checksum, expected=header["checksum"]))
+        raise FormatError(Errors.P306.format(path=path, got=checksum, expected=f"{header['checksum']!r:.100}"))
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise FormatError(Errors.P307.format(path=path, name=name))
     return tensors, header
 
 

@@ -40,6 +40,13 @@ def test_round_trip(tensors):
         assert loaded[name].dtype == array.dtype
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_refused(number):
+    data = dump_tensors({**TENSORS, "0.b": np.array([0, number], dtype="float32")}, {})
+    with pytest.raises(FormatError, match="P307.*model.safetensors is damaged: 0.b holds NaN or infinite"):
+        load_tensors(data, "model.safetensors")
+
+
 def test_same_tensors_give_the_same_bytes():
     assert dump_tensors(TENSORS, {}) == dump_tensors(dict(reversed(TENSORS.items())), {})
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import srsly
 import typer
 from wasabi import msg
 
 from ..errors import Errors, PTuningError
+from ..reading import parse_json
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def trials_cli(
 
 def _read(path: Path) -> Any:
     try:
-        return srsly.read_json(path)
+        return parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise PTuningError(Errors.P721.format(got=f"{path}: {error}")) from error
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..backbones.backbone import Backbone
 from ..errors import Errors, FormatError
+from ..reading import is_file, read_object
 from ..torch_modules.prompt_encoder import PromptEncoder
 from .portable import ForeignPrompt, require_all_layers, rows_of_encoder, to_rows
 
@@ -182,12 +182,19 @@ def read_foreign(path: Path) -> ForeignPrompt:
     for file in weights:
         try:
             tensors = load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise FormatError(Errors.P501.format(path=file, problem=str(error), formats=formats)) from error
-        for form in FORMATS.values():
-            foreign = form.read(config, tensors, file)
-            if foreign is not None:
-                return foreign
+            reading = (form.read(config, tensors, file) for form in FORMATS.values())
+            foreign = next((prompt for prompt in reading if prompt is not None), None)
+        except FormatError:
+            raise
+        except Exception as error:  # what is not as in the format's description goes wrong anywhere
+            problem = f"{type(error).__name__}: {error}"[:500]
+            raise FormatError(Errors.P501.format(path=file, problem=problem, formats=formats)) from error
+        if foreign is None:
+            continue
+        if foreign.rows.dim() != 2 or not torch.isfinite(foreign.rows).all():
+            problem = "its rows are no table of finite numbers"
+            raise FormatError(Errors.P501.format(path=file, problem=problem, formats=formats))
+        return foreign
     raise FormatError(Errors.P501.format(path=path, problem="no tensors of a prompt in there", formats=formats))
 
 
@@ -204,11 +211,10 @@ def write_foreign(prompt: PromptEncoder, backbone: Backbone, form: PromptFormat,
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
-        config = json.loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
+        return read_object(path)
+    except (OSError, ValueError) as error:
         formats = ", ".join(FORMATS)
         raise FormatError(Errors.P501.format(path=path, problem=f"not JSON ({error})", formats=formats)) from error
-    return config if isinstance(config, dict) else {}

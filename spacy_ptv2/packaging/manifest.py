@@ -13,6 +13,7 @@ from typing import Any
 
 from ..backbones.hash_cache import hash_file
 from ..errors import Errors, FormatError
+from ..reading import is_file, read_object
 
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
@@ -46,12 +47,15 @@ def package_problems(folder: Path, *, cached: bool = True) -> Iterator[FormatErr
         return
     for name, expected in listed.items():
         file = folder / name
-        if not file.is_file():
+        if not is_file(file):
             yield FormatError(Errors.P602.format(path=file, problem="is missing", package=folder.name))
             continue
-        found = _describe(file, cached=cached)
+        try:
+            found: Any = _describe(file, cached=cached)
+        except OSError as error:
+            found = error
         if found != expected:
-            problem = f"has {found}, expected {expected}"
+            problem = f"has {found}, expected {expected!r:.200}"
             yield FormatError(Errors.P602.format(path=file, problem=problem, package=folder.name))
     for file in _data_files(folder):
         if file.relative_to(folder).as_posix() not in listed:
@@ -61,7 +65,7 @@ def package_problems(folder: Path, *, cached: bool = True) -> Iterator[FormatErr
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf8"))
+        content = read_object(path)
         version, package, files = content["format_version"], content["package"], content["files"]
         names = list(files)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -71,11 +75,19 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if package != folder.name or not isinstance(files, dict):
         raise FormatError(Errors.P601.format(path=path, error=f"it is that of {package!r}"))
     for name in names:
-        parts = PurePosixPath(name)
-        escapes = parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or not parts.parts
-        if escapes or not (folder / parts).resolve().is_relative_to(folder.resolve()):
+        if _leads_out(folder, name):
             raise FormatError(Errors.P604.format(path=path, name=name))
     return files
+
+
+def _leads_out(folder: Path, name: str) -> bool:
+    parts = PurePosixPath(name)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or not parts.parts:
+        return True
+    try:
+        return not (folder / parts).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # names that no file can have, links in a circle
+        return True
 
 
 def _data_files(folder: Path) -> Iterator[Path]:

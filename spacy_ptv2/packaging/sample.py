@@ -6,7 +6,6 @@ the backbones computed, for another machine may choose another; scores are left 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +16,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError, PTuningError
+from ..reading import read_object
 from .summary import trained_prompts
 
 SAMPLE_FILE = "sample.json"
@@ -92,7 +92,7 @@ def read_sample(path: Path) -> Sample:
     RAISES (FormatError): P607 if the file is not one of ours.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf8"))
+        content = read_object(path)
         sample = Sample(*(content[field] for field in ("texts", "predictions", "precisions")))
         version, n_texts = content["format_version"], len(sample.texts)
         whole = version == FORMAT_VERSION and n_texts == len(sample.predictions) > 0

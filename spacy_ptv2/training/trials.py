@@ -47,6 +47,7 @@ SHARED_SETTINGS = (
     "training.patience",
     "training.train_corpus",
 )
+MAX_NAME = 200  # characters; file systems take 255 bytes
 Report = Callable[["Trial", Mapping[str, Any]], None]
 
 
@@ -193,7 +194,7 @@ def check_variants(variants: Mapping[str, Mapping[str, Any]]) -> None:
     if not isinstance(variants, dict) or not variants or not all(isinstance(v, dict) for v in variants.values()):
         raise PTuningError(Errors.P721.format(got=variants))
     for name, changes in variants.items():
-        if not name or Path(name).name != name or name in (".", ".."):
+        if not name.isprintable() or len(name) > MAX_NAME or Path(name).name != name or name in (".", ".."):
             raise PTuningError(Errors.P722.format(name=name, problem="it becomes a folder and needs a plain name"))
         for key in changes:
             if any(key == shared or key.startswith(f"{shared}.") for shared in SHARED_SETTINGS):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from spacy_ptv2.cli import app
-from spacy_ptv2.errors import FormatError
+from spacy_ptv2.errors import FormatError, PTuningError
 from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
 
 from ..tiny import build_pipeline, save_tiny_backbone
@@ -17,6 +17,9 @@ from ..tiny import build_pipeline, save_tiny_backbone
 PEFT = {"peft_type": "PREFIX_TUNING", "base_model_name_or_path": None}
 ADAPTERS = {"name": "ner", "config": {"architecture": "prefix_tuning", "prefix_length": 5}}
 ROWS = {"prompt_embeddings": torch.zeros(5, 3 * 2 * 32)}
+
+
+ADAPTER_ROWS = {"prefix_tuning.prefix_tunings.ner.self_prefix.control_trans": torch.zeros(5 * 3 * 2 * 32)}
 
 
 def save(folder, tensors, config=None):
@@ -36,6 +39,13 @@ def save(folder, tensors, config=None):
         ({"other": torch.zeros(3)}, PEFT, "P501.*no tensors of a prompt"),
         ({"other": torch.zeros(3)}, ADAPTERS, "P501.*no tensors of a prompt"),
         (ROWS, "{", "P501.*not JSON"),
+        (ROWS, "[" * 10**5, "P501.*not JSON.*nesting"),
+        (ROWS, "[]", "P501.*a JSON object, got list"),
+        ({"prompt_embeddings": torch.full((5, 3 * 2 * 32), torch.nan)}, PEFT, "P501.*no table of finite numbers"),
+        ({"prompt_embeddings": torch.zeros(5)}, PEFT, "P501.*no table of finite numbers"),
+        (ADAPTER_ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "prefix_length": "x"}}, "P501.*TypeError"),
+        (ADAPTER_ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "leave_out": 3}}, "P501.*TypeError"),
+        (ROWS, {**PEFT, "base_model_name_or_path": "a\0b"}, "P117"),
         (ROWS, {**PEFT, "num_transformer_submodules": 2}, "P504.*an encoder and a decoder"),
         (ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "use_gating": True}}, "P504.*use_gating"),
         (ROWS, {**ADAPTERS, "config": {**ADAPTERS["config"], "non_linearity": "relu"}}, "P504.*MLP with relu"),
@@ -43,7 +53,7 @@ def save(folder, tensors, config=None):
     ],
 )
 def test_unreadable(tmp_path, tensors, config, message):
-    with pytest.raises(FormatError, match=message):
+    with pytest.raises(PTuningError, match=message):
         import_prompt(save(tmp_path / "there", tensors, config))
 
 

@@ -65,6 +65,23 @@ def test_damaged_manifests_are_refused(package, content):
         check_package(package)
 
 
+@pytest.mark.parametrize("name", ["data/" + "x" * 300, "data/\ud800", "data/a\0b"])
+def test_names_that_no_file_has_are_refused(package, name):
+    content = json.loads((package / "manifest.json").read_text())
+    content["files"][name] = {"size": 1, "sha256": "0"}
+    (package / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="P60[124]"):
+        check_package(package)
+
+
+def test_links_in_a_circle_are_refused(package):
+    file = package / "data" / "a.txt"
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises(FormatError, match="P60[24]"):
+        check_package(package)
+
+
 def test_a_manifest_without_file_or_of_another_package_is_refused(package):
     (package / "manifest.json").unlink()
     with pytest.raises(FormatError, match="P601"):

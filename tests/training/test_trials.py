@@ -102,6 +102,8 @@ def test_patience_ends_training_when_the_last_trial_stands_still(config, tmp_pat
         ([1], "P721"),
         ({"a": 3}, "P721"),
         ({"../a": {}}, "P722.*plain name"),
+        ({"a\0": {}}, "P722.*plain name"),
+        ({"a" * 300: {}}, "P722.*plain name"),
         ({"a": {"training.batcher.size": 3}}, "P722.*training.batcher.size must be the same"),
         ({"a": {"corpora.train.path": "x"}}, "P722.*corpora.train.path"),
     ],
