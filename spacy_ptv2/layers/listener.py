@@ -13,6 +13,7 @@ from thinc.api import get_array_module
 from thinc.types import Floats2d
 
 from .handover import Handover
+from .upstream import ATTRIBUTE, UpstreamRecord
 
 
 class PTuningListener(Tok2VecListener):
@@ -31,6 +32,7 @@ class PTuningListener(Tok2VecListener):
         super().__init__(upstream_name=upstream, width=cast(int, width))
         self._func = forward
         self.vectors: Handover[Floats2d] = Handover()
+        self.attrs[ATTRIBUTE] = UpstreamRecord()
 
     def receive(self, batch_id: int, outputs: Any, backprop: Callable[[Any], Any]) -> None:
         """Take vectors and the way back for their gradients, which those that are not finite do not go.

@@ -6,7 +6,7 @@ headers of the prompts, and a checksum. The reading model must have the same nod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..parts import part_of
 from ..serialization import dump_tensors, load_tensors
 from .listener import PTuningListener
 from .prompt_shim import PromptShim
+from .upstream import ATTRIBUTE, check_upstream, find_shim, trained_tensors, upstream_checksum
 
 AXES = {("linear", "W"): ("nO", "nI"), ("linear", "b"): ("nO",)}  # of Thinc's layer, which is the head
 PROMPTED = ("encode_pieces", "prompted_tok2vec", "prompted_transformer")  # their nO is the backbone's width
@@ -26,29 +27,32 @@ PROMPTED = ("encode_pieces", "prompted_tok2vec", "prompted_transformer")  # thei
 TAKEN_OVER = (*PROMPTED, PTuningListener.name)
 
 
-def model_to_bytes(model: Model[Any, Any]) -> bytes:
-    """Return all that a model has learned."""
-    tensors: dict[str, Any] = {}
+def model_to_bytes(model: Model[Any, Any], outputs: Sequence[str] | None = None) -> bytes:
+    """Return all that a model has learned.
+
+    outputs (Sequence[str]): What the columns of its output stand for, None where they have no names.
+    """
     nodes: list[dict[str, Any]] = []
-    for index, node in enumerate(model.walk()):
+    for node in model.walk():
         entry: dict[str, Any] = {"name": _leaf_name(node), "dims": {d: node.maybe_get_dim(d) for d in node.dim_names}}
-        for name in node.param_names:
-            if node.has_param(name):
-                tensors[f"{index}.{name}"] = model.ops.to_numpy(node.get_param(name))
-        shim = _prompt_shim(node)
+        shim = find_shim(node)
         if shim is not None and shim.is_initialized:
             entry["prompt"] = shim.header()
-            tensors.update({f"{index}.{name}": t.cpu().numpy() for name, t in shim.export_state().items()})
+        if ATTRIBUTE in node.attrs:
+            entry[ATTRIBUTE] = upstream_checksum(node)
         nodes.append(entry)
-    return dump_tensors(tensors, {"nodes": nodes})
+    header = {"nodes": nodes} if outputs is None else {"nodes": nodes, "outputs": list(outputs)}
+    return dump_tensors(trained_tensors(model), header)
 
 
-def model_from_bytes(model: Model[Any, Any], data: bytes, where: str) -> None:
+def model_from_bytes(model: Model[Any, Any], data: bytes, where: str, outputs: Sequence[str] | None = None) -> None:
     """Restore what `model_to_bytes` gave into a model of the same structure.
 
-    where (str): Where the bytes come from, for messages.
-    RAISES (FormatError): P301, P303-P306, P640. RAISES (BackboneError): P101, P105.
+    where (str): Where the bytes come from, for messages. outputs: As there, None not to compare.
+    RAISES (FormatError): P301, P303-P309, P640. RAISES (BackboneError): P101, P105.
     """
+    for prompted in prompt_shims(model):
+        prompted.withdraw_download()
     tensors, header = load_tensors(data, where)
     nodes = list(model.walk())
     saved = _read_entries(header, nodes, where)
@@ -60,12 +64,15 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str) -> None:
         by_node[int(index)][name] = array
     for node, entry, own in zip(nodes, saved, by_node, strict=True):
         was_initialized = _set_dims(node, entry["dims"], where)
-        shim = _prompt_shim(node)
+        shim = find_shim(node)
         if shim is not None and "prompt" in entry:
             shim.import_state({name: torch.from_numpy(array.copy()) for name, array in own.items()}, entry["prompt"])
         elif own or was_initialized:
             _set_params(node, own, where)
+        if ATTRIBUTE in node.attrs:
+            check_upstream(node, entry.get(ATTRIBUTE), where)
     _check_widths(nodes, where)
+    _check_outputs(header, outputs, where)
 
 
 def _read_entries(header: dict[str, Any], nodes: list[Model[Any, Any]], where: str) -> list[dict[str, Any]]:
@@ -93,12 +100,8 @@ def _leaf_name(node: Model[Any, Any]) -> str:
 
 def prompt_shims(model: Model[Any, Any] | None) -> list[PromptShim]:
     """Return the prompts in a model, empty ones included."""
-    shims = [] if model is None else [_prompt_shim(node) for node in model.walk()]
+    shims = [] if model is None else [find_shim(node) for node in model.walk()]
     return [shim for shim in shims if shim is not None]
-
-
-def _prompt_shim(node: Model[Any, Any]) -> PromptShim | None:
-    return next((shim for shim in node.shims if isinstance(shim, PromptShim)), None)
 
 
 def _set_dims(node: Model[Any, Any], dims: dict[str, int | None], where: str) -> bool:
@@ -142,7 +145,7 @@ def _check_param(node: Model[Any, Any], name: str, array: Any, where: str) -> No
 def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
     """Refuse layers around a prompt that are not as wide as its backbone."""
     for node in nodes:
-        for shim in (_prompt_shim(part) for part in (node, *node.layers)):
+        for shim in (find_shim(part) for part in (node, *node.layers)):
             if shim is None or not shim.is_initialized or node.maybe_get_dim("nO") is None:
                 continue
             width = shim.backbone.hidden_width
@@ -151,12 +154,20 @@ def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
                 raise FormatError(Errors.P305.format(path=where, details=details))
 
 
+def _check_outputs(header: dict[str, Any], outputs: Sequence[str] | None, where: str) -> None:
+    """Compare what the columns of the output stood for and what they stand for; older files do not say."""
+    saved = header.get("outputs")
+    if outputs is None or saved is None or saved == list(outputs):
+        return
+    raise FormatError(Errors.P309.format(path=where, got=f"{saved!r:.300}", expected=f"{list(outputs)!r:.300}"))
+
+
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:
     """Count what is trained, by part (see `PARTS`), and the frozen "backbone" (once)."""
     counts: dict[str, int] = {}
     for model in models:
         for node in model.walk():
-            shim = _prompt_shim(node)
+            shim = find_shim(node)
             sizes = {name: node.get_param(name).size for name in node.param_names if node.has_param(name)}
             if shim is not None:
                 counts["backbone"] = shim.backbone.n_parameters

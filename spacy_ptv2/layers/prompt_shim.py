@@ -170,17 +170,23 @@ class PromptShim(Shim):
 
     def from_bytes(self, data: bytes) -> PromptShim:
         """Load what `to_bytes` gave: find the backbone, verify that it is the same, restore the tensors."""
+        self.withdraw_download()
         if data:
             tensors, header = load_tensors(data, "the prompt of the pipeline")
             self.import_state({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, header)
         return self
 
+    def withdraw_download(self) -> None:
+        """Let nothing be fetched, whatever a config that came with a file says."""
+        self.source = replace(self.source, allow_download=False)
+
     def header(self) -> dict[str, Any]:
         """Return what identifies and shapes the saved prompt, as JSON values."""
         encoder, recorded = self.encoder, self.recorded
         revision = recorded.revision or self.source.revision
+        private = {"path": None, "allow_download": False}  # what holds for this machine and its user is not saved
         return {
-            "backbone": {**asdict(self.source), "path": None, **asdict(recorded), "revision": revision},
+            "backbone": {**asdict(self.source), **private, **asdict(recorded), "revision": revision},
             "prompt": {
                 "layers": list(encoder.prompt.layers),
                 "lengths": list(encoder.prompt.lengths),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import spacy
 import srsly
 from spacy.cli.package import package as spacy_package
 from spacy.language import Language
-from spacy.util import walk_dict
 from thinc.api import Config
 
 from ..backbones.registry import get_backbone
@@ -26,6 +25,7 @@ from ..backbones.source import Recorded
 from ..errors import Errors, PTuningError
 from ..layers.model_state import prompt_shims
 from ..layers.prompt_shim import PromptShim
+from ..reading import read_object
 from .builder import (
     HUB_ID,
     announcement,
@@ -38,6 +38,7 @@ from .builder import (
 )
 from .half import convert_to_float16
 from .manifest import write_manifest
+from .private_settings import PRIVATE, reset
 from .requirements import record_requirements, without, without_implied
 from .sample import SAMPLE_FILE, make_sample, sample_texts
 from .summary import trained_prompts
@@ -108,12 +109,9 @@ def package_pipeline(
 
 def _read_meta(pipeline: Path) -> dict[str, Any]:
     try:
-        meta = srsly.read_json(pipeline / "meta.json")
+        return read_object(pipeline / "meta.json")
     except (OSError, ValueError) as error:
         raise PTuningError(Errors.P301.format(path=pipeline / "meta.json", error=error)) from error
-    if not isinstance(meta, dict):
-        raise PTuningError(Errors.P301.format(path=pipeline / "meta.json", error="expected a JSON object"))
-    return meta
 
 
 def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
@@ -164,22 +162,13 @@ def _drop_implied(path: Path, recorded: Sequence[str]) -> None:
 
 
 def _update_components(data: Path, nlp: Language) -> None:
-    """Save the prompts with what is known of their backbone now, and take paths of this machine out of the config."""
+    """Save the prompts with what is known of their backbone now, and take private settings out of the config."""
     for name, pipe in nlp.components:
         if prompt_shims(getattr(pipe, "model", None)):
             pipe.to_disk(data / name, exclude=["vocab"])  # type: ignore[attr-defined]
     config = Config().from_disk(data / "config.cfg", interpolate=False)
-    for path, _ in list(walk_dict(config["components"])):
-        block = _block_at(config["components"], path[:-1])
-        if path[-1] == "path" and ("@misc" in block or "@architectures" in block):
-            block["path"] = None
+    reset(config["components"], PRIVATE)
     config.to_disk(data / "config.cfg")
-
-
-def _block_at(config: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    for part in path:
-        config = config[part]
-    return config
 
 
 def _complete(source: Path, package: str, version: str, sample: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError
 from ..layers.listener import PTuningListener
+from ..layers.upstream import listen_to
+from ..packaging.private_settings import withdraw_downloads
 from ..packaging.requirements import record_requirements
 from ..types import Tok2VecModel
 from .safetensors_pipe import SafetensorsPipe
@@ -44,10 +46,12 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         for listener in self.listeners:
             self._pass_on_width(listener)
         record_requirements(nlp, [self.model])
+        withdraw_downloads(nlp)
 
     def add_listener(self, listener, component_name: str) -> None:  # type: ignore[no-untyped-def]
         """Connect a listener and tell it the width, where that is known."""
         super().add_listener(listener, component_name)
+        listen_to(listener, self)
         self._pass_on_width(listener)
 
     def _pass_on_width(self, listener) -> None:  # type: ignore[no-untyped-def]

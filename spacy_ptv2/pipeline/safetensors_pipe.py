@@ -5,7 +5,7 @@ What is saved are settings as JSON, everything trained as one safetensors file, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError
 from ..layers.model_state import model_from_bytes, model_to_bytes
+from ..reading import parse_object
 from ..serialization import read_file
 from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 
@@ -47,7 +48,7 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
         parts: dict[str, Callable[[], Any]] = {
             "cfg": lambda: srsly.json_dumps(self.cfg),
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-            "model": lambda: model_to_bytes(self.model),
+            "model": lambda: model_to_bytes(self.model, self.outputs),
         }
         return util.to_bytes(parts, exclude)
 
@@ -66,7 +67,7 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
         parts: dict[str, Callable[[Path], Any]] = {
             "cfg": lambda p: srsly.write_json(p, self.cfg),
             "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
-            MODEL_FILE: lambda p: p.write_bytes(model_to_bytes(self.model)),
+            MODEL_FILE: lambda p: p.write_bytes(model_to_bytes(self.model, self.outputs)),
         }
         util.to_disk(path, parts, exclude)
 
@@ -85,17 +86,19 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
 
     def _load_cfg(self, data: bytes, where: str) -> None:
         try:
-            cfg = srsly.json_loads(data)
+            cfg = parse_object(data)
         except ValueError as error:
             raise FormatError(Errors.P301.format(path=where, error=error)) from error
-        if not isinstance(cfg, dict):
-            problem = f"expected a JSON object, got {type(cfg).__name__}"
-            raise FormatError(Errors.P301.format(path=where, error=problem))
         self.check_cfg(cfg, where)
         self.cfg.update(cfg)
+
+    @property
+    def outputs(self) -> Sequence[str] | None:
+        """What the columns of the model's output stand for, which is saved with it; None if nothing."""
+        return None
 
     def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
         """Refuse settings that this component never saves. where (str): Where they come from, for messages."""
 
     def _load_model(self, data: bytes, where: str) -> None:
-        model_from_bytes(self.model, data, where)
+        model_from_bytes(self.model, data, where, self.outputs)

@@ -23,6 +23,7 @@ from ..layers.resizing import grow_output
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
 from ..optimizers.finite import stepping_what_is_finite
+from ..packaging.private_settings import withdraw_downloads
 from ..packaging.requirements import record_requirements
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
@@ -138,6 +139,12 @@ class TokenClassifier(SafetensorsPipe):
         sample = [self.model.ops.alloc2f(len(doc), n_tags) for doc in docs]
         self.model.initialize(X=docs or None, Y=sample or None)
         record_requirements(nlp, [self.model])
+        withdraw_downloads(nlp)
+
+    @property
+    def outputs(self) -> Sequence[str] | None:
+        """The tags, which the settings and the output layer must agree on."""
+        return self.tag_scheme.tags if self.labels else None
 
     def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
         """Refuse settings that `to_disk` never wrote.

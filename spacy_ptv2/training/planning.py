@@ -15,6 +15,7 @@ from spacy.util import registry, resolve_dot_names
 
 from ..errors import Errors, PTuningError, Warnings
 from ..optimizers.creation import fill_in
+from ..packaging.private_settings import withdraw_downloads
 
 STREAMED = -1  # what spaCy takes as max_epochs for a corpus that is read anew, and in order, for each epoch
 NO_PATH = "[E913]"  # so spaCy's reader says that a corpus has no path
@@ -37,6 +38,7 @@ def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: 
             raise PTuningError(Errors.P407.format(name=name, expected=f"at least {smallest}", got=value))
 
     def plan_steps(nlp: Language) -> None:
+        withdraw_downloads(nlp)  # of components that are none of ours too
         if nlp.path is not None:
             return
         try:

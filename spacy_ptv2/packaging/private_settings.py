@@ -1,0 +1,29 @@
+"""Settings that hold for one machine and one user, and that a saved pipeline must not carry to others.
+
+In: the config of components. Out: the same, with them at their defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacy.language import Language
+
+DOWNLOAD = {"allow_download": False}  # who loads a pipeline decides on the network, not who made it
+PRIVATE = {"path": None, **DOWNLOAD}
+
+
+def withdraw_downloads(nlp: Language | None) -> None:
+    """Set `allow_download` to false in the config of a pipeline, whose layers are built by now, before it is saved."""
+    for name in [] if nlp is None else nlp.component_names:
+        reset(nlp.get_pipe_config(name), DOWNLOAD)  # type: ignore[union-attr]
+
+
+def reset(config: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Set settings of registered functions, wherever they are in a config, to their defaults, in place."""
+    is_built = "@misc" in config or "@architectures" in config
+    for key, value in config.items():
+        if is_built and key in defaults:
+            config[key] = defaults[key]
+        elif isinstance(value, dict):
+            reset(value, defaults)
