@@ -1,22 +1,58 @@
-"""Damaged packages: refused by name, or loaded with the same predictions. `benchmarks/damage.py` runs more of them."""
+"""Damaged files: refused by name, or loaded with the same predictions.
+
+`SPACY_PTV2_MUTATIONS=20000` lets the first test here run more of them, and `benchmarks/damage.py` counts them by kind.
+"""
 
 import json
+import os
+import resource
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import spacy
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
-from benchmarks.damage import BAD_OUTCOMES, run
+from benchmarks.damage import BAD_OUTCOMES, choose, run_packages
+from benchmarks.damage_subjects import build_subjects
 from spacy_ptv2.errors import FormatError
 from spacy_ptv2.layers.prompt_header import read_header
 from spacy_ptv2.serialization import HEADER_KEY, checksum_of
 
+N_MUTATIONS = int(os.environ.get("SPACY_PTV2_MUTATIONS", "1000"))
+MOST_MEMORY = 512 << 10  # kilobytes that all of them may need together, beyond what is loaded before
+
 
 @pytest.mark.slow
-def test_no_damage_is_silent_and_none_ends_inside_a_library(tmp_path):
-    cases = list(run(tmp_path, 60, seed=1))
+@pytest.mark.timeout(600)
+def test_mutations_of_real_files_are_refused_by_name_or_change_nothing(tmp_path):
+    """Components, manifests, backbones, documents: no raw error, no silent change, no hang, no explosion of memory."""
+    transformers.logging.set_verbosity_error()
+    subjects = build_subjects(tmp_path)
+    outcomes = Counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    @settings(max_examples=N_MUTATIONS, deadline=None, database=None)
+    @given(st.randoms(use_true_random=True))
+    def mutate(chance):
+        case = choose(subjects, chance).case(chance)
+        assert case.outcome not in BAD_OUTCOMES, case
+        outcomes[case.subject, case.outcome] += 1
+
+    mutate()
+    assert sum(outcomes.values()) >= 0.9 * N_MUTATIONS
+    assert {subject for subject, outcome in outcomes if outcome == "refused"} == set(subjects)
+    assert outcomes["component", "identical"] > 0 < outcomes["backbone", "told"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_MEMORY
+
+
+@pytest.mark.slow
+def test_no_damage_of_packages_is_silent_and_none_ends_inside_a_library(tmp_path):
+    cases = list(run_packages(tmp_path, 60, seed=1))
     assert [case for case in cases if case.outcome in BAD_OUTCOMES] == []
     assert sum(case.outcome == "refused" for case in cases) > 40
 
@@ -82,7 +118,8 @@ def test_malformed_files_with_a_right_checksum_are_refused(saved, component, cha
     [
         ({"labels": None}, "P641.*labels"),
         ({"labels": ["PER", "PER"]}, "P641.*different names"),
-        ({"labels": ["PER"]}, "P305.*9 tags, the labels of cfg make 3"),
+        ({"labels": ["PER"]}, r"P309.*'B-LOC'.*the settings beside it are for \['O', 'B-PER', 'I-PER'\]"),
+        ({"labels": ["MISC", "LOC", "ORG", "PER"]}, "P309.*'B-LOC'.*for \\['O', 'B-MISC'"),
         ({"scheme": "x"}, "P641.*scheme.*iob2 or biluo"),
         ({"spans_key": 1}, "P641.*spans_key"),
     ],
@@ -91,6 +128,17 @@ def test_malformed_settings_are_refused(saved, changes, message):
     path = saved / HEAD / "cfg"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(FormatError, match=message):
+        spacy.load(saved)
+
+
+def test_older_files_do_not_say_what_their_tags_are(saved):
+    """Their number is compared."""
+    rewrite(saved / HEAD / "model.safetensors", lambda tensors, header: header.pop("outputs"))
+    path = saved / HEAD / "cfg"
+    settings = json.loads(path.read_text())
+    spacy.load(saved)
+    path.write_text(json.dumps({**settings, "labels": ["PER"]}))
+    with pytest.raises(FormatError, match="P305.*9 tags, the labels of cfg make 3"):
         spacy.load(saved)
 
 
