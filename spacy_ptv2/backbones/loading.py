@@ -44,7 +44,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
     try:
         with sealed(found.path) as folder:
             return _load(folder, source, found, device, fingerprint)
-    except BackboneError:
+    except (BackboneError, torch.OutOfMemoryError):  # the latter is of a GPU, where the file is not to blame
         raise
     except BaseException as error:  # a damaged file fails in many ways, deep inside of three libraries
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
