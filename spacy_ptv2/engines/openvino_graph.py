@@ -20,7 +20,14 @@ import torch
 from torch.export import ExportedProgram
 
 NO_REPORTS = ("CI", "true")  # `openvino_telemetry` looks for it, and OpenVINO's own calls of that package let it
-_environment = threading.Lock()  # one at a time, so that what each restores is what was there before all
+_one_at_a_time = threading.Lock()  # so that what each restores is what was there before all
+
+# How many compiled kernels of each kind a graph keeps, those for other numbers of rows and pieces among them, and how
+# many the process: OpenVINO keeps 5,000 and 1,024, which varied texts take hours to fill, 0.2 MB for each further shape
+# with MiniLM. As many as here take no measurable time; none would take single short texts half their speed.
+KEPT_KERNELS = 256
+GRAPH_CACHE = "CPU_RUNTIME_CACHE_CAPACITY"
+PROCESS_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
 @cache
@@ -32,7 +39,7 @@ def has_openvino() -> bool:
 @cache
 def load_openvino() -> Any:
     """Return the module openvino, imported without reporting its use."""
-    with _without_reports():
+    with _environment(*NO_REPORTS):
         import openvino
     return openvino
 
@@ -40,15 +47,15 @@ def load_openvino() -> Any:
 def convert_graph(program: ExportedProgram) -> Any:
     """Convert what torch exported, without reporting that. RETURNS (openvino.Model)"""
     openvino = load_openvino()
-    with _without_reports(), warnings.catch_warnings():
+    with _environment(*NO_REPORTS), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between torch and its own pickling
         return openvino.convert_model(program)
 
 
 @contextmanager
-def _without_reports() -> Iterator[None]:
-    name, value = NO_REPORTS
-    with _environment:
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment for as long as it is read."""
+    with _one_at_a_time:
         before = os.environ.get(name)
         os.environ[name] = value
         try:
@@ -75,7 +82,13 @@ class CompiledGraph:
             "INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        compiled = openvino.Core().compile_model(graph, "CPU", settings)
+        # OpenVINO's copy of oneDNN reads this once, when it makes its first kernel, and offers no other way:
+        # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
+        with _environment(PROCESS_CACHE, os.environ.get(PROCESS_CACHE, str(KEPT_KERNELS))):
+            try:
+                compiled = openvino.Core().compile_model(graph, "CPU", {**settings, GRAPH_CACHE: str(KEPT_KERNELS)})
+            except RuntimeError:  # it is none of the documented settings: a version may not know it
+                compiled = openvino.Core().compile_model(graph, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._n_outputs, self._width = len(compiled.outputs), width
 

@@ -1,5 +1,6 @@
 """OpenVINO in the place of torch: the same states in every family that it takes, torch's own where it does not."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -14,15 +15,17 @@ import torch
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import engine as engines
-from spacy_ptv2.engines import graph_cache
+from spacy_ptv2.engines import graph_cache, openvino_graph
 from spacy_ptv2.engines.engine import Engine, get_engine
 from spacy_ptv2.engines.graph import Int8Linear
 from spacy_ptv2.engines.openvino_graph import CompiledGraph, has_openvino
 from spacy_ptv2.torch_modules.joint_pass import read_batches
 
 from ..backbones.oracles import ORACLES
+from ..conftest import ROOT
 from ..tiny import save_tiny_backbone
 from ..torch_modules.test_joint_pass import EVAL, build, make_batch
+from . import memory_of_shapes
 
 pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`")
 
@@ -283,6 +286,28 @@ def test_threads_take_turns(bert):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc from 2.33")
+def test_memory_does_not_grow_with_the_shapes_of_batches(tmp_path):
+    """With room for 5,000 kernels it does: so this can fail."""
+    folder = save_tiny_backbone(tmp_path / "bert", "bert")
+    growth = []
+    for kept_kernels in (openvino_graph.KEPT_KERNELS, 5000):
+        command = [sys.executable, "-m", memory_of_shapes.__name__, str(folder), str(kept_kernels)]
+        output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        growth.append(float(output.split()[-1]))
+    kept, unbound = growth
+    assert kept < unbound / 3
+
+
+def test_a_version_of_openvino_without_the_setting_of_the_cache(bert, monkeypatch):
+    monkeypatch.setattr(openvino_graph, "GRAPH_CACHE", "NO_SUCH_SETTING")
+    expected = read(bert, "torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.testing.assert_close(read(bert, "openvino"), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_what_is_no_number_is_computed_by_torch(bert, monkeypatch):
     """Also when that comes up long after the graph was compared."""
     expected = read(bert, "torch")
