@@ -48,7 +48,7 @@ def model_to_bytes(model: Model[Any, Any], outputs: Sequence[str] | None = None)
 def model_from_bytes(model: Model[Any, Any], data: bytes, where: str, outputs: Sequence[str] | None = None) -> None:
     """Restore what `model_to_bytes` gave into a model of the same structure.
 
-    where (str): Where the bytes come from, for messages. outputs: As there, None not to compare.
+    where (str): Where the bytes come from, for messages. outputs: As there.
     RAISES (FormatError): P301, P303-P309, P640. RAISES (BackboneError): P101, P105.
     """
     for prompted in prompt_shims(model):
@@ -157,9 +157,9 @@ def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
 def _check_outputs(header: dict[str, Any], outputs: Sequence[str] | None, where: str) -> None:
     """Compare what the columns of the output stood for and what they stand for; older files do not say."""
     saved = header.get("outputs")
-    if outputs is None or saved is None or saved == list(outputs):
-        return
-    raise FormatError(Errors.P309.format(path=where, got=f"{saved!r:.300}", expected=f"{list(outputs)!r:.300}"))
+    own = list(outputs or ())
+    if saved is not None and saved != own:
+        raise FormatError(Errors.P309.format(path=where, got=f"{saved!r:.300}", expected=f"{own!r:.300}"))
 
 
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:

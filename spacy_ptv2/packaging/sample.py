@@ -98,9 +98,18 @@ def read_sample(path: Path) -> Sample:
         whole = version == FORMAT_VERSION and n_texts == len(sample.predictions) > 0
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(Errors.P607.format(path=path, problem=repr(error))) from error
-    if not whole or not all(isinstance(text, str) for text in (*sample.texts, *sample.precisions)):
+    lists = (sample.texts, sample.predictions, sample.precisions)
+    if (
+        not whole
+        or not all(isinstance(entry, list) for entry in lists)
+        or not _are_texts(*sample.texts, *sample.precisions)
+    ):
         raise FormatError(Errors.P607.format(path=path, problem="another version, or not one prediction a text"))
     return sample
+
+
+def _are_texts(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def differing_texts(nlp: Language, sample: Sample) -> list[str]:

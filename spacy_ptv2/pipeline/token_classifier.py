@@ -178,7 +178,7 @@ class TokenClassifier(SafetensorsPipe):
         super()._load_model(data, where)
         head, tok2vec = (self.model.get_ref(name) for name in ("output_layer", "tok2vec"))
         n_tags, width = head.maybe_get_dim("nO"), tok2vec.maybe_get_dim("nO")
-        if self.labels and n_tags not in (None, len(self.tag_scheme.tags)):
+        if n_tags not in (None, len(self.tag_scheme.tags)):
             details = f"the head has {n_tags} tags, the labels of cfg make {len(self.tag_scheme.tags)}"
             raise FormatError(Errors.P305.format(path=where, details=details))
         if None not in (width, head.maybe_get_dim("nI")) and head.get_dim("nI") != width:

@@ -118,6 +118,7 @@ def test_malformed_files_with_a_right_checksum_are_refused(saved, component, cha
     [
         ({"labels": None}, "P641.*labels"),
         ({"labels": ["PER", "PER"]}, "P641.*different names"),
+        ({"labels": []}, r"P309.*'B-LOC'.*the settings beside it are for \[\]"),
         ({"labels": ["PER"]}, r"P309.*'B-LOC'.*the settings beside it are for \['O', 'B-PER', 'I-PER'\]"),
         ({"labels": ["MISC", "LOC", "ORG", "PER"]}, "P309.*'B-LOC'.*for \\['O', 'B-MISC'"),
         ({"scheme": "x"}, "P641.*scheme.*iob2 or biluo"),

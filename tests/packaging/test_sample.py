@@ -60,6 +60,7 @@ def test_differing_predictions_are_found(nlp, tmp_path):
         '{"texts": ["a"], "predictions": [], "precisions": [], "format_version": 1}',
         '{"texts": [1], "predictions": [1], "precisions": [], "format_version": 1}',
         '{"texts": ["a"], "predictions": [1], "precisions": [2], "format_version": 1}',
+        '{"texts": ["a"], "predictions": [1], "precisions": 2, "format_version": 1}',
         '{"texts": ["a"], "predictions": [1], "precisions": [], "format_version": 2}',
     ],
 )
