@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spacy_ptv2.backbones.families import find_rule
-from spacy_ptv2.backbones.loading import read_config
+from spacy_ptv2.backbones.loading import read_model_config
 from spacy_ptv2.backbones.model_config import OUTPUTS, WITHOUT_EFFECT, asked_in_vain, find_width
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
@@ -108,7 +108,7 @@ def test_pruned_heads_are_refused(family, tmp_path):
 @pytest.mark.parametrize("family", sorted(ORACLES))
 def test_width_without_weights(family, tmp_path):
     folder = save_tiny_backbone(tmp_path / family, family)
-    width = find_rule(read_config(folder), folder).hidden_width(read_config(folder))
+    width = find_rule(read_model_config(folder), folder).hidden_width(read_model_config(folder))
     (folder / "model.safetensors").write_bytes(b"damaged")
     assert find_width(BackboneSource(str(folder))) == width == 32
 
@@ -122,7 +122,7 @@ def test_no_width_where_there_is_none(tmp_path, tiny_folder):
 
 
 def test_what_is_asked_in_vain(tiny_folder):
-    config = read_config(tiny_folder)
+    config = read_model_config(tiny_folder)
     fine = {"output_attentions": False, "hidden_dropout_prob": 0.1, **WITHOUT_EFFECT, "use_cache": True}
     assert asked_in_vain(fine, config) == asked_in_vain(fine, None) == {}
     wanted = {"output_attentions": True, "hidden_dropout_prob": 0.5, "no_such_setting": 1}

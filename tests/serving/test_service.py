@@ -210,7 +210,8 @@ def test_failures_show_nothing_of_the_inside(client, monkeypatch, caplog):
     assert [ask(client, (TEXT, "news")).status_code for _ in range(3)] == [200] * 3  # its place is free again
 
 
-def test_one_request_too_many_is_told_to_come_back(client, monkeypatch):
+def test_one_request_too_many_is_told_to_come_back(settings, monkeypatch):
+    client = TestClient(service.create_app(settings))  # of its own: at the end of `with` it stops
     inside, go_on = threading.Barrier(3), threading.Event()
 
     def slow(self, stream, **kwargs):
