@@ -1,27 +1,37 @@
 """Resident memory of processes that run for long: texts as they come, pipelines as they come and go.
 
 python -m benchmarks.long_runs stream [--engine torch] [--minutes 60] [--settle 5] [--most 50]
+python -m benchmarks.long_runs service [--minutes 60] [--settle 5] [--most 50]
 python -m benchmarks.long_runs cycles [--what bank] [--times 200]
 
 `stream` annotates texts made of Wikigold's words, from 1 word to 600, no two alike, a hundredth of their words never
 seen before; prints the resident memory over time, and the growth after the first minutes: the highest value since,
-less the value then. `cycles` does one thing again and again: loads a task into a bank and unloads it ("bank"), loads a
-pipeline ("load"), initialises it again ("initialize"), or trains two trials for an epoch ("trials"); its growth is from
-the end of the first tenth. Both exit with status 1 where the growth is above `--most` megabytes.
+less the value then. `service` sends such texts to examples/serve under uvicorn, every tenth time what it refuses, and
+looks at the memory of that process. `cycles` does one thing again and again: loads a task into a bank and unloads it
+("bank"), loads a pipeline ("load"), initialises it again ("initialize"), or trains two trials for an epoch ("trials");
+its growth is from the end of the first tenth. All exit with status 1 where the growth is above `--most` megabytes.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import socket
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import count, islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count, islice, pairwise
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import spacy
 import typer
-from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
 
@@ -41,6 +51,22 @@ app = typer.Typer()
 LONGEST = 600  # words of a text
 NEW_WORDS = 0.01  # share of words that no text had before
 TEXTS_AT_A_TIME = 20
+TASK = "entities"
+REFUSED = ".,!(" * 5000  # the tokenizer would take minutes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen at a time. at (float): Seconds since the start. words (int): Read so far."""
+
+    at: float
+    megabytes: float
+    words: int
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Minutes, words and megabytes, for a table."""
+        return f"{self.at / 60:.1f}", f"{self.words:,}", f"{self.megabytes:.0f}"
 
 
 @app.command()
@@ -55,18 +81,42 @@ def stream(
 ) -> None:
     """Annotate varied texts for some minutes. every: Seconds between the rows of the table."""
     nlp = ours(backbone, engine=engine)
-    samples: list[tuple[float, float]] = []
-    rows: list[tuple[str, str, str]] = []
-    for at, size, n_words in watch(nlp, draw_texts(random.Random(0)), 60 * minutes):
-        samples.append((at, size))
-        if at >= every * len(rows):
-            rows.append((f"{at / 60:.1f}", f"{n_words:,}", f"{size:.0f}"))
-            print(*rows[-1], flush=True)
-    growth = growth_after(samples, 60 * settle)
-    text = f"{table(('minutes', 'words', 'MB'), rows)}\n\ngrowth after {settle:g} minutes: {growth:.1f} MB"
-    print(text)
-    record(f"Memory of a stream: {Path(backbone).name}, {engine}", text, results)
-    raise typer.Exit(int(growth > most))
+    texts = draw_texts(random.Random(0))
+
+    def annotate() -> int:
+        return sum(len(doc) for doc in nlp.pipe(islice(texts, TEXTS_AT_A_TIME)))
+
+    samples = watch(annotate, resident_bytes, 60 * minutes, every)
+    conclude(f"Memory of a stream: {Path(backbone).name}, {engine}", samples, settle, most, every, results)
+
+
+@app.command()
+def service(
+    backbone: str = MINILM,
+    minutes: float = 60.0,
+    settle: float = 5.0,
+    most: float = 50.0,
+    every: float = 60.0,
+    results: Path = RESULTS,
+) -> None:
+    """Send varied texts to a service for some minutes."""
+    texts, number = draw_texts(random.Random(0)), count()
+    with tempfile.TemporaryDirectory() as folder, running_service(backbone, Path(folder)) as (port, process):
+
+        def ask() -> int:
+            chosen = [REFUSED] if next(number) % 10 == 9 else list(islice(texts, TEXTS_AT_A_TIME))
+            body = json.dumps([{"text": text, "task": TASK} for text in chosen]).encode("utf8")
+            request = Request(f"http://127.0.0.1:{port}/annotate", body, {"Content-Type": "application/json"})
+            try:
+                with urlopen(request, timeout=120) as response:
+                    response.read()
+            except HTTPError as error:
+                assert chosen == [REFUSED] and error.code == 413, error.read()
+                return 0
+            return sum(len(text.split()) for text in chosen)
+
+        samples = watch(ask, lambda: resident_bytes(process), 60 * minutes, every)
+    conclude(f"Memory of a service: {Path(backbone).name}", samples, settle, most, every, results)
 
 
 @app.command()
@@ -95,12 +145,64 @@ def draw_texts(draw: random.Random) -> Iterator[str]:
         yield " ".join(f"Q{next(number)}x" if draw.random() < NEW_WORDS else word for word in chosen)
 
 
-def watch(nlp: Language, texts: Iterator[str], seconds: float) -> Iterator[tuple[float, float, int]]:
-    """Annotate until the time is over. YIELDS: Seconds since the start, megabytes, and words so far."""
-    start, n_words = time.monotonic(), 0
+def watch(work: Callable[[], int], size: Callable[[], int], seconds: float, every: float) -> list[Sample]:
+    """Work until the time is over, and print a row now and then.
+
+    work (Callable): Returns how many words it read. size (Callable): Bytes. every (float): Seconds between the rows.
+    """
+    start, n_words, samples, n_rows = time.monotonic(), 0, [], 0
     while (at := time.monotonic() - start) < seconds:
-        n_words += sum(len(doc) for doc in nlp.pipe(islice(texts, TEXTS_AT_A_TIME)))
-        yield at, resident_bytes() / 1e6, n_words
+        n_words += work()
+        samples.append(Sample(at, size() / 1e6, n_words))
+        if at >= every * n_rows:
+            n_rows += 1
+            print(*samples[-1].row, flush=True)
+    return samples
+
+
+def conclude(title: str, samples: Sequence[Sample], settle: float, most: float, every: float, results: Path) -> None:
+    """Print and record what was seen. RAISES (Exit): Always, with status 1 where memory grew by more than `most`."""
+    rows = [
+        sample.row for before, sample in pairwise([Sample(-every, 0.0, 0), *samples]) if is_next(before, sample, every)
+    ]
+    growth = growth_after([(sample.at, sample.megabytes) for sample in samples], 60 * settle)
+    text = f"{table(('minutes', 'words', 'MB'), rows)}\n\ngrowth after {settle:g} minutes: {growth:.1f} MB"
+    print(text)
+    record(title, text, results)
+    raise typer.Exit(int(growth > most))
+
+
+def is_next(before: Sample, sample: Sample, every: float) -> bool:
+    """Return whether a sample is the first of a stretch of `every` seconds."""
+    return int(before.at // every) < int(sample.at // every)
+
+
+@contextmanager
+def running_service(backbone: str, folder: Path) -> Iterator[tuple[int, int]]:
+    """Run examples/serve with one task. YIELDS: Its port, and the number of its process."""
+    ours(backbone, dtype="auto").to_disk(folder / TASK)
+    settings = {"backbone": backbone, "tasks": {TASK: str(folder / TASK)}}
+    (folder / "service.json").write_text(json.dumps(settings), encoding="utf8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "examples.serve.app:create_app", "--port", str(port)]
+    environment = {**os.environ, "SPACY_PTV2_SERVICE": str(folder / "service.json")}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        while True:
+            try:
+                urlopen(f"http://127.0.0.1:{port}/health", timeout=10).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    raise typer.BadParameter((folder / "log").read_text()) from None
+                time.sleep(0.2)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def growth_after(samples: list[tuple[float, float]], settled: float) -> float:

@@ -19,10 +19,10 @@ def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
         return pool.apply(function, arguments)
 
 
-def resident_bytes() -> int:
-    """Return the resident memory of this process."""
+def resident_bytes(process: int | None = None) -> int:
+    """Return the resident memory of a process by its number, of this one for None."""
     gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc", "self" if process is None else str(process), "statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
