@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import save
@@ -31,6 +31,7 @@ def with_header(**changes):
     )
 )
 def test_round_trip(tensors):
+    assume(all(np.isfinite(array).all() for array in tensors.values()))
     loaded, header = load_tensors(dump_tensors(tensors, {"nodes": [1]}), "here")
     assert header["nodes"] == [1]
     assert header["format_version"] == FORMAT_VERSION

@@ -30,7 +30,7 @@ def tokenize(
     encoding = tokenizer(
         list(texts),
         add_special_tokens=False,
-        split_special_tokens=True,
+        split_special_tokens=True,  # as the backbone's tokenizer is loaded; another value would change it for all
         return_offsets_mapping=True,
         return_attention_mask=False,
         return_token_type_ids=False,

@@ -126,9 +126,14 @@ def read_model_config(folder: Path) -> Any:
 
 
 def _load_tokenizer(folder: Path, path: Path) -> Any:
-    """path (Path): What to call the folder in messages."""
+    """path (Path): What to call the folder in messages.
+
+    Names of special pieces are text for it, always: threads share it, and a setting cannot change while others use it.
+    """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, use_fast=True, split_special_tokens=True
+        )
     except BaseException as error:  # as above
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
             raise

@@ -42,3 +42,13 @@ def test_no_mixture_of_them_gives_a_special_piece(parts):
 
 
 TOKENIZERS = {}
+
+
+def test_the_tokenizer_of_a_backbone_is_never_switched(tiny):
+    """Its setting is shared by all threads, and cannot change while one of them tokenizes."""
+    backend = tiny.tokenizer.backend_tokenizer
+    assert backend.encode_special_tokens
+    tiny.tokenizer("paris </s>", add_special_tokens=True)
+    assert tiny.special_pieces[0] and backend.encode_special_tokens
+    tokenize(["paris </s>"], tiny.tokenizer, tiny.special_ids)
+    assert backend.encode_special_tokens

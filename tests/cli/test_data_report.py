@@ -54,8 +54,7 @@ def test_examples_are_few_and_short(tmp_path):
 def test_what_both_have(tmp_path):
     train = write(tmp_path / "a" / "data.spacy", "Ann left", "Bob left")
     lines = run(train, write(tmp_path / "b" / "data.spacy", "Bob left"))
-    (place,) = [number for number, line in enumerate(lines) if line.endswith("too: 1")]
-    assert lines[place + 1] == "'Bob left'"
+    assert "too: 1 'Bob left'" in " ".join(lines)  # a long path is wrapped
     good = run(train, write(tmp_path / "b" / "data.spacy", "Eve left"))
     assert good[-1] == "✔ The same labels, and no text in common"
 

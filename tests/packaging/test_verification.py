@@ -145,7 +145,7 @@ def test_info(pipeline, tiny_folder):
     assert code == 0
     assert backbone.fingerprint in output
     assert f"{backbone.n_parameters:,}" in output
-    assert "torch>=" in output
+    assert "spacy-ptv2>=" in output
 
 
 def test_info_without_a_pipeline_lists_installed_backbones(tiny_folder, tmp_path, monkeypatch):
