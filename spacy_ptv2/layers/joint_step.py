@@ -10,6 +10,7 @@ from thinc.api import torch2xp, xp2torch
 from thinc.types import Floats2d
 
 from ..torch_modules.batches import WindowBatches
+from ..torch_modules.heap import give_back
 from ..torch_modules.joint_pass import read_jointly
 from ..torch_modules.prompted_encoder import PromptedEncoder
 
@@ -22,7 +23,9 @@ def predict_jointly(encoders: Sequence[PromptedEncoder], windows: WindowBatches)
     for encoder in encoders:
         encoder.eval()
     with torch.inference_mode():
-        return [cast(Floats2d, torch2xp(states)) for states in read_jointly(encoders, windows)]
+        read = [cast(Floats2d, torch2xp(states)) for states in read_jointly(encoders, windows)]
+    give_back()
+    return read
 
 
 class JointStep:
