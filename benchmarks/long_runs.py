@@ -150,14 +150,13 @@ def watch(work: Callable[[], int], size: Callable[[], int], seconds: float, ever
 
     work (Callable): Returns how many words it read. size (Callable): Bytes. every (float): Seconds between the rows.
     """
-    start, n_words, samples, n_rows = time.monotonic(), 0, [], 0
+    start, samples = time.monotonic(), [Sample(-every, 0.0, 0)]
     while (at := time.monotonic() - start) < seconds:
-        n_words += work()
+        n_words = samples[-1].words + work()
         samples.append(Sample(at, size() / 1e6, n_words))
-        if at >= every * n_rows:
-            n_rows += 1
+        if is_next(*samples[-2:], every):
             print(*samples[-1].row, flush=True)
-    return samples
+    return samples[1:]
 
 
 def conclude(title: str, samples: Sequence[Sample], settle: float, most: float, every: float, results: Path) -> None:
