@@ -27,6 +27,7 @@ PERMITTED = "allow_download = true"
 def asked(monkeypatch):
     """What the hub was asked for: questions over the network count, looks into the local cache do not."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    forget_sessions()  # one that an earlier test began offline refuses by itself, and asks no network
     monkeypatch.setattr(registry, "_shared", type(registry._shared)())
     questions = []
 
@@ -40,7 +41,24 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return questions
+    yield questions
+    forget_sessions()
+
+
+def forget_sessions():
+    """huggingface_hub keeps a session per thread, with the mode it was begun in."""
+    from huggingface_hub.utils import _http
+
+    (getattr(_http, "reset_sessions", None) or _http.close_session)()
+
+
+@pytest.fixture
+def begun_offline(monkeypatch):
+    from huggingface_hub.utils import get_session
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    forget_sessions()
+    get_session()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +81,7 @@ def folder(tiny_folder, corpus, tmp_path_factory):
     return path / "pipeline"
 
 
-def test_permission_reaches_the_network(asked, monkeypatch):
+def test_permission_reaches_the_network(begun_offline, asked, monkeypatch):
     """By an argument or the environment; what the tests below assert would else be true of anything."""
     with pytest.raises(BackboneError, match=r"P101.*the hub \(download failed\).*SPACY_PTV2_ALLOW_DOWNLOAD=1"):
         find_backbone(BackboneSource("org/absent", allow_download=True))
