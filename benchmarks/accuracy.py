@@ -41,7 +41,7 @@ from .training import ENCODER, count_parts, evaluated, score
 PLAIN = "plain"
 WAYS = {
     "prompts": "prompts",
-    "features": "fine-tuning with our layer mix, casing and averages",
+    "features": "fine-tuning with our scalar mix, word shape and averages",
     PLAIN: "fine-tuning with our head",
     "spacy-transformers": "fine-tuning, spacy-transformers and `ner`",
 }

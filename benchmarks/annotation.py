@@ -74,7 +74,7 @@ def main(
     if unknown := sorted(set(candidate or ()) - set(CANDIDATES)):
         raise typer.BadParameter(f"got {unknown}, expected some of {list(CANDIDATES)}", param_hint="--candidate")
     names = candidate or list(CANDIDATES)
-    tuning = {name: value for name, value in (("prompt.length", length), ("adapter_rank", rank)) if value is not None}
+    tuning = {name: value for name, value in (("prompt.length", length), ("lora_rank", rank)) if value is not None}
     backbone = backbone if pipeline is None else backbone_of(pipeline)
     texts = read_texts(corpus, docs)
     pipelines = build_pipelines(backbone, tuning, pipeline, names)

@@ -1,7 +1,7 @@
 """What the annotation benchmarks run: texts of a corpus, our pipeline, spacy-transformers' and the bare model.
 
 Ours is the pipeline of configs/ner.cfg with seeded, untrained weights, or a trained one; the other that of
-configs/finetune_ner.cfg (`TransformerModel.v3`, strided spans of 128 every 96 tokens, `ner`) with untrained heads.
+configs/finetune_ner.cfg (`TransformerLayer.v3`, strided spans of 128 every 96 tokens, `ner`) with untrained heads.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import Adam, Config, fix_random_seed
 from transformers import AutoModel
 
+from spacy_ptv2.adapters.prompt import FlatPrompt
 from spacy_ptv2.alignment.encoding import WindowLimits, encode_docs, group_with_little_padding
 from spacy_ptv2.backbones.backbone import Backbone
-from spacy_ptv2.backbones.finding import find_backbone
+from spacy_ptv2.backbones.lookup import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.options import EngineName
-from spacy_ptv2.torch_modules.prompt_encoder import FlatPrompt
+from spacy_ptv2.serialization.models import adapter_shims
 
 from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
 
@@ -134,7 +134,7 @@ def _backbone_blocks(block: dict[str, Any], name: str) -> Iterator[str]:
 def without_tuning(nlp: Language) -> Language:
     """Take prompts and adapters out of a pipeline. RETURNS: The same pipeline."""
     for _, pipe in nlp.pipeline:
-        for shim in prompt_shims(getattr(pipe, "model", None)):
+        for shim in adapter_shims(getattr(pipe, "model", None)):
             shim.set_prompt(FlatPrompt(layers=(), lengths=(), width=shim.backbone.key_width, dropout=0.0))
             shim.encoder.adapter = None
     return nlp
@@ -178,7 +178,7 @@ def padded_windows(backbone: Backbone, texts: Sequence[Text]) -> list[dict[str, 
     """Return batches of windows over all texts, both as large as in configs/ner.cfg, the shortest windows first."""
     blank = spacy.blank("en")
     limits = WindowLimits(READING["window"], READING["overlap"])
-    windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_casing=False).ids
+    windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_word_shapes=False).ids
     batches = []
     for group in group_with_little_padding([len(ids) for ids in windows], READING["batch_pieces"]):
         rows = [torch.as_tensor(windows[index]) for index in group]

@@ -19,8 +19,8 @@ import torch
 import typer
 from torch.nn.functional import scaled_dot_product_attention
 
-from spacy_ptv2.backbones.attention import prepend
-from spacy_ptv2.backbones.written_out import attend_apart, pays_apart, plain_attention
+from spacy_ptv2.injection.attention import prepend
+from spacy_ptv2.kernels.plain_attention import attend_apart, pays_apart, plain_attention
 
 HEADS, HEAD_WIDTH = 12, 32
 SHAPES = ((64, 10), (40, 16), (32, 20), (24, 26), (20, 32), (12, 52), (5, 128), (1, 512))  # windows, pieces

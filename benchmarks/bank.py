@@ -3,7 +3,7 @@
 python -m benchmarks.bank [--backbone NAME_OR_FOLDER] [--texts 10000] [--threads 16] [--tasks 8]
 
 Sentences of Wikigold, repeated, each with a task drawn at random (seeded). Threads annotate a share each through
-`PromptBank.pipe`, while another thread loads, replaces and unloads a further task. Against it: each text by `nlp(text)`
+`AdapterBank.pipe`, while another thread loads, replaces and unloads a further task. Against it: each text by `nlp(text)`
 of its own task's pipeline, and all texts of a task by `nlp.pipe`, both in one thread. The work of each is compared in
 one thread as well, in turns, by processor time: threads against none say more about the machine than about the bank.
 """
@@ -27,7 +27,7 @@ from spacy.tokens import Doc
 
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serving import AdapterBank
 
 from .memory import resident_bytes
 from .pipelines import MINILM, blank, read_docs, seconds, top_third
@@ -67,7 +67,7 @@ def main(
         print(f"processor time, {label} / bank: {ratio:.2f}")
     info = bank.info()
     for task in islice(info.tasks.values(), 1):
-        print(f"a task: prompt {task.prompt_bytes:,} bytes, heads {task.head_bytes:,} bytes")
+        print(f"a task: prompt {task.adapter_bytes:,} bytes, heads {task.head_bytes:,} bytes")
     print(f"the backbone, once: {info.backbone_bytes:,} bytes")
     print(f"resident memory per further task: {resident:,.0f} bytes")
 
@@ -81,9 +81,9 @@ def save_tasks(
     return {name: folder / name for name in names}
 
 
-def fill(backbone: str, paths: dict[str, Path]) -> tuple[PromptBank, float]:
+def fill(backbone: str, paths: dict[str, Path]) -> tuple[AdapterBank, float]:
     """Return a bank of all tasks, and the bytes of resident memory that each took, the first one left out."""
-    bank = PromptBank(BackboneSource(backbone, dtype="float32"))
+    bank = AdapterBank(BackboneSource(backbone, dtype="float32"))
     resident = []
     for name, path in paths.items():
         bank.load(name, path)
@@ -98,7 +98,7 @@ def draw(n_texts: int, names: Sequence[str]) -> list[tuple[str, str]]:
     return [(doc.text, choose.choice(names)) for doc in islice(cycle(docs), n_texts)]
 
 
-def annotate(bank: PromptBank, asked: Sequence[tuple[str, str]], threads: int) -> list[Spans]:
+def annotate(bank: AdapterBank, asked: Sequence[tuple[str, str]], threads: int) -> list[Spans]:
     """Return the entities of each text, computed in threads that start together."""
     start = threading.Barrier(threads)
 
@@ -113,7 +113,7 @@ def annotate(bank: PromptBank, asked: Sequence[tuple[str, str]], threads: int) -
     return found
 
 
-def work(bank: PromptBank, alone: dict[str, Language], asked: Sequence[tuple[str, str]]) -> dict[str, float]:
+def work(bank: AdapterBank, alone: dict[str, Language], asked: Sequence[tuple[str, str]]) -> dict[str, float]:
     """Return how much more processor time than the bank other ways take in one thread, the median of three turns."""
 
     def by_task() -> None:
@@ -140,7 +140,7 @@ def processor_seconds(run: Callable[[], object]) -> float:
 class changing:
     """Loads, replaces and unloads a further task of a bank while something else runs; calling it tells how often."""
 
-    def __init__(self, bank: PromptBank, path: Path) -> None:
+    def __init__(self, bank: AdapterBank, path: Path) -> None:
         self._bank, self._path = bank, path
         self._n_changes = 0
         self._stop = threading.Event()

@@ -26,21 +26,21 @@ from spacy_ptv2.architectures import (
     build_token_classifier_v1,
 )
 from spacy_ptv2.backbones.catalogue import DESCRIPTION_FILE
-from spacy_ptv2.backbones.finding import check_folder
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder, identity_files
 from spacy_ptv2.backbones.loading import load_backbone
+from spacy_ptv2.backbones.lookup import check_folder
 from spacy_ptv2.backbones.registry import CPU, get_backbone
 from spacy_ptv2.backbones.source import BackboneSource, Candidate
 from spacy_ptv2.corpora.conll import read_conll, to_docs
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.interchange.formats import FORMATS, read_foreign, write_foreign
 from spacy_ptv2.interchange.portable import to_prompt
-from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.packaging.manifest import MANIFEST_FILE, check_package, write_manifest
 from spacy_ptv2.packaging.sample import SAMPLE_FILE, describe, make_sample, read_sample
 from spacy_ptv2.pipeline.ptuning_transformer import PTuningTransformer
 from spacy_ptv2.pipeline.token_classifier import TokenClassifier
 from spacy_ptv2.reading import parse_json
+from spacy_ptv2.serialization.models import adapter_shims
 from spacy_ptv2.training.trials import check_variants
 from tests.tiny import TRAIN_CONLL, build_pipeline, save_tiny_backbone, train
 
@@ -132,7 +132,7 @@ class SavedComponents(Subject):
 
     def _predict(self, parts: dict[str, dict[str, bytes]]) -> list[dict[str, Any]]:
         source = BackboneSource(self._backbone)
-        tok2vec = build_tok2vec_ptuning_v1(source, build_prompt_v1(length=4), adapter_rank=1, window=32, overlap=8)
+        tok2vec = build_tok2vec_ptuning_v1(source, build_prompt_v1(length=4), lora_rank=1, window=32, overlap=8)
         transformer = PTuningTransformer(self._vocab, tok2vec, COMPONENTS[0])
         head = TokenClassifier(self._vocab, build_token_classifier_v1(build_ptuning_listener_v1()), COMPONENTS[1])
         transformer.find_listeners(head)
@@ -215,7 +215,7 @@ class Documents(Subject):
         self._good, self._copy = folder / "good", folder / "copy"
         self._good.mkdir(parents=True)
         nlp = _trained(backbone, corpus, 1)
-        (shim,) = prompt_shims(nlp.get_pipe(COMPONENTS[0]).model)  # type: ignore[attr-defined]
+        (shim,) = adapter_shims(nlp.get_pipe(COMPONENTS[0]).model)  # type: ignore[attr-defined]
         self._backbone = get_backbone(BackboneSource(str(backbone)))
         for name, form in FORMATS.items():
             write_foreign(shim.encoder.prompt, self._backbone, form, self._good / name)

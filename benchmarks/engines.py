@@ -21,7 +21,7 @@ import typer
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.engines.graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
+from spacy_ptv2.engines.graph import AdapterGraph, GraphForm, GraphInputs, export_graph, largest_error
 from spacy_ptv2.engines.openvino_graph import CompiledGraph, convert_graph
 
 from .annotators import read_texts
@@ -68,7 +68,7 @@ def draw_inputs(backbone: Backbone, length: int, rows: int, columns: int) -> Gra
 
 def in_torch(backbone: Backbone, *, compiled: bool = False) -> Run:
     """Return torch's own way, eager or through torch.compile."""
-    graph = PromptGraph(backbone, FORM).to(backbone.model.dtype)
+    graph = AdapterGraph(backbone, FORM).to(backbone.model.dtype)
     call = torch.compile(graph, dynamic=True) if compiled else graph
 
     def run(inputs: GraphInputs) -> tuple[torch.Tensor, ...]:
@@ -83,7 +83,7 @@ def in_torch(backbone: Backbone, *, compiled: bool = False) -> Run:
 
 def in_openvino(backbone: Backbone) -> dict[str, Run]:
     """Return what the package offers."""
-    whole, in_8_bits = PromptGraph(backbone, FORM), PromptGraph(backbone, FORM)
+    whole, in_8_bits = AdapterGraph(backbone, FORM), AdapterGraph(backbone, FORM)
     in_8_bits.quantize()
     found: dict[str, Run] = {}
     for name, graph in (("OpenVINO", whole), ("OpenVINO, int8", in_8_bits)):
@@ -104,7 +104,7 @@ def in_onnxruntime(backbone: Backbone) -> dict[str, Run]:
     found: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
-        torch.onnx.export(export_graph(PromptGraph(backbone, FORM), backbone), dynamo=True, verbose=False).save(plain)
+        torch.onnx.export(export_graph(AdapterGraph(backbone, FORM), backbone), dynamo=True, verbose=False).save(plain)
         quantize_dynamic(plain, quantized, weight_type=QuantType.QInt8, per_channel=True)
         for name, file in (("ONNX Runtime", plain), ("ONNX Runtime, int8", quantized)):
             session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

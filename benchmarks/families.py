@@ -15,8 +15,8 @@ import transformers
 import typer
 from wasabi import msg
 
-from spacy_ptv2.backbones.install import uses_attention_interface
-from tests.backbones.oracles import ORACLES, distance_to_oracle, load
+from spacy_ptv2.injection.hooks import uses_attention_interface
+from tests.injection.oracles import ORACLES, distance_to_oracle, load
 from tests.tiny import save_tiny_backbone
 
 KINDS = ("eager", "sdpa")

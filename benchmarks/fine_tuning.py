@@ -5,9 +5,9 @@ python -m benchmarks.fine_tuning CONFIG OUTPUT TRAIN.spacy DEV.spacy TEST.spacy 
 
 CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, every weight of the backbone but the
 pooler trains instead, by torch's AdamW in its quickest form at `--rate` with the config's schedule, decay 0.01 and
-gradients clipped at 1, over weights in float32, under bfloat16 autocast where that is faster; layer mix, casing
+gradients clipped at 1, over weights in float32, under bfloat16 autocast where that is faster; scalar mix, word shape
 embedding and heads train as they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights
-too, if the config has `use_averages`. `--plain` leaves out mix, casing and averages, which is what fine-tuning commonly
+too, if the config has `use_averages`. `--plain` leaves out mix, word shape and averages, which is what fine-tuning commonly
 is. Dev is evaluated as often as the config says, or about `--evaluations` times; the best state there is scored on
 test. OUTPUT/result.json gets scores, parameters and the curve.
 """
@@ -90,18 +90,18 @@ def main(
 
 
 def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> Config:
-    """Return a config of ours without a prompt, in float32. plain (bool): And without mix, casing and averages."""
-    # A casing embedding at rate 0 is without effect; where there is one, all layers count as trained.
-    rates = {"head": HEAD_RATE, "casing": 0.0 if plain else HEAD_RATE, "layer_mix": MIX_RATE}
+    """Return a config of ours without a prompt, in float32. plain (bool): And without mix, word shape and averages."""
+    # A word shape embedding at rate 0 is without effect; where there is one, all layers count as trained.
+    rates = {"head": HEAD_RATE, "word_shape": 0.0 if plain else HEAD_RATE, "scalar_mix": MIX_RATE}
     overrides = {
         **changes,
         f"{ENCODER}.backbone.dtype": "float32",
         f"{ENCODER}.attention_dropout": True,
         f"{ENCODER}.engine": "torch",
-        f"{ENCODER}.layer_mix": not plain,
-        f"{ENCODER}.casing": True,
+        f"{ENCODER}.scalar_mix": not plain,
+        f"{ENCODER}.word_shape": True,
         f"{ENCODER}.prompt.length": 0,
-        f"{ENCODER}.adapter_rank": 0,
+        f"{ENCODER}.lora_rank": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
     }
     if plain:

@@ -17,8 +17,8 @@ import torch
 import typer
 from torch.nn.functional import linear
 
-from spacy_ptv2.backbones.frozen_linear import frozen_linear, pays
 from spacy_ptv2.backbones.precision import is_fast_in_bfloat16
+from spacy_ptv2.kernels.frozen_linear import frozen_linear, pays
 
 SHAPES = ((384, 384), (384, 1536), (1536, 384), (768, 768), (768, 3072), (3072, 768))  # what a layer reads, and gives
 PIECES = (30, 180, 650, 4096)

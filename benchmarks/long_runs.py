@@ -36,7 +36,7 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serving import AdapterBank
 from spacy_ptv2.training.trials import train_trials
 
 from .annotators import ours, read_texts
@@ -213,7 +213,7 @@ def growth_after(samples: list[tuple[float, float]], settled: float) -> float:
 def repeat_bank(backbone: str, folder: Path) -> Callable[[], object]:
     """Return what loads a task into a bank and unloads it."""
     path = save_tasks(folder, ["task_0"], backbone, None, 0.06)["task_0"]
-    bank = PromptBank(BackboneSource(backbone, dtype="float32"))
+    bank = AdapterBank(BackboneSource(backbone, dtype="float32"))
 
     def run() -> None:
         bank.load("task", path)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from spacy_ptv2.serialization import HEADER_KEY, checksum_of
+from spacy_ptv2.serialization.tensors import HEADER_KEY, checksum_of
 
 # What JSON can say and nobody means; `10**12` layers, half a character, names that no file can have.
 WRONG: list[Any] = [

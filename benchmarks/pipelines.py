@@ -52,8 +52,8 @@ def tok2vec_block(backbone: str, layers: Sequence[int] | None, length: int = 64)
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": backbone, "dtype": "float32"},
         "engine": "torch",
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": length, "layers": None if layers is None else [*layers]},
-        "adapter_rank": 0,
-        "casing_place": "prompt",
+        "lora_rank": 0,
+        "word_shape_place": "prompt",
     }
 
 

@@ -18,7 +18,7 @@ import typer
 from spacy.language import Language
 from wasabi import msg
 
-from spacy_ptv2.layers.model_state import prompt_shims
+from spacy_ptv2.serialization.models import adapter_shims
 
 from .memory import in_fresh_process, resident_bytes
 from .pipelines import LABELS, tok2vec_block
@@ -53,7 +53,7 @@ def make_copies(source: str, folder: Path, copies: int) -> tuple[list[str], list
     pipelines, blanks = [], []
     for number in range(copies):
         for _, pipe in nlp.pipeline:
-            for shim in prompt_shims(getattr(pipe, "model", None)):
+            for shim in adapter_shims(getattr(pipe, "model", None)):
                 with torch.no_grad():
                     shim.encoder.prompt.rows().normal_()
         pipelines.append(str(folder / f"pipeline{number}"))
@@ -91,7 +91,7 @@ def seconds_per_load(pipelines: list[str], blanks: list[str]) -> tuple[tuple[flo
             start = time.perf_counter()
             kept.append(spacy.load(folder))
             seconds.append(time.perf_counter() - start)
-    shims = [shim for nlp in kept for _, pipe in nlp.pipeline for shim in prompt_shims(getattr(pipe, "model", None))]
+    shims = [shim for nlp in kept for _, pipe in nlp.pipeline for shim in adapter_shims(getattr(pipe, "model", None))]
     pointers = {next(shim.backbone.model.parameters()).data_ptr() for shim in shims if shim.is_initialized}
     for nlp in kept:
         nlp(TEXT)

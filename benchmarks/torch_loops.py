@@ -25,13 +25,13 @@ from transformers import AutoConfig, AutoModel
 from transformers.modeling_utils import PreTrainedModel
 
 from spacy_ptv2 import BackboneSource, EncoderOptions, PromptOptions, find_backbone
-from spacy_ptv2.alignment.casing import N_CASING_CLASSES
+from spacy_ptv2.adapters.batches import PieceBatch
+from spacy_ptv2.adapters.build import build_encoder
+from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.alignment.encoding import WantedStates, batch_windows, encode_docs, resolve_limits
+from spacy_ptv2.alignment.word_shape import N_WORD_SHAPES
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.pipeline.tag_schemes import TagScheme
-from spacy_ptv2.torch_modules.batches import PieceBatch
-from spacy_ptv2.torch_modules.build import build_prompted_encoder
-from spacy_ptv2.torch_modules.joint_pass import read_batches
 
 UNKNOWN = -100  # what cross_entropy leaves out
 ENDLESS = 1 << 40  # pieces
@@ -58,7 +58,7 @@ def pad_examples(examples: Sequence[Example], backbone: Backbone, scheme: TagSch
     """Return a batch of sentences as the pieces that our own pipeline makes of them."""
     prefix, suffix = backbone.special_pieces
     limits = resolve_limits(None, 0, most=backbone.max_positions, n_special=len(prefix) + len(suffix), shift=0)
-    encoded = encode_docs([example.x for example in examples], backbone, limits, with_casing=True)
+    encoded = encode_docs([example.x for example in examples], backbone, limits, with_word_shapes=True)
     first = np.cumsum(encoded.pieces_per_token) - encoded.pieces_per_token
     wanted = WantedStates(encoded.token_window[first], encoded.token_column[first])
     windows = batch_windows(encoded, [wanted], budget=ENDLESS, pad_id=backbone.pad_id, is_train=True, per_batch=ENDLESS)
@@ -84,13 +84,13 @@ class OurStates(nn.Module):
         super().__init__()
         chosen = EncoderOptions(**{"mixed_precision": False, **options})
         parts = (backbone, prompt or PromptOptions(), chosen)
-        self.encoder = build_prompted_encoder(*parts, n_casing_classes=N_CASING_CLASSES).train()
+        self.encoder = build_encoder(*parts, n_word_shapes=N_WORD_SHAPES).train()
 
     @classmethod
     def alone(cls, backbone: Backbone, *, length: int = 0, rank: int = 0) -> OurStates:
-        """Return it with a prompt or an adapter of low rank and nothing else that trains or is dropped, as in PEFT."""
+        """Return it with a prompt or an LoRA and nothing else that trains or is dropped, as in PEFT."""
         prompt = PromptOptions(length=length, dropout=0.0)
-        return cls(backbone, prompt, adapter_rank=rank, layer_mix=False, casing=False)
+        return cls(backbone, prompt, lora_rank=rank, scalar_mix=False, word_shape=False)
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:
         """Return the states of the wanted pieces. Shape: (n_tokens, hidden_width)"""

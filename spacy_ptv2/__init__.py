@@ -7,11 +7,11 @@ The flow, from a config to annotations; each step is a folder or file here:
                        for the prompts of several components in one pass
     layers/            Thinc layers that join spaCy's arrays and torch
     alignment/         Docs to pieces to windows, and pieces back to tokens
-    torch_modules/     the prompt and the encoder around it
+    adapters/     the prompt and the encoder around it
     backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
     engines/           the same model in prediction, compiled as one graph that every task feeds its prompt
 
-Beside it: `serialization.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
+Beside it: `serialization/tensors.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
 `optimizers/` (what steps prompts, and schedules), `training/` (planning, the curve, trials, the range test),
 `serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries), `cli/`
 (`spacy ptv2`), `errors.py` (every message).
@@ -23,7 +23,7 @@ torch nor transformers.
 
 from importlib.metadata import version
 
-from .backbones.finding import find_backbone
+from .backbones.lookup import find_backbone
 from .backbones.source import BackboneSource
 from .errors import BackboneError, CorpusError, FormatError, PTuningError
 from .options import EncoderOptions, NormalStart, PromptOptions, WindowOptions, WordStart

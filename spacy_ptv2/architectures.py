@@ -1,6 +1,6 @@
 """Everything under ``@architectures`` and ``@misc`` that a config may name.
 
-Two ways in for a prompt-tuned backbone: `PTuningTransformer.v1` where `spacy-transformers.TransformerModel.v3` stood,
+Two ways in for a prompt-tuned backbone: `TransformerModel.v1` where `spacy-transformers.TransformerModel.v3` stood,
 and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the factory `ptuning_transformer`.
 """
 
@@ -16,13 +16,12 @@ from thinc.types import Floats2d, Ragged
 from .alignment.encoding import SpanGetter
 from .backbones.precision import Precision
 from .backbones.source import AttentionKind, BackboneSource, Quantization, Verification
+from .bridge.adapter_shim import AdapterShim
+from .bridge.window_encoding import WindowEncoding
 from .errors import Errors, PTuningError, Warnings
 from .layers.listener import PTuningListener
-from .layers.prompt_shim import PromptShim
-from .layers.prompted_tok2vec import PromptedTok2Vec
-from .layers.window_encoding import WindowEncoding
+from .layers.tok2vec_ptuning import Tok2VecPTuning
 from .options import (
-    CasingPlace,
     EncoderOptions,
     EngineName,
     NormalStart,
@@ -31,9 +30,10 @@ from .options import (
     PromptStart,
     Switch,
     WindowOptions,
+    WordShapePlace,
     WordStart,
 )
-from .types import Tok2VecModel, TransformerModel
+from .types import Tok2VecModel, TransformerLayer
 
 OptionsT = TypeVar("OptionsT", BackboneSource, EncoderOptions, WindowOptions)
 
@@ -96,16 +96,16 @@ def build_tok2vec_ptuning_v1(
     backbone: BackboneSource,
     prompt: PromptOptions,
     pooling: Model[Ragged, Floats2d] | None = None,
-    adapter_rank: int = 7,
-    layer_mix: bool = True,
-    casing: Switch = "auto",
+    lora_rank: int = 7,
+    scalar_mix: bool = True,
+    word_shape: Switch = "auto",
     backbone_dropout: bool = True,
     attention_dropout: bool = False,
     mixed_precision: Switch = "auto",
     gradient_checkpointing: bool = False,
-    casing_place: CasingPlace = "pieces",
-    state_cache_mb: int = 0,
-    state_cache_disk_mb: int = 0,
+    word_shape_place: WordShapePlace = "pieces",
+    hidden_state_cache_mb: int = 0,
+    hidden_state_cache_disk_mb: int = 0,
     engine: EngineName = "auto",
     window: Pieces | None = "auto",
     overlap: Pieces = "auto",
@@ -115,17 +115,17 @@ def build_tok2vec_ptuning_v1(
 
     backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    adapter_rank, layer_mix, casing, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
-    casing_place, state_cache_mb, state_cache_disk_mb, engine: See `EncoderOptions`.
+    lora_rank, scalar_mix, word_shape, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
+    word_shape_place, hidden_state_cache_mb, hidden_state_cache_disk_mb, engine: See `EncoderOptions`.
     window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
     settings = locals()
-    shim = PromptShim(backbone, prompt, _pick(EncoderOptions, settings))
-    return PromptedTok2Vec(shim, pooling or reduce_first(), WindowEncoding(_pick(WindowOptions, settings)))
+    shim = AdapterShim(backbone, prompt, _pick(EncoderOptions, settings))
+    return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(_pick(WindowOptions, settings)))
 
 
-def build_ptuning_transformer_v1(
+def build_transformer_model_v1(
     name: str,
     get_spans: SpanGetter | None = None,
     tokenizer_config: dict[str, Any] = {},  # noqa: B006 (never changed; the signature is the config's)
@@ -140,20 +140,20 @@ def build_ptuning_transformer_v1(
     quantization: Quantization | None = None,
     verify: Verification = "strict",
     prompt: PromptOptions | None = None,
-    adapter_rank: int = 7,
-    layer_mix: bool = True,
-    casing: Switch = "auto",
+    lora_rank: int = 7,
+    scalar_mix: bool = True,
+    word_shape: Switch = "auto",
     backbone_dropout: bool = True,
     attention_dropout: bool = False,
     gradient_checkpointing: bool = False,
-    casing_place: CasingPlace = "pieces",
-    state_cache_mb: int = 0,
-    state_cache_disk_mb: int = 0,
+    word_shape_place: WordShapePlace = "pieces",
+    hidden_state_cache_mb: int = 0,
+    hidden_state_cache_disk_mb: int = 0,
     engine: EngineName = "auto",
     window: Pieces | None = "auto",
     overlap: Pieces = "auto",
     batch_pieces: int = 4096,
-) -> TransformerModel:
+) -> TransformerLayer:
     """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same keys, then ours, all with defaults.
 
     name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap. Stretches that
@@ -165,22 +165,22 @@ def build_ptuning_transformer_v1(
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
     """
     settings = locals()
-    from .layers.prompted_transformer import PromptedTransformer
+    from .layers.transformer_model import TransformerModel
 
     _check_hf_settings(tokenizer_config, transformer_config, grad_scaler_config)
     source, options = _pick(BackboneSource, settings), _pick(EncoderOptions, settings)
     windows = WindowEncoding(_pick(WindowOptions, settings), get_spans)
-    shim = PromptShim(source, prompt or PromptOptions(), options)
-    return PromptedTransformer(shim, windows, transformer_config)
+    shim = AdapterShim(source, prompt or PromptOptions(), options)
+    return TransformerModel(shim, windows, transformer_config)
 
 
 def build_replaced_transformer_listener_v1(
-    transformer: TransformerModel, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
+    transformer: TransformerLayer, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
 ) -> Tok2VecModel:
     """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood."""
     from spacy_transformers.layers import trfs2arrays
 
-    from .layers.prompted_transformer import replace_listener
+    from .layers.transformer_model import replace_listener
 
     return cast(Tok2VecModel, chain(replace_listener(transformer), trfs2arrays(pooling, grad_factor)))
 

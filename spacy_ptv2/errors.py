@@ -210,17 +210,17 @@ class Errors(_Messages):
         "name it."
     )
     P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware is faster in it), got {got!r}."
-    P209 = "casing must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
+    P209 = "word_shape must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
     P210 = "trust_remote_code is off in spacy_ptv2: no code from a model folder is ever run. Remove it from {where}."
     P211 = "Expected one prompt length for each of the {expected} prompted layers, or a single number, got {got}."
     P212 = (
         "With shift_positions a prompt of {length} leaves {left} of the backbone's {available} positions, fewer than "
         "the {least} of the shortest window. Shorten the prompt, or leave shift_positions off."
     )
-    P213 = "Expected state_cache_mb and state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
+    P213 = "Expected hidden_state_cache_mb and hidden_state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
     P214 = (
         "An adapter needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
-        "{expected}, those of layer {layer} {got}. Set adapter_rank = 0 for this backbone."
+        "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
     )
 
     # Saved files
@@ -412,8 +412,8 @@ class Warnings(_Messages):
         '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
     )
     PW06 = (
-        "There is nothing for the state cache to keep: the prompt or the casing changes the first layer already. Give "
-        '`prompt` only upper `layers` and set casing_place to "prompt", or set state_cache_mb and state_cache_disk_mb '
+        "There is nothing for the state cache to keep: the prompt or the word shape changes the first layer already. Give "
+        '`prompt` only upper `layers` and set word_shape_place to "prompt", or set hidden_state_cache_mb and hidden_state_cache_disk_mb '
         "to 0."
     )
     PW07 = "The engine {name!r} is left aside, and torch runs the backbone in its place: {reason}."

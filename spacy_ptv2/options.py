@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Switch = bool | Literal["auto"]
-CasingPlace = Literal["pieces", "prompt"]
+WordShapePlace = Literal["pieces", "prompt"]
 Pieces = int | Literal["auto"]
 EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
 # Of what the tokens of a Doc are read from. Prompts are trained on sentences, and of all sentences 99 in 100 fit into
@@ -62,31 +62,31 @@ class PromptOptions:
 class EncoderOptions:
     """What is trained beside the prompt and how the backbone is run.
 
-    adapter_rank (int): Of the adapter beside every linear layer of each layer that has a prompt, 0 for none.
-    layer_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
-    casing (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
+    lora_rank (int): Of the adapter beside every linear layer of each layer that has a prompt, 0 for none.
+    scalar_mix (bool): Give the head a learned softmax mix of all layers' states instead of the last layer's.
+    word_shape (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
     drops case. backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
     attention_dropout (bool): And the one on attention weights, which costs much time; only with backbone_dropout.
     mixed_precision (bool | "auto"): Train a backbone in float32 under bfloat16 autocast; "auto": where the hardware
     is faster in it. Prediction is in the precision of the backbone's weights.
     gradient_checkpointing (bool): Compute the layers anew in the backward pass instead of keeping their activations.
-    casing_place ("pieces" | "prompt"): Where the casing joins: at the piece embeddings, where it does most, or at the
+    word_shape_place ("pieces" | "prompt"): Where the word shape joins: at the piece embeddings, where it does most, or at the
     input of the first layer with a prompt, so that the layers below it stay those of the bare backbone and can be
-    shared with other prompts. state_cache_mb, state_cache_disk_mb (int): Megabytes of memory, and then of disk, for
+    shared with other prompts. hidden_state_cache_mb, hidden_state_cache_disk_mb (int): Megabytes of memory, and then of disk, for
     what these layers give, so that training computes it once for all epochs. engine (str): What runs the backbone in
     prediction: "torch", "openvino", "openvino-int8" (weights of 8 bits) or "auto"; see `engines/engine.py`.
     """
 
-    adapter_rank: int = 7
-    layer_mix: bool = True
-    casing: Switch = "auto"
+    lora_rank: int = 7
+    scalar_mix: bool = True
+    word_shape: Switch = "auto"
     backbone_dropout: bool = True
     attention_dropout: bool = False
     mixed_precision: Switch = "auto"
     gradient_checkpointing: bool = False
-    casing_place: CasingPlace = "pieces"
-    state_cache_mb: int = 0
-    state_cache_disk_mb: int = 0
+    word_shape_place: WordShapePlace = "pieces"
+    hidden_state_cache_mb: int = 0
+    hidden_state_cache_disk_mb: int = 0
     engine: EngineName = "auto"
 
 

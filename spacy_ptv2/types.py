@@ -9,4 +9,4 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 Tok2VecModel = Model[list[Doc], list[Floats2d]]  # one row per token. Shape of each: (n_tokens, nO)
-TransformerModel = Model[list[Doc], Any]  # to a FullTransformerBatch, not named here: its import is heavy
+TransformerLayer = Model[list[Doc], Any]  # to a FullTransformerBatch, not named here: its import is heavy

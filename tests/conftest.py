@@ -16,13 +16,13 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from thinc.compat import has_cupy_gpu
 
+from spacy_ptv2.adapters import build
 from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.corpora.conll import read_conll, to_docs
-from spacy_ptv2.torch_modules import build
 
 from .tiny import TRAIN_CONLL, save_tiny_backbone
 

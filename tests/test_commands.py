@@ -28,7 +28,7 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
-        "components.transformer.model.adapter_rank": 1,
+        "components.transformer.model.lora_rank": 1,
         **FAST,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
@@ -38,7 +38,7 @@ SMALL = {
         **{
             f"components.{name}.model.tok2vec.{key}": value
             for name in ("token_classifier", "tagger")
-            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "adapter_rank": 1}.items()
+            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "lora_rank": 1}.items()
         },
         **FAST,
         "initialize.before_init.min_steps": 0,
@@ -56,7 +56,7 @@ SMALL = {
         "components.transformer.model.window": 32,
         "components.transformer.model.overlap": 8,
         "components.transformer.model.prompt.length": 4,
-        "components.transformer.model.adapter_rank": 1,
+        "components.transformer.model.lora_rank": 1,
         **FAST,
         "components.parser.min_action_freq": 1,
         "initialize.before_init.min_steps": 0,
@@ -223,7 +223,7 @@ def test_assemble_from_a_trained_pipeline(tiny_folder, corpus, tmp_path):
 
 
 def test_assemble_two_trained_pipelines(tiny_folder, corpus, tmp_path):
-    """As docs/many_prompts.md tells: each component brings its own prompt, and one pass serves both."""
+    """As docs/many_adapters.md tells: each component brings its own prompt, and one pass serves both."""
     settings = overrides("ner", tiny_folder, corpus)
     block = {"replace_listeners": ["model.tok2vec"], "component": "token_classifier"}
     components = {"shared_backbone": {"factory": "shared_backbone"}}

@@ -16,21 +16,21 @@ from spacy.training.initialize import init_nlp
 from spacy.util import fix_random_seed, registry
 from thinc.api import require_cpu, require_gpu
 
+from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.serving import PromptBank
-from spacy_ptv2.torch_modules.joint_pass import read_batches
+from spacy_ptv2.serialization.models import adapter_shims
+from spacy_ptv2.serving import AdapterBank
 from spacy_ptv2.training.rate_finder import RateFinder
 from spacy_ptv2.training.trials import train_trials
 
 from . import test_commands as commands
-from .backbones.oracles import ORACLES
-from .layers import test_prompted_transformer as drop_in
+from .adapters import test_joint_pass as joint
+from .injection.oracles import ORACLES
+from .layers import test_transformer_model as drop_in
 from .pipeline import test_shared_backbone as shared
 from .pipeline.test_pipeline import TEXTS, entities
 from .tiny import build_pipeline, ner_model, save_tiny_backbone, small_ner_config, train
-from .torch_modules import test_joint_pass as joint
 
 pytestmark = pytest.mark.gpu
 
@@ -42,18 +42,18 @@ NO_DROPOUT = {
     "components.token_classifier.model.dropout": 0.0,
     "training.dropout": 0.0,
 }
-UPPER_LAYERS = {f"{ENCODER}.prompt.layers": [1, 2], f"{ENCODER}.casing_place": "prompt"}
+UPPER_LAYERS = {f"{ENCODER}.prompt.layers": [1, 2], f"{ENCODER}.word_shape_place": "prompt"}
 VARIANTS = {
     "as shipped": {},
     "upper layers": UPPER_LAYERS,
-    "state cache": {**UPPER_LAYERS, f"{ENCODER}.state_cache_mb": 4, f"{ENCODER}.state_cache_disk_mb": 4},
+    "state cache": {**UPPER_LAYERS, f"{ENCODER}.hidden_state_cache_mb": 4, f"{ENCODER}.hidden_state_cache_disk_mb": 4},
     "checkpointing": {f"{ENCODER}.gradient_checkpointing": True},
     "eager attention": {f"{ENCODER}.backbone.attention": "eager"},
     "AdamW and an MLP": {
         f"{ENCODER}.prompt.mlp_width": 8,
         "training.optimizer": {
             "@optimizers": "spacy_ptv2.AdamW.v1",
-            "learn_rates": {"prompt": 0.01, "adapter": 0.001, "layer_mix": 0.01, "casing": 0.001, "head": 0.001},
+            "learn_rates": {"prompt": 0.01, "lora": 0.001, "scalar_mix": 0.01, "word_shape": 0.001, "head": 0.001},
             "schedule": {"@schedules": "spacy_ptv2.warmup_linear.v1", "total_steps": 100},
         },
     },
@@ -87,7 +87,7 @@ def gradients_of(nlp, examples):
     return {
         f"{component}.{name}": parameter.grad.cpu()
         for component, pipe in nlp.pipeline
-        for shim in prompt_shims(getattr(pipe, "model", None))
+        for shim in adapter_shims(getattr(pipe, "model", None))
         for name, parameter in shim.encoder.named_parameters()
         if parameter.grad is not None
     }
@@ -136,7 +136,7 @@ def test_training_takes_the_same_course(tiny_folder, corpus, changes):
     expected, _ = losses_of(config)
     with on_gpu():
         losses, nlp = losses_of(config)
-    (shim,) = prompt_shims(nlp.get_pipe("transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("transformer").model)
     assert {parameter.device for parameter in shim.encoder.parameters()} == {GPU}
     assert shim.backbone.model.device == GPU
     assert expected[-1] < expected[0]
@@ -254,7 +254,7 @@ def test_a_bank_serves_from_the_gpu(tiny_folder):
     expected = shared.annotations(nlp.pipe(TEXTS))
     data = nlp.to_bytes()
     with on_gpu():
-        bank = PromptBank(str(tiny_folder))
+        bank = AdapterBank(str(tiny_folder))
         for name in ("one", "two"):
             bank.load(name, spacy.util.load_model_from_config(nlp.config).from_bytes(data))
         docs = list(bank.pipe([(text, name) for text in TEXTS for name in ("one", "two")]))

@@ -14,7 +14,7 @@ from transformers import AutoModel
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.layers.model_state import trained_parameters
+from spacy_ptv2.serialization.models import trained_parameters
 
 from .conftest import MINILM, ROOT
 
@@ -75,12 +75,12 @@ def test_backbone_is_bit_identical_to_its_file_after_training(trained):
 
 def test_every_trained_tensor_has_moved(start, trained):
     moved = shim_of(trained).export_state()
-    assert set(moved) == set(start) == {"prompt.values", "adapter.weights", "layer_mix.weights", "casing.weight"}
+    assert set(moved) == set(start) == {"prompt.values", "lora.weights", "scalar_mix.weights", "word_shape.weight"}
     for layer, values in enumerate(moved["prompt.values"]):
         for kind in range(2):  # keys, values
             assert not torch.equal(values[kind], start["prompt.values"][layer, kind])
-    assert not torch.equal(moved["layer_mix.weights"], start["layer_mix.weights"])
-    assert not torch.equal(moved["casing.weight"], start["casing.weight"])
+    assert not torch.equal(moved["scalar_mix.weights"], start["scalar_mix.weights"])
+    assert not torch.equal(moved["word_shape.weight"], start["word_shape.weight"])
 
 
 def test_trained_share_is_at_most_a_percent_and_a_half(trained):

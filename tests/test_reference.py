@@ -8,9 +8,9 @@ import torch
 import transformers
 from spacy.util import load_config, registry
 
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
-from spacy_ptv2.torch_modules.joint_pass import read_batches
+from spacy_ptv2.adapters.batches import PieceBatch, Reading
+from spacy_ptv2.adapters.joint_pass import read_batches
+from spacy_ptv2.serialization.models import adapter_shims
 
 from .conftest import ROOT
 from .tiny import save_tiny_backbone
@@ -32,7 +32,7 @@ def build_encoder(folder, **settings):
     model = registry.resolve({"model": config["components"]["transformer"]["model"]})["model"]
     torch.manual_seed(0)
     model.initialize()
-    (shim,) = prompt_shims(model)
+    (shim,) = adapter_shims(model)
     shim.encoder.prompt.values.data.normal_()  # far from the start near zero, as after training
     return shim.encoder
 
@@ -115,9 +115,9 @@ def test_settings_are_those_of_the_script():
     config = load_config(CONFIG)
     model = config["components"]["transformer"]["model"]
     expected = {
-        "adapter_rank": 0,
-        "layer_mix": False,
-        "casing": False,
+        "lora_rank": 0,
+        "scalar_mix": False,
+        "word_shape": False,
         "backbone_dropout": True,
         "attention_dropout": True,
         "mixed_precision": False,

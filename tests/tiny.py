@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 # Rates for tiny backbones and few steps.
 FAST = {
     f"training.optimizer.learn_rates.{part}": rate
-    for part, rate in {"prompt": 0.03, "adapter": 0.002, "casing": 0.005, "head": 0.005}.items()
+    for part, rate in {"prompt": 0.03, "lora": 0.002, "word_shape": 0.005, "head": 0.005}.items()
 }
 NER_CONFIG = Path(__file__).parents[1] / "configs" / "ner.cfg"
 WORDS = "the of in to and a is was for at opens danish office letter garden peter london paris john mary works".split()
@@ -156,7 +156,7 @@ def build_pipeline(folder: Path, corpus: Path, **model: Any) -> Language:
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
-        "adapter_rank": 1,
+        "lora_rank": 1,
         "window": 32,
         "overlap": 8,
         "mixed_precision": False,
@@ -183,7 +183,7 @@ def small_ner_config(folder: Path, corpus: Path, changes: Mapping[str, Any]) -> 
         f"{encoder}.window": 32,
         f"{encoder}.overlap": 8,
         f"{encoder}.prompt.length": 4,
-        f"{encoder}.adapter_rank": 1,
+        f"{encoder}.lora_rank": 1,
         "initialize.before_init.min_steps": 0,
         **FAST,
         **changes,

@@ -1,1 +1,1 @@
-"""An HTTP service over `PromptBank`; README.md tells how to start it."""
+"""An HTTP service over `AdapterBank`; README.md tells how to start it."""

@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from spacy_ptv2.errors import TaskError
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serving import AdapterBank
 
 from .annotations import Item, to_json
 from .guards import RequestGuard, Workers, check_size, shortened
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Load the bank and return the application. settings (Settings | None): None to read them (`settings.py`)."""
     settings = read_settings() if settings is None else settings
     limits = settings.limits
-    bank = PromptBank(settings.backbone)
+    bank = AdapterBank(settings.backbone)
     for name, pipeline in settings.tasks.items():
         bank.load(name, pipeline)
     workers = Workers(limits)
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def add_endpoints(app: FastAPI, bank: PromptBank, workers: Workers, limits: Limits) -> None:
+def add_endpoints(app: FastAPI, bank: AdapterBank, workers: Workers, limits: Limits) -> None:
     """Add what clients may ask for. What computes runs in threads of its own; the rest takes no time."""
 
     @app.post("/annotate")
@@ -77,7 +77,7 @@ def add_endpoints(app: FastAPI, bank: PromptBank, workers: Workers, limits: Limi
         return {"status": "ok", "tasks": len(bank)}
 
 
-def add_error_handlers(app: FastAPI, bank: PromptBank) -> None:
+def add_error_handlers(app: FastAPI, bank: AdapterBank) -> None:
     """Answer errors with JSON; what was not foreseen goes to the log, not to the client."""
 
     @app.exception_handler(AnyHTTPException)

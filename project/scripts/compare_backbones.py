@@ -13,7 +13,7 @@ import spacy
 import typer
 from wasabi import msg
 
-from spacy_ptv2.layers.model_state import trained_parameters
+from spacy_ptv2.serialization.models import trained_parameters
 
 
 def main(training: Path, metrics: Path, output: Path) -> None:

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from wasabi import msg
 
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
-from spacy_ptv2.parts import part_of
+from spacy_ptv2.parameter_groups import part_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")

@@ -11,7 +11,7 @@ import srsly
 import typer
 from wasabi import msg
 
-from spacy_ptv2.layers.model_state import trained_parameters
+from spacy_ptv2.serialization.models import trained_parameters
 
 EXAMPLES = (
     "Ada Lovelace worked with Charles Babbage in London .",

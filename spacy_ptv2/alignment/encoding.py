@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
+from ..adapters.batches import PieceBatch, Reading, WindowBatches
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
 from ..options import TOKEN_OVERLAP, TOKEN_WINDOW, Pieces
-from ..torch_modules.batches import PieceBatch, Reading, WindowBatches
 from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
 from .windows import DocWindows, cut_windows
 
@@ -42,7 +42,7 @@ class WindowLimits:
 class EncodedDocs:
     """All windows of a batch of Docs, and where the pieces of each token stand in them.
 
-    flat_ids, flat_casing (Ints1d): Of all windows, one behind the other, special pieces included.
+    flat_ids, flat_word_shapes (Ints1d): Of all windows, one behind the other, special pieces included.
     lengths (Ints1d): Pieces of each window. windows_per_doc (list[int])
     token_window, token_column (Ints1d): The window and the column of each piece of each token, tokens in order.
     pieces_per_token (Ints1d): How many of these rows each token has: none if it is a space. Shape: (n_tokens,)
@@ -50,7 +50,7 @@ class EncodedDocs:
     """
 
     flat_ids: Ints1d
-    flat_casing: Ints1d
+    flat_word_shapes: Ints1d
     lengths: Ints1d
     windows_per_doc: list[int]
     token_window: Ints1d
@@ -77,7 +77,7 @@ def encode_docs(
     backbone: Backbone,
     limits: WindowLimits,
     *,
-    with_casing: bool,
+    with_word_shapes: bool,
     get_spans: SpanGetter | None = None,
 ) -> EncodedDocs:
     """Tokenise, cut into windows and align a batch of Docs.
@@ -87,12 +87,12 @@ def encode_docs(
     prefix, suffix = backbone.special_pieces
     body = limits.window - len(prefix) - len(suffix)
     spans = None if get_spans is None else [[(s.start, s.end) for s in row] for row in get_spans(docs)]
-    pieces = piece_docs(docs, backbone.tokenizer, with_casing=with_casing, special_ids=backbone.special_ids)
+    pieces = piece_docs(docs, backbone.tokenizer, with_word_shapes=with_word_shapes, special_ids=backbone.special_ids)
     windows = cut_windows(pieces, body=body, overlap=limits.overlap, token_spans=spans)
-    flat_ids, flat_casing = _with_special_pieces(pieces, windows, prefix, suffix)
+    flat_ids, flat_word_shapes = _with_special_pieces(pieces, windows, prefix, suffix)
     return EncodedDocs(
         flat_ids,
-        flat_casing,
+        flat_word_shapes,
         windows.ends - windows.starts + len(prefix) + len(suffix),
         windows.windows_per_doc.tolist(),
         *_locate(pieces, windows, len(prefix)),
@@ -210,19 +210,19 @@ def resolve_limits(
 def _with_special_pieces(
     pieces: DocPieces, windows: DocWindows, prefix: Sequence[int], suffix: Sequence[int]
 ) -> tuple[Ints1d, Ints1d]:
-    """Return `EncodedDocs.flat_ids` and `.flat_casing`."""
+    """Return `EncodedDocs.flat_ids` and `.flat_word_shapes`."""
     bodies = windows.ends - windows.starts
     lengths = bodies + len(prefix) + len(suffix)
     starts = starts_of(lengths)
-    ids, casing = (np.zeros(lengths.sum(), dtype=np.int64) for _ in range(2))
+    ids, word_shape = (np.zeros(lengths.sum(), dtype=np.int64) for _ in range(2))
     for place, piece in enumerate(prefix):
         ids[starts + place] = piece
     for place, piece in enumerate(suffix):
         ids[starts + len(prefix) + bodies + place] = piece
     ramp = ramps(bodies)
     own, source = (np.repeat(first, bodies) + ramp for first in (starts + len(prefix), windows.starts))
-    ids[own], casing[own] = pieces.ids[source], pieces.casing[source]
-    return ids, casing
+    ids[own], word_shape[own] = pieces.ids[source], pieces.word_shape[source]
+    return ids, word_shape
 
 
 def _locate(pieces: DocPieces, windows: DocWindows, n_prefix: int) -> tuple[Ints1d, Ints1d, Ints1d]:
@@ -247,6 +247,6 @@ def _pad_batch(encoded: EncodedDocs, group: list[int], readings: Sequence[Readin
     is_piece = columns < lengths[:, None]
     places = np.where(is_piece, starts_of(encoded.lengths)[group][:, None] + columns, 0)
     ids = np.where(is_piece, encoded.flat_ids[places], pad_id)
-    casing = np.where(is_piece, encoded.flat_casing[places], 0)
+    word_shape = np.where(is_piece, encoded.flat_word_shapes[places], 0)
     mask = is_piece.astype(np.int64)
-    return PieceBatch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(casing), readings)
+    return PieceBatch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(word_shape), readings)

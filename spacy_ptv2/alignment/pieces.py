@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from spacy.attrs import IDX, IS_SPACE, LENGTH, ORTH
 from spacy.tokens import Doc
 
-from .casing import NONE, casing_class
 from .tokenization import tokenize
+from .word_shape import NONE, word_shape_of
 
 Ints1d = NDArray[np.int64]
 NO_PIECE = -1  # stands for the leading special piece of the document's first window
@@ -30,7 +30,7 @@ NO_PIECE = -1  # stands for the leading special piece of the document's first wi
 class DocPieces:
     """The pieces of some Docs, those of one behind those of the other, without special ones.
 
-    ids (Ints1d): Piece ids. Shape: (n_pieces,). casing (Ints1d): Shape class of each piece's word; same shape.
+    ids (Ints1d): Piece ids. Shape: (n_pieces,). word_shape (Ints1d): Shape class of each piece's word; same shape.
     first, last (Ints1d): The pieces that each token stands on, both ends included; both `NO_PIECE` in a Doc without any
     piece. For a token of spaces the place where it is in the text. Shape: (n_tokens,)
     pieces_per_token (Ints1d): How many a token stands on, none for spaces. Shape: (n_tokens,)
@@ -38,7 +38,7 @@ class DocPieces:
     """
 
     ids: Ints1d
-    casing: Ints1d
+    word_shape: Ints1d
     first: Ints1d
     last: Ints1d
     pieces_per_token: Ints1d
@@ -61,11 +61,11 @@ class _Tokens:
 
 
 def piece_docs(
-    docs: Sequence[Doc], tokenizer: Any, *, with_casing: bool, special_ids: frozenset[int] = frozenset()
+    docs: Sequence[Doc], tokenizer: Any, *, with_word_shapes: bool, special_ids: frozenset[int] = frozenset()
 ) -> DocPieces:
     """Split Docs into pieces and align their tokens to them.
 
-    with_casing (bool): Fill in the shape classes; otherwise they are all 0. special_ids: See `tokenize`.
+    with_word_shapes (bool): Fill in the shape classes; otherwise they are all 0. special_ids: See `tokenize`.
     """
     texts = [doc.text for doc in docs]
     all_ids, all_offsets = tokenize(texts, tokenizer, special_ids)
@@ -81,10 +81,10 @@ def piece_docs(
     tokens = _on_one_line(docs, np.repeat(text_starts, tokens_per_doc))
     first, last = _align(tokens, spans, pieces_per_doc, tokens_per_doc)
     pieces_per_token = np.where(tokens.is_word, last - first + 1, 0)
-    casing = np.full(n_pieces, NONE, dtype=np.int64)
-    if with_casing and n_pieces:
-        casing = _piece_casing(_token_casing(docs, tokens), tokens, spans[:, 0], pieces_per_doc, tokens_per_doc)
-    return DocPieces(ids, casing, first, last, pieces_per_token, pieces_per_doc, tokens_per_doc)
+    word_shape = np.full(n_pieces, NONE, dtype=np.int64)
+    if with_word_shapes and n_pieces:
+        word_shape = _piece_shapes(_token_shapes(docs, tokens), tokens, spans[:, 0], pieces_per_doc, tokens_per_doc)
+    return DocPieces(ids, word_shape, first, last, pieces_per_token, pieces_per_doc, tokens_per_doc)
 
 
 def starts_of(lengths: Ints1d) -> Ints1d:
@@ -128,18 +128,18 @@ def _align(tokens: _Tokens, spans: Ints1d, pieces_per_doc: Ints1d, tokens_per_do
     return np.where(has_pieces, first, NO_PIECE), np.where(has_pieces, last, NO_PIECE)
 
 
-def _token_casing(docs: Sequence[Doc], tokens: _Tokens) -> Ints1d:
+def _token_shapes(docs: Sequence[Doc], tokens: _Tokens) -> Ints1d:
     """Return the shape class of each token, looked at once per different word. Shape: (n_tokens,)"""
     _, where, word_of = np.unique(tokens.orth, return_index=True, return_inverse=True)
     first_token = starts_of(_counts(docs))
     doc_of = np.searchsorted(first_token, where, side="right") - 1
     places = zip(doc_of.tolist(), (where - first_token[doc_of]).tolist(), strict=True)
-    classes = np.fromiter((casing_class(docs[d][i].text) for d, i in places), dtype=np.int64, count=len(where))
+    classes = np.fromiter((word_shape_of(docs[d][i].text) for d, i in places), dtype=np.int64, count=len(where))
     return classes[word_of]
 
 
-def _piece_casing(
-    token_casing: Ints1d, tokens: _Tokens, piece_starts: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d
+def _piece_shapes(
+    token_shapes: Ints1d, tokens: _Tokens, piece_starts: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d
 ) -> Ints1d:
     """Return the shape class of the word that each piece begins in, or before; `NONE` in a Doc without any word.
 
@@ -150,5 +150,5 @@ def _piece_casing(
     word_bounds = np.append(0, words_up_to)[np.append(0, np.cumsum(tokens_per_doc))]
     first_word, end_word = (np.repeat(bounds, pieces_per_doc) for bounds in (word_bounds[:-1], word_bounds[1:]))
     word = np.minimum(np.searchsorted(tokens.ends[words], piece_starts, "right"), end_word - 1)
-    classes = np.append(token_casing[words], NONE)  # after all words: for Docs without any
+    classes = np.append(token_shapes[words], NONE)  # after all words: for Docs without any
     return classes[np.where(first_word < end_word, word, len(words))]

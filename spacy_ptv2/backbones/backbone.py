@@ -14,9 +14,9 @@ from typing import Any, cast
 import torch
 from transformers.modeling_utils import PreTrainedModel
 
-from .install import open_dropout, open_for_prompts
-from .low_rank import Widths, linear_widths
-from .rules import InjectionRule
+from ..injection.family import Family
+from ..injection.hooks import open_dropout, open_for_injection
+from ..injection.lora import Widths, linear_widths
 from .source import BackboneSource, Candidate, Recorded
 from .twins import make_twin
 
@@ -27,7 +27,7 @@ class Backbone:
 
     source (BackboneSource): What the config asked for. found (Candidate): The folder it was loaded from.
     fingerprint (str): Identity of its files. model: The frozen encoder, always in eval mode; see `in_training`.
-    tokenizer: Its fast tokenizer. rule (InjectionRule): How prompts get into its attention.
+    tokenizer: Its fast tokenizer. rule (Family): How prompts get into its attention.
     """
 
     source: BackboneSource
@@ -35,7 +35,7 @@ class Backbone:
     fingerprint: str
     model: PreTrainedModel
     tokenizer: Any
-    rule: InjectionRule
+    rule: Family
     _twins: dict[bool, PreTrainedModel] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -93,8 +93,8 @@ class Backbone:
         return tuple(linear_widths(self.rule.linear_layers(layer)) for layer in self.rule.layers(self.model))
 
     @property
-    def adapter_width(self) -> int:
-        """How many numbers a layer's adapter has for each of its ranks."""
+    def lora_width(self) -> int:
+        """How many numbers a layer's LoRA has for each of its ranks."""
         return sum(map(sum, self.linear_widths[0]))
 
     @property
@@ -121,7 +121,7 @@ class Backbone:
         with self._lock:
             if attention_dropout not in self._twins:
                 twin = make_twin(self.model)
-                open_for_prompts(twin, self.rule, self.source.attention)
+                open_for_injection(twin, self.rule, self.source.attention)
                 open_dropout(twin, self.rule)
                 shared = set(self.model.modules())
                 for module in twin.modules():

@@ -13,15 +13,15 @@ from transformers.configuration_utils import PretrainedConfig
 from transformers.utils.quantization_config import BitsAndBytesConfig
 
 from ..errors import BackboneError, Errors
+from ..injection.families import find_family
+from ..injection.family import Family
+from ..injection.hooks import open_for_injection
+from ..kernels.frozen_linear import multiply_in_onednn, pays
 from .backbone import Backbone
-from .families import find_rule
-from .frozen_linear import multiply_in_onednn, pays
-from .install import open_for_prompts
 from .model_config import settle_calls
 from .plausibility import check_sizes
 from .precision import resolve_precision
 from .probing import probe
-from .rules import InjectionRule
 from .sealing import CONFIG, sealed
 from .source import BackboneSource, Candidate, Quantization
 
@@ -55,7 +55,7 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
 
 def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
     config = read_model_config(folder)
-    rule = find_rule(config, found.path)
+    rule = find_family(config, found.path)
     check_sizes(folder, config, rule)
     model = _load_model(folder, config, rule, source, found, device)
     tokenizer = _load_tokenizer(folder, found.path)
@@ -70,7 +70,7 @@ def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.
 
 
 def _load_model(
-    folder: Path, config: Any, rule: InjectionRule, source: BackboneSource, found: Candidate, device: torch.device
+    folder: Path, config: Any, rule: Family, source: BackboneSource, found: Candidate, device: torch.device
 ) -> Any:
     options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
     if source.attention == "eager":  # otherwise what the version of transformers takes for the best
@@ -97,7 +97,7 @@ def _load_model(
         model.to(device)
     if device.type == "cpu" and pays():
         multiply_in_onednn(model)
-    open_for_prompts(model, rule, source.attention)
+    open_for_injection(model, rule, source.attention)
     model.eval()
     return model
 

@@ -64,8 +64,8 @@ def find_config(source: BackboneSource) -> Any | None:
 
     Neither the weights nor the network are touched.
     """
-    from .finding import Search
     from .loading import read_model_config
+    from .lookup import Search
     from .sealing import sealed
 
     try:
@@ -80,12 +80,12 @@ def find_config(source: BackboneSource) -> Any | None:
 
 def find_width(source: BackboneSource) -> int | None:
     """Return the width of the hidden states of the backbone that this machine offers first, None as `find_config`."""
-    from .families import find_rule
+    from ..injection.families import find_family
 
     config = find_config(source)
     if config is None:
         return None
     try:
-        return find_rule(config, source.name).hidden_width(config)
+        return find_family(config, source.name).hidden_width(config)
     except BackboneError:
         return None

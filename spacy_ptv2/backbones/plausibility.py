@@ -17,7 +17,7 @@ from safetensors import safe_open
 from transformers import modeling_utils
 
 from ..errors import BackboneError, Errors
-from .rules import InjectionRule
+from ..injection.family import Family
 from .sealing import CONFIG, read_config
 
 LEAST_PARTS = 512  # layers, heads and so on may be as many, however few tensors there are
@@ -26,7 +26,7 @@ SLACK = 1 << 24  # numbers that need not be in the weights: masks, tables of pos
 PACKED = 4  # quantized weights may hold as many in one number
 
 
-def check_sizes(folder: Path, config: Any, rule: InjectionRule) -> None:
+def check_sizes(folder: Path, config: Any, rule: Family) -> None:
     """Refuse a config that describes a larger model than its weights.
 
     RAISES (BackboneError): P120 (a count), P121 (all of it).

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from .processor import INTEL, is_made_by
+from ..kernels.processor import INTEL, is_made_by
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 

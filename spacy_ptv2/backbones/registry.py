@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from ..errors import BackboneError, Errors
+from ..kernels.forks import settle_after_fork
 from .backbone import Backbone
-from .finding import check_folder, locate_backbone
 from .fingerprint import fingerprint_folder
-from .forks import settle_after_fork
 from .loading import load_backbone
+from .lookup import check_folder, locate_backbone
 from .precision import resolve_precision
 from .source import BackboneSource, Candidate, Recorded
 

@@ -71,7 +71,7 @@ def write_config(task: str, lang: str = "en", backbone: str | None = None) -> st
 
 def _say_where_backbone_is(config: str) -> None:
     """Print in which folder the backbone of a config's text is, or what to do where it is nowhere."""
-    from ..backbones.finding import find_backbone
+    from ..backbones.lookup import find_backbone
     from ..backbones.source import BackboneSource
 
     (_, quoted) = BACKBONE.findall(config)[0]

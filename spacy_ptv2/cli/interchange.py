@@ -19,15 +19,15 @@ def import_cli(
     lang: Annotated[str, typer.Option(help="The language of the pipeline.")] = "en",
 ) -> None:
     """Make a pipeline with the prompt of a PEFT, THUDM/P-tuning-v2 or adapters checkpoint."""
-    from ..interchange.pipelines import COMPONENT, import_prompt
-    from ..layers.model_state import prompt_shims
+    from ..interchange.pipelines import COMPONENT, import_adapter
+    from ..serialization.models import adapter_shims
 
     try:
-        nlp = import_prompt(source, backbone, lang)
+        nlp = import_adapter(source, backbone, lang)
     except PTuningError as error:
         msg.fail(f"Cannot import {source}", str(error), exits=1)
     nlp.to_disk(output)
-    (shim,) = prompt_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
+    (shim,) = adapter_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
     prompt = shim.encoder.prompt
     msg.good(f"{output}: {prompt.longest} positions in {len(prompt.layers)} layers over {shim.source.name}")
     msg.text(f'Train a head on it: [components.{COMPONENT}] with source = "{output}" in a config')
@@ -42,12 +42,12 @@ def export_cli(
     """Write a pipeline's prompt as another library reads it."""
     import spacy
 
-    from ..interchange.pipelines import export_prompt
+    from ..interchange.pipelines import export_adapter
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            shim = export_prompt(spacy.load(pipeline), output, format_name, component)
+            shim = export_adapter(spacy.load(pipeline), output, format_name, component)
         except PTuningError as error:
             msg.fail(f"Cannot export {pipeline}", str(error), exits=1)
     for warning in caught:

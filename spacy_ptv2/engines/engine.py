@@ -21,7 +21,7 @@ import torch
 from ..backbones.backbone import Backbone
 from ..errors import Warnings
 from ..options import EngineName
-from .graph import GraphForm, GraphInputs, PromptGraph, export_graph, largest_error
+from .graph import AdapterGraph, GraphForm, GraphInputs, export_graph, largest_error
 from .graph_cache import forget_graph, recall_graph
 from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 
@@ -126,7 +126,7 @@ class Engine:
         made_of = (backbone.fingerprint, backbone.precision, backbone.source.attention)
         key = repr((self._name, *made_of, form, _makers(OWN_CODE)))
         try:
-            module = PromptGraph(backbone, form)
+            module = AdapterGraph(backbone, form)
             with torch.no_grad():
                 expected = module(*inputs.flat(backbone))
             if self._name == "openvino-int8":

@@ -17,11 +17,11 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from ..backbones.backbone import Backbone
-from ..backbones.injection import LayerAdapters, LayerPrompts, RowGroup, injected
-from ..backbones.install import open_for_prompts
-from ..backbones.low_rank import open_linear_layers
 from ..backbones.model_config import call_model
 from ..backbones.twins import make_copy
+from ..injection.context import LayerLoRA, LayerPrompts, RowGroup, injected
+from ..injection.hooks import open_for_injection
+from ..injection.lora import open_linear_layers
 
 INT8_STEPS = 127
 
@@ -32,13 +32,13 @@ class GraphForm:
 
     added (tuple[int, ...]): Layers to whose input something is added. shift (int | None): How many positions the prompt
     takes up, None where it takes up none. all_states (bool): Return the states of all layers, those of the embeddings
-    first, instead of the last layer's. adapters (bool): Take one for every layer, of any rank from 1 up.
+    first, instead of the last layer's. LoRA (bool): Take one for every layer, of any rank from 1 up.
     """
 
     added: tuple[int, ...] = ()
     shift: int | None = None
     all_states: bool = False
-    adapters: bool = False
+    loras: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class GraphInputs:
 
     embeddings (Tensor): Of the pieces. Shape: (rows, pieces, embedding_width). mask (Tensor): 1 for pieces, 0 for
     padding. Shape: (rows, pieces). prompts (LayerPrompts): By layer. added (dict[int, Tensor]): By layer. Shape of
-    each: (rows, pieces, hidden_width). adapters (LayerAdapters): By layer.
+    each: (rows, pieces, hidden_width). LoRA (LayerLoRA): By layer.
     """
 
     embeddings: torch.Tensor
     mask: torch.Tensor
     prompts: LayerPrompts
     added: dict[int, torch.Tensor]
-    adapters: LayerAdapters = field(default_factory=dict)
+    loras: LayerLoRA = field(default_factory=dict)
 
     def form(self, *, shift: int | None, all_states: bool) -> GraphForm:
         """Return the form of the graph that takes them."""
-        return GraphForm(tuple(sorted(self.added)), shift, all_states, bool(self.adapters))
+        return GraphForm(tuple(sorted(self.added)), shift, all_states, bool(self.loras))
 
     def sample(self) -> GraphInputs:
         """Return two rows of them, the first one almost all padding."""
@@ -66,20 +66,20 @@ class GraphInputs:
         mask = self.mask[rows]
         mask[0, 1:] = 0
         added = {layer: states[rows] for layer, states in self.added.items()}
-        return GraphInputs(self.embeddings[rows], mask, self.prompts, added, self.adapters)
+        return GraphInputs(self.embeddings[rows], mask, self.prompts, added, self.loras)
 
     def flat(self, backbone: Backbone) -> list[torch.Tensor]:
         """Return the tensors in the order that a graph takes them in, in float32."""
         layers = range(backbone.n_layers)
-        nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(1, backbone.adapter_width)
+        nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(1, backbone.lora_width)
         prompts = (self.prompts.get(layer, nothing) for layer in layers)
         added = (self.added[layer] for layer in sorted(self.added))
-        adapters = (self.adapters.get(layer, no_effect) for layer in layers if self.adapters)
-        beside = [*prompts, *added, *adapters]
+        loras = (self.loras.get(layer, no_effect) for layer in layers if self.loras)
+        beside = [*prompts, *added, *loras]
         return [self.embeddings.float(), self.mask, *(tensor.float() for tensor in beside)]
 
 
-class PromptGraph(nn.Module):
+class AdapterGraph(nn.Module):
     """A copy of a backbone that takes all it reads as arguments."""
 
     def __init__(self, backbone: Backbone, form: GraphForm) -> None:
@@ -88,7 +88,7 @@ class PromptGraph(nn.Module):
         self.rule = backbone.rule
         self.n_layers = backbone.n_layers
         self.model = make_copy(backbone.model).float().eval()
-        open_for_prompts(self.model, backbone.rule, backbone.source.attention)
+        open_for_injection(self.model, backbone.rule, backbone.source.attention)
 
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take what `GraphInputs.flat` gives. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
@@ -96,11 +96,11 @@ class PromptGraph(nn.Module):
         first, last = self.n_layers, self.n_layers + len(form.added)
         prompts = dict(enumerate(beside[:first]))
         added = dict(zip(form.added, beside[first:last], strict=True))
-        adapters = dict(enumerate(beside[last:]))
+        loras = dict(enumerate(beside[last:]))
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
-        with injected(RowGroup(prompts, added=added, adapters=adapters), in_graph=True):
+        with injected(RowGroup(prompts, added=added, loras=loras), in_graph=True):
             output = call_model(self.model, **inputs, attention_mask=mask, all_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
@@ -134,22 +134,22 @@ class Int8Linear(nn.Linear):
         return nn.functional.linear(X, self.weight.to(X.dtype) * cast(torch.Tensor, self.scale), self.bias)
 
 
-def export_graph(graph: PromptGraph, backbone: Backbone) -> ExportedProgram:
+def export_graph(graph: AdapterGraph, backbone: Backbone) -> ExportedProgram:
     """Return the graph as torch exports it, for any number of rows and pieces and prompts of any length."""
     sizes = count(5)  # no two alike, so that none is taken for another
     rows, pieces = next(sizes), next(sizes)
     embeddings = torch.zeros(rows, pieces, backbone.embedding_width)
     prompts = {layer: torch.zeros(2, next(sizes), backbone.key_width) for layer in range(backbone.n_layers)}
-    layers = range(backbone.n_layers) if graph.form.adapters else ()
-    adapters = {layer: torch.zeros(next(sizes), backbone.adapter_width) for layer in layers}
+    layers = range(backbone.n_layers) if graph.form.loras else ()
+    loras = {layer: torch.zeros(next(sizes), backbone.lora_width) for layer in layers}
     added = {layer: torch.zeros(rows, pieces, backbone.hidden_width) for layer in graph.form.added}
     mask = torch.ones(rows, pieces, dtype=torch.long)
     mask[0, -1] = 0
-    example = GraphInputs(embeddings, mask, prompts, added, adapters).flat(backbone)
+    example = GraphInputs(embeddings, mask, prompts, added, loras).flat(backbone)
     by_row: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
     by_position: dict[int, Any] = {1: Dim.DYNAMIC}
     by_rank: dict[int, Any] = {0: Dim.DYNAMIC}
-    beside = [*(by_position for _ in prompts), *(by_row for _ in added), *(by_rank for _ in adapters)]
+    beside = [*(by_position for _ in prompts), *(by_row for _ in added), *(by_rank for _ in loras)]
     with torch.no_grad():
         return torch.export.export(graph, tuple(example), dynamic_shapes=(by_row, by_row, tuple(beside)), strict=False)
 

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import load_file, save_file
 
+from ..adapters.prompt import PromptEncoder
 from ..backbones.backbone import Backbone
 from ..errors import Errors, FormatError
 from ..reading import is_file, read_object
-from ..torch_modules.prompt_encoder import PromptEncoder
 from .portable import ForeignPrompt, require_all_layers, rows_of_encoder, to_rows
 
 CONFIG_FILE = "adapter_config.json"

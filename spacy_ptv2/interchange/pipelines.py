@@ -10,18 +10,18 @@ from spacy.language import Language
 
 from ..backbones.registry import get_backbone
 from ..backbones.source import BackboneSource
+from ..bridge.adapter_shim import AdapterShim
+from ..bridge.window_encoding import WindowEncoding
 from ..errors import Errors, FormatError, Warnings
-from ..layers.model_state import prompt_shims
-from ..layers.prompt_shim import PromptShim
-from ..layers.window_encoding import WindowEncoding
 from ..options import WindowOptions
+from ..serialization.models import adapter_shims
 from .formats import FORMATS, read_foreign, write_foreign
 from .portable import to_prompt
 
 COMPONENT = "transformer"
 
 
-def import_prompt(path: Path, backbone: str | None = None, lang: str = "en") -> Language:
+def import_adapter(path: Path, backbone: str | None = None, lang: str = "en") -> Language:
     """Build a pipeline of one component, a `ptuning_transformer` with the prompt of another library.
 
     path (Path): A folder, or a safetensors file. backbone (str | None): The hub id or folder of the model that it was
@@ -45,23 +45,23 @@ def import_prompt(path: Path, backbone: str | None = None, lang: str = "en") -> 
             "layers": list(prompt.layers),
             "shift_positions": foreign.shift_positions,
         },
-        "adapter_rank": 0,
-        "layer_mix": False,
-        "casing": False,
+        "lora_rank": 0,
+        "scalar_mix": False,
+        "word_shape": False,
     }
     nlp.add_pipe("ptuning_transformer", name=COMPONENT, config={"model": model})
     nlp.initialize(lambda: [])
-    (shim,) = prompt_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
+    (shim,) = adapter_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
     shim.set_prompt(prompt)
     WindowEncoding(WindowOptions()).limits(shim.encoder)  # refuses a prompt that leaves no room for text
     return nlp
 
 
-def export_prompt(nlp: Language, folder: Path, format_name: str, component: str | None = None) -> PromptShim:
+def export_adapter(nlp: Language, folder: Path, format_name: str, component: str | None = None) -> AdapterShim:
     """Write the prompt of a pipeline as another library wants it.
 
     format_name (str): "peft", "thudm" or "adapters". component (str | None): The component that has the prompt, None if
-    only one has. RETURNS (PromptShim): Where it was found.
+    only one has. RETURNS (AdapterShim): Where it was found.
     RAISES (FormatError): P505 (no place for such a prompt), P507 (no prompt, or several), P508 (unknown format).
     """
     form = FORMATS.get(format_name)
@@ -70,7 +70,7 @@ def export_prompt(nlp: Language, folder: Path, format_name: str, component: str 
     found = {
         name: shim
         for name, pipe in nlp.pipeline
-        for shim in prompt_shims(getattr(pipe, "model", None))
+        for shim in adapter_shims(getattr(pipe, "model", None))
         if component in (None, name) and shim.is_initialized
     }
     if len(found) != 1:

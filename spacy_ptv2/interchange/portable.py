@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
+from ..adapters.prompt import FlatPrompt, PromptEncoder
 from ..backbones.backbone import Backbone
 from ..errors import Errors, FormatError
-from ..torch_modules.prompt_encoder import FlatPrompt, PromptEncoder
 
 
 @dataclass(frozen=True)

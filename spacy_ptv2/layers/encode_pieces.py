@@ -8,11 +8,11 @@ from typing import Any, cast
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from ..torch_modules.batches import WindowBatches
-from .prompt_shim import PromptShim
+from ..adapters.batches import WindowBatches
+from ..bridge.adapter_shim import AdapterShim
 
 
-def EncodePieces(shim: PromptShim) -> Model[WindowBatches, Floats2d]:
+def EncodePieces(shim: AdapterShim) -> Model[WindowBatches, Floats2d]:
     """Build the layer around a shim.
 
     X (WindowBatches): Padded windows and the pieces that are wanted of them.
@@ -21,9 +21,9 @@ def EncodePieces(shim: PromptShim) -> Model[WindowBatches, Floats2d]:
     return Model("encode_pieces", forward, init=init, shims=[shim], dims={"nO": None})
 
 
-def get_shim(model: Model[Any, Any]) -> PromptShim:
+def get_shim(model: Model[Any, Any]) -> AdapterShim:
     """Return the shim of an `EncodePieces` layer."""
-    return cast(PromptShim, model.shims[0])
+    return cast(AdapterShim, model.shims[0])
 
 
 def forward(

@@ -12,8 +12,8 @@ from spacy.tokens import Doc
 from thinc.api import get_array_module
 from thinc.types import Floats2d
 
-from .handover import Handover
-from .upstream import ATTRIBUTE, UpstreamRecord
+from ..bridge.precomputed import Precomputed
+from ..serialization.upstream import ATTRIBUTE, UpstreamRecord
 
 
 class PTuningListener(Tok2VecListener):
@@ -31,7 +31,7 @@ class PTuningListener(Tok2VecListener):
     def __init__(self, upstream: str, width: int | None = None) -> None:
         super().__init__(upstream_name=upstream, width=cast(int, width))
         self._func = forward
-        self.vectors: Handover[Floats2d] = Handover()
+        self.vectors: Precomputed[Floats2d] = Precomputed()
         self.attrs[ATTRIBUTE] = UpstreamRecord()
 
     def receive(self, batch_id: int, outputs: Any, backprop: Callable[[Any], Any]) -> None:

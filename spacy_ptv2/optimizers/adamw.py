@@ -9,7 +9,7 @@ from typing import Any
 from thinc.api import Optimizer, get_array_module
 from thinc.types import FloatsXd
 
-from ..parts import part_of
+from ..parameter_groups import part_of
 from .base import StepOptimizer
 from .settings import StepSettings, check_learn_rates
 from .tensors import Key, Moments
@@ -67,7 +67,7 @@ def build_adamw_v1(
 ) -> Optimizer:
     """Build AdamW for prompts.
 
-    learn_rates (dict[str, float]): Peak rate of each part: prompt, adapter, layer_mix, casing, head (everything else).
+    learn_rates (dict[str, float]): Peak rate of each part: prompt, lora, scalar_mix, word_shape, head (everything else).
     schedule (Iterable[float]): Factors on all rates, one per step; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
     grad_clip (float): Largest global gradient norm, 0 for none.

@@ -16,7 +16,7 @@ from thinc.api import Optimizer, get_array_module
 from thinc.types import FloatsXd
 
 from ..errors import Errors, PTuningError
-from ..parts import part_of
+from ..parameter_groups import part_of
 from .adamw import AdamWSettings, PromptAdamW
 from .settings import check_learn_rates
 from .tensors import Key, Moments

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Errors, PTuningError, Warnings
-from ..parts import PARTS
+from ..parameter_groups import PARTS
 
 # Rates at which something has ever trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the scripts of the
 # authors, and others in docs/recipes.md.
 WORKED = {
     "prompt": (1e-4, 0.3),
-    "adapter": (1e-4, 1e-2),
-    "layer_mix": (1e-4, 0.1),
-    "casing": (1e-4, 0.1),
+    "lora": (1e-4, 1e-2),
+    "scalar_mix": (1e-4, 0.1),
+    "word_shape": (1e-4, 0.1),
     "head": (1e-4, 0.1),
 }
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ..backbones.finding import locate_backbone
+from ..backbones.lookup import locate_backbone
 from ..backbones.source import BackboneSource
 from .builder import HUB_ID, announcement, build_wheel, check_name, check_version, copy_backbone
 

@@ -17,7 +17,7 @@ from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError, PTuningError
 from ..reading import read_object
-from .summary import trained_prompts
+from .summary import trained_adapters
 
 SAMPLE_FILE = "sample.json"
 FORMAT_VERSION = 1
@@ -46,7 +46,7 @@ def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
 
 def find_precisions(nlp: Language) -> list[str]:
     """Return what a pipeline's backbones compute in here, as "bfloat16" or "int8 in OpenVINO"."""
-    return sorted({shim.encoder.precision for shim in trained_prompts(nlp)})
+    return sorted({shim.encoder.precision for shim in trained_adapters(nlp)})
 
 
 def describe(doc: Doc) -> dict[str, Any]:

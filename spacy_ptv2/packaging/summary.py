@@ -11,9 +11,9 @@ from spacy.language import Language
 
 from ..backbones.catalogue import ENTRY_POINT_GROUP, KNOWN_PACKAGES, locate_in_packages
 from ..backbones.source import Candidate
-from ..layers.model_state import prompt_shims, trained_parameters
-from ..layers.prompt_shim import PromptShim
-from ..parts import BYTES_PER_NUMBER
+from ..bridge.adapter_shim import AdapterShim
+from ..parameter_groups import BYTES_PER_NUMBER
+from ..serialization.models import adapter_shims, trained_parameters
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Summary:
     requirements: list[str]
 
 
-def trained_prompts(nlp: Language) -> list[PromptShim]:
+def trained_adapters(nlp: Language) -> list[AdapterShim]:
     """Return the prompts in a pipeline's components, disabled ones included, that are there and not just configured."""
-    shims = [shim for _, pipe in nlp.components for shim in prompt_shims(getattr(pipe, "model", None))]
+    shims = [shim for _, pipe in nlp.components for shim in adapter_shims(getattr(pipe, "model", None))]
     return [shim for shim in shims if shim.is_initialized]
 
 
@@ -64,11 +64,11 @@ def summarize(nlp: Language) -> Summary:
     for counts in parts.values():
         counts.pop("backbone", None)
     components = [ComponentSummary(name, counts) for name, counts in parts.items() if counts]
-    backbones = {shim.backbone.fingerprint: _describe(shim) for shim in trained_prompts(nlp)}
+    backbones = {shim.backbone.fingerprint: _describe(shim) for shim in trained_adapters(nlp)}
     return Summary(components, list(backbones.values()), list(nlp.meta.get("requirements", [])))
 
 
-def _describe(shim: PromptShim) -> BackboneSummary:
+def _describe(shim: AdapterShim) -> BackboneSummary:
     backbone, recorded = shim.backbone, shim.recorded
     return BackboneSummary(
         shim.source.name,

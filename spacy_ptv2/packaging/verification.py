@@ -21,10 +21,10 @@ from spacy.util import load_model_from_init_py, load_model_from_path
 from ..backbones.fingerprint import fingerprint_folder
 from ..errors import Errors, PTuningError
 from ..pipeline.safetensors_pipe import MODEL_FILE
-from ..serialization import load_tensors, read_file
+from ..serialization.tensors import load_tensors, read_file
 from .manifest import MANIFEST_FILE, package_problems
 from .sample import SAMPLE_FILE, differing_texts, find_precisions, read_sample
-from .summary import trained_prompts
+from .summary import trained_adapters
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _check_tensors(folder: Path) -> Check:
 
 
 def _check_backbones(nlp: Language) -> Check:
-    trained = [shim for shim in trained_prompts(nlp) if shim.loaded_record is not None]
+    trained = [shim for shim in trained_adapters(nlp) if shim.loaded_record is not None]
     if not trained:
         return Check("backbone", "not checked", "no component has a prompt")
     found = {path: fingerprint_folder(path, cached=False) for path in {shim.backbone.path for shim in trained}}

@@ -22,10 +22,12 @@ from thinc.api import Config
 
 from ..backbones.registry import get_backbone
 from ..backbones.source import Recorded
+from ..bridge.adapter_shim import AdapterShim
 from ..errors import Errors, PTuningError
-from ..layers.model_state import prompt_shims
-from ..layers.prompt_shim import PromptShim
+from ..pipeline.private_settings import PRIVATE, reset
+from ..pipeline.requirements import record_requirements, without, without_implied
 from ..reading import read_object
+from ..serialization.models import adapter_shims
 from .builder import (
     HUB_ID,
     announcement,
@@ -38,10 +40,8 @@ from .builder import (
 )
 from .half import convert_to_float16
 from .manifest import write_manifest
-from .private_settings import PRIVATE, reset
-from .requirements import record_requirements, without, without_implied
 from .sample import SAMPLE_FILE, make_sample, sample_texts
-from .summary import trained_prompts
+from .summary import trained_adapters
 
 INIT = '''"""A pipeline for spaCy, packaged by spacy-ptv2: `spacy.load("{package}")`."""
 
@@ -91,7 +91,7 @@ def package_pipeline(
     sample = sample_texts(meta["lang"], texts)
     report(f"Loading {pipeline}")
     nlp = spacy.load(pipeline)
-    if not trained_prompts(nlp):
+    if not trained_adapters(nlp):
         raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
     with tempfile.TemporaryDirectory() as folder:
         stage, source = Path(folder) / "pipeline", Path(folder) / f"{package}-{version}"
@@ -118,7 +118,7 @@ def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict
     """Copy a pipeline's backbones into its package and let it run on those. RETURNS: Their entry points."""
     folders: dict[str, Path] = {}
     entry_points: dict[str, list[str]] = {}
-    for shim in trained_prompts(nlp):
+    for shim in trained_adapters(nlp):
         backbone = shim.backbone
         if backbone.fingerprint not in folders:
             folder = folders[backbone.fingerprint] = package / ("backbone" + ("" if not folders else str(len(folders))))
@@ -137,7 +137,7 @@ def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict
     return entry_points
 
 
-def _rest_on(shim: PromptShim, folder: Path) -> None:
+def _rest_on(shim: AdapterShim, folder: Path) -> None:
     """Let a prompt run on the backbone of a folder, and say so where it is saved."""
     revision = shim.recorded.revision
     shim.encoder.backbone = get_backbone(replace(shim.source, path=str(folder)), device=shim.backbone.device)
@@ -150,7 +150,7 @@ def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
     record_requirements(nlp, models)
     requirements = nlp.meta["requirements"]
     if bundle:
-        carried = [shim.recorded.requirement for shim in trained_prompts(nlp)]
+        carried = [shim.recorded.requirement for shim in trained_adapters(nlp)]
         requirements = without(requirements, [requirement for requirement in carried if requirement])
     srsly.write_json(stage / "meta.json", {**_read_meta(stage), "requirements": requirements})
 
@@ -164,7 +164,7 @@ def _drop_implied(path: Path, recorded: Sequence[str]) -> None:
 def _update_components(data: Path, nlp: Language) -> None:
     """Save the prompts with what is known of their backbone now, and take private settings out of the config."""
     for name, pipe in nlp.components:
-        if prompt_shims(getattr(pipe, "model", None)):
+        if adapter_shims(getattr(pipe, "model", None)):
             pipe.to_disk(data / name, exclude=["vocab"])  # type: ignore[attr-defined]
     config = Config().from_disk(data / "config.cfg", interpolate=False)
     reset(config["components"], PRIVATE)

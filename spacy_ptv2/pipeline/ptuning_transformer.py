@@ -16,10 +16,10 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError
 from ..layers.listener import PTuningListener
-from ..layers.upstream import listen_to
-from ..packaging.private_settings import withdraw_downloads
-from ..packaging.requirements import record_requirements
+from ..serialization.upstream import listen_to
 from ..types import Tok2VecModel
+from .private_settings import withdraw_downloads
+from .requirements import record_requirements
 from .safetensors_pipe import SafetensorsPipe
 
 

@@ -15,9 +15,9 @@ from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 
 from ..errors import Errors, FormatError
-from ..layers.model_state import model_from_bytes, model_to_bytes
 from ..reading import parse_object
-from ..serialization import read_file
+from ..serialization.models import model_from_bytes, model_to_bytes
+from ..serialization.tensors import read_file
 from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 
 MODEL_FILE = "model.safetensors"

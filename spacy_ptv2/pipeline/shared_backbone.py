@@ -18,9 +18,9 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model, Optimizer
 
+from ..bridge.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
+from ..bridge.training_pass import TrainingPass
 from ..errors import Errors, PTuningError
-from ..layers.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
-from ..layers.joint_step import JointStep
 from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 
 
@@ -34,7 +34,7 @@ class SharedBackbone(Pipe):
         self._nlp = weakref.ref(nlp)
         self.name = name
         self.model: Model[Any, Any] = Model("shared_backbone", _no_forward)  # for spaCy, which asks what trains
-        self._steps: list[JointStep] = []
+        self._steps: list[TrainingPass] = []
 
     @property
     def is_trainable(self) -> bool:

@@ -19,14 +19,14 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
-from ..layers.resizing import grow_output
 from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
 from ..optimizers.finite import stepping_what_is_finite
-from ..packaging.private_settings import withdraw_downloads
-from ..packaging.requirements import record_requirements
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
+from .private_settings import withdraw_downloads
+from .requirements import record_requirements
+from .resizing import grow_output
 from .safetensors_pipe import SafetensorsPipe
 from .tag_schemes import SCHEMES, Scheme, TagScheme
 

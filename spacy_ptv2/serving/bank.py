@@ -38,7 +38,7 @@ class _Asked(NamedTuple):
         return len(self.doc) * max(1, len(self.task.layers))
 
 
-class PromptBank:
+class AdapterBank:
     """Tasks over one backbone. Safe under threads.
 
     backbone (str | BackboneSource): A hub id or a folder, or where it is and how to load it.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from spacy.language import Language
 
 from ..backbones.backbone import Backbone
-from ..layers.model_state import trained_parameters
-from ..parts import BYTES_PER_NUMBER
+from ..parameter_groups import BYTES_PER_NUMBER
+from ..serialization.models import trained_parameters
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class TaskInfo:
     """One task of a bank.
 
     components (tuple[str, ...]): Names, in order. labels (dict[str, tuple[str, ...]]): Of each component that has some.
-    prompt_bytes (int): What is trained at the backbone: prompt, layer mix, casing. head_bytes (int): All other weights.
+    adapter_bytes (int): What is trained at the backbone: prompt, scalar mix, word_shape. head_bytes (int): All other weights.
     """
 
     name: str
     components: tuple[str, ...]
     labels: dict[str, tuple[str, ...]]
-    prompt_bytes: int
+    adapter_bytes: int
     head_bytes: int
 
 
@@ -44,7 +44,7 @@ def describe_task(name: str, nlp: Language) -> TaskInfo:
         name=name,
         components=tuple(nlp.pipe_names),
         labels={component: tuple(labels) for component, labels in nlp.pipe_labels.items() if labels},
-        prompt_bytes=sum(size for part, size in sizes.items() if part not in ("head", "backbone")),
+        adapter_bytes=sum(size for part, size in sizes.items() if part not in ("head", "backbone")),
         head_bytes=sizes.get("head", 0),
     )
 

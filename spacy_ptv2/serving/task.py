@@ -14,12 +14,12 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..backbones.backbone import Backbone
+from ..bridge.joint_reading import Request, joint_layers, read_ahead
+from ..bridge.precomputed import Precomputed
 from ..errors import Errors, PTuningError
-from ..layers.handover import Handover
-from ..layers.joint_reading import Request, joint_layers, read_ahead
 from ..layers.listener import PTuningListener
-from ..layers.model_state import prompt_shims
 from ..pipeline.shared_backbone import names_of_shared_backbones
+from ..serialization.models import adapter_shims
 from .info import TaskInfo, describe_backbone, describe_task
 
 
@@ -34,7 +34,7 @@ class Task:
         self.name = name
         self.nlp = nlp
         models = [getattr(pipe, "model", None) for _, pipe in nlp.pipeline]
-        shims = [shim for model in models for shim in prompt_shims(model)]
+        shims = [shim for model in models for shim in adapter_shims(model)]
         if not shims:
             raise PTuningError(Errors.P714.format(name=name, components=", ".join(nlp.pipe_names) or "none"))
         for other in (shim.backbone for shim in shims if shim.backbone is not backbone):
@@ -92,6 +92,6 @@ def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> list[Doc | None]:
     return done
 
 
-def _listening(models: Sequence[Model[Any, Any] | None]) -> list[Handover[Any]]:
+def _listening(models: Sequence[Model[Any, Any] | None]) -> list[Precomputed[Any]]:
     nodes = [node for model in models if model is not None for node in model.walk()]
     return [node.vectors for node in nodes if isinstance(node, PTuningListener)]

@@ -15,7 +15,7 @@ from spacy.util import registry, resolve_dot_names
 
 from ..errors import Errors, PTuningError, Warnings
 from ..optimizers.creation import fill_in
-from ..packaging.private_settings import withdraw_downloads
+from ..pipeline.private_settings import withdraw_downloads
 
 STREAMED = -1  # what spaCy takes as max_epochs for a corpus that is read anew, and in order, for each epoch
 NO_PATH = "[E913]"  # so spaCy's reader says that a corpus has no path

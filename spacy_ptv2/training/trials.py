@@ -26,8 +26,8 @@ from spacy.training.loop import create_before_to_disk_callback, create_train_bat
 from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, Model, fix_random_seed
 
+from ..bridge.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..errors import Errors, PTuningError
-from ..layers.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import curve_point

@@ -8,11 +8,11 @@ NUMBER, ALPHANUMERIC, LOWER, UPPER, TITLE, MIXED, INITIAL, OTHER = 6, 7, 1, 2, 3
 
 
 def plain_encoding(docs, tokenizer, special, *, window, overlap, get_spans=None):
-    """Return (ids of each window, casing of each window, windows per Doc, (window, column) of each token's pieces)."""
+    """Return (ids of each window, word shape of each window, windows per Doc, (window, column) of each token's pieces)."""
     prefix, suffix = special
     encoding = tokenizer([doc.text for doc in docs], add_special_tokens=False, return_offsets_mapping=True)
     all_spans = [None] * len(docs) if get_spans is None else get_spans(docs)
-    ids, casing, per_doc, places = [], [], [], []
+    ids, word_shape, per_doc, places = [], [], [], []
     for number, doc in enumerate(docs):
         own, classes, first, last = align(doc, encoding["input_ids"][number], encoding["offset_mapping"][number])
         stretches = [(0, len(own))]
@@ -31,9 +31,9 @@ def plain_encoding(docs, tokenizer, special, *, window, overlap, get_spans=None)
                     local = owner[piece]
                     places[-1].append((len(ids) + local, len(prefix) + source[piece] - ranges[local][0]))
         ids += [[*prefix, *own[a:b], *suffix] for a, b in ranges]
-        casing += [[0] * len(prefix) + list(classes[a:b]) + [0] * len(suffix) for a, b in ranges]
+        word_shape += [[0] * len(prefix) + list(classes[a:b]) + [0] * len(suffix) for a, b in ranges]
         per_doc.append(len(ranges))
-    return ids, casing, per_doc, places
+    return ids, word_shape, per_doc, places
 
 
 def align(doc, ids, offsets):
@@ -50,7 +50,7 @@ def align(doc, ids, offsets):
         last.append(b)
     words = [token for token in doc if not token.is_space]
     owners = [sum(word.idx + len(word) <= start for word in words) for start, _ in offsets]
-    classes = [plain_casing_class(words[min(owner, len(words) - 1)].text) if words else 0 for owner in owners]
+    classes = [plain_word_shape_of(words[min(owner, len(words) - 1)].text) if words else 0 for owner in owners]
     return ids, classes, first, last
 
 
@@ -71,7 +71,7 @@ def choose_owners(ranges, n_pieces):
     return source, [int(np.argmax(context[p])) for p in source]
 
 
-def plain_casing_class(text):
+def plain_word_shape_of(text):
     letters = [char for char in text if char.isalpha()]
     has_digit = any(char.isdigit() for char in text)
     if not letters:

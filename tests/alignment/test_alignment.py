@@ -9,19 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_ptv2.alignment.casing import (
-    ALPHANUMERIC,
-    INITIAL,
-    LOWER,
-    MIXED,
-    N_CASING_CLASSES,
-    NONE,
-    NUMBER,
-    OTHER,
-    TITLE,
-    UPPER,
-    casing_class,
-)
 from spacy_ptv2.alignment.encoding import (
     WantedStates,
     WindowLimits,
@@ -32,14 +19,27 @@ from spacy_ptv2.alignment.encoding import (
 )
 from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
 from spacy_ptv2.alignment.windows import cut_windows
+from spacy_ptv2.alignment.word_shape import (
+    ALPHANUMERIC,
+    INITIAL,
+    LOWER,
+    MIXED,
+    N_WORD_SHAPES,
+    NONE,
+    NUMBER,
+    OTHER,
+    TITLE,
+    UPPER,
+    word_shape_of,
+)
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.bridge.window_encoding import WindowEncoding
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.layers.window_encoding import WindowEncoding
 from spacy_ptv2.options import WindowOptions
 
 from ..tiny import build_tokenizer
-from .plain import plain_casing_class, plain_encoding
+from .plain import plain_encoding, plain_word_shape_of
 
 NLP = spacy.blank("en")
 ODD_TEXTS = [
@@ -84,7 +84,7 @@ def check_encoding(docs, encoded, limits):
 def test_odd_texts_keep_every_word(backbone, text):
     limits = WindowLimits(20, 6)
     docs = [NLP.make_doc("before"), NLP.make_doc(text), NLP.make_doc("after it")]
-    check_encoding(docs, encode_docs(docs, backbone, limits, with_casing=True), limits)
+    check_encoding(docs, encode_docs(docs, backbone, limits, with_word_shapes=True), limits)
 
 
 @settings(max_examples=60)
@@ -92,13 +92,13 @@ def test_odd_texts_keep_every_word(backbone, text):
 def test_any_text_keeps_every_word(tiny_folder, texts, window):
     limits = WindowLimits(window, min(3, window - 3))
     docs = [NLP.make_doc(text) for text in texts]
-    encoded = encode_docs(docs, get_backbone(BackboneSource(str(tiny_folder))), limits, with_casing=False)
+    encoded = encode_docs(docs, get_backbone(BackboneSource(str(tiny_folder))), limits, with_word_shapes=False)
     check_encoding(docs, encoded, limits)
 
 
 def test_tokens_stand_on_their_own_pieces(tiny):
     doc = Doc(NLP.vocab, words=["Peter", "didn't", "office", "\u200b", "EU"])
-    pieces = piece_docs([doc], tiny.tokenizer, with_casing=True)
+    pieces = piece_docs([doc], tiny.tokenizer, with_word_shapes=True)
     strings = tiny.tokenizer.convert_ids_to_tokens(pieces.ids)
     by_token = [strings[a : b + 1] for a, b in zip(pieces.first, pieces.last, strict=True)]
     assert by_token[0] == ["peter"]
@@ -106,16 +106,16 @@ def test_tokens_stand_on_their_own_pieces(tiny):
     assert by_token[2] == ["office"]
     assert by_token[3] == ["office"]  # no piece of its own, but no space either: stands on the one before
     assert by_token[4] == ["e", "##u"]
-    assert [pieces.casing[a] for a in pieces.first] == [TITLE, LOWER, LOWER, LOWER, UPPER]
+    assert [pieces.word_shape[a] for a in pieces.first] == [TITLE, LOWER, LOWER, LOWER, UPPER]
 
 
 def test_doc_without_pieces_stands_on_the_special_piece(tiny):
     docs = [NLP.make_doc("peter"), Doc(NLP.vocab, words=["\x00", " \n", "\u200b"])]
-    pieces = piece_docs(docs[1:], tiny.tokenizer, with_casing=True)
+    pieces = piece_docs(docs[1:], tiny.tokenizer, with_word_shapes=True)
     assert len(pieces.ids) == 0
     assert set(pieces.first) == {NO_PIECE}
     assert pieces.pieces_per_token.tolist() == [1, 0, 1]
-    encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_casing=True)
+    encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_word_shapes=True)
     assert encoded.token_window.tolist() == [0, 1, 1]
     assert set(encoded.token_column[1:]) == {0}
 
@@ -127,10 +127,10 @@ def test_words_have_the_same_shape_whatever_space_is_between_them(tmp_path_facto
     tokenizer = build_tokenizer(family)
     for words in (["Peter", space, "McLaren", "EU"], [space, "Peter", "McLaren", space, space, "EU", space]):
         doc = Doc(NLP.vocab, words=words, spaces=[False] * len(words))
-        pieces = piece_docs([doc, doc], tokenizer, with_casing=True)
+        pieces = piece_docs([doc, doc], tokenizer, with_word_shapes=True)
         n_pieces = pieces.pieces_per_token
         assert ((n_pieces == 0) == [not word.strip() for word in words * 2]).all()
-        classes = [pieces.casing[a] for a, n in zip(pieces.last, n_pieces, strict=True) if n]
+        classes = [pieces.word_shape[a] for a, n in zip(pieces.last, n_pieces, strict=True) if n]
         assert classes == [TITLE, MIXED, UPPER] * 2
 
 
@@ -142,8 +142,8 @@ def test_words_have_the_same_shape_whatever_space_is_between_them(tmp_path_facto
     ],
 )  # fmt: skip
 def test_casing_classes(text, expected):
-    assert casing_class(text) == expected
-    assert NONE < expected < N_CASING_CLASSES
+    assert word_shape_of(text) == expected
+    assert NONE < expected < N_WORD_SHAPES
 
 
 def ranges_of(windows):
@@ -152,7 +152,7 @@ def ranges_of(windows):
 
 def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 50)
-    pieces = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tiny.tokenizer, with_word_shapes=False)
     windows = cut_windows(pieces, body=20, overlap=8, token_spans=None)
     assert ranges_of(windows) == [(0, 20), (12, 32), (24, 44), (30, 50)]
     assert windows.source.tolist() == list(range(50))
@@ -165,7 +165,7 @@ def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
 
 
 def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
-    pieces = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_casing=False)
+    pieces = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_word_shapes=False)
     windows = cut_windows(pieces, body=20, overlap=9, token_spans=None)
     assert ranges_of(windows) == [(0, 20), (11, 31)]
     assert windows.owner.tolist() == [0] * 16 + [1] * 15
@@ -173,7 +173,7 @@ def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
 
 def test_span_getter_restricts_windows_and_others_borrow(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 10)
-    pieces = piece_docs([doc], tiny.tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tiny.tokenizer, with_word_shapes=False)
     windows = cut_windows(pieces, body=20, overlap=0, token_spans=[[(2, 4), (6, 6), (6, 9)]])
     assert ranges_of(windows) == [(2, 4), (6, 9)]
     assert windows.source.tolist() == [2, 2, 2, 3, 3, 3, 6, 7, 8, 8]
@@ -182,7 +182,7 @@ def test_span_getter_restricts_windows_and_others_borrow(tiny):
     assert set(nothing.source) == {NO_PIECE}
     limits = WindowLimits(22, 0)
     spans = {"get_spans": lambda docs: [[d[2:4], d[6:9]] for d in docs]}
-    check_encoding([doc, doc], encode_docs([doc, doc], tiny, limits, with_casing=False, **spans), limits)
+    check_encoding([doc, doc], encode_docs([doc, doc], tiny, limits, with_word_shapes=False, **spans), limits)
 
 
 def test_batches_stay_in_budget_and_lose_nothing():
@@ -196,13 +196,13 @@ def test_batches_stay_in_budget_and_lose_nothing():
 
 def test_a_long_window_does_not_pad_all_others_in_training(tiny):
     docs = [NLP.make_doc("mary works")] * 40 + [NLP.make_doc("peter in london " * 8)]
-    encoded = encode_docs(docs, tiny, WindowLimits(64, 0), with_casing=False)
+    encoded = encode_docs(docs, tiny, WindowLimits(64, 0), with_word_shapes=False)
     wanted = [WantedStates(encoded.token_window, encoded.token_column)]
     encoding = WindowEncoding(WindowOptions(batch_pieces=100_000))
     for is_train in (True, False):
         batches = encoding.batch(encoded, wanted, tiny, is_train=is_train).batches
         assert [len(batch.ids) for batch in batches] == [40, 1]
-    few = encode_docs(docs[-3:], tiny, WindowLimits(64, 0), with_casing=False)
+    few = encode_docs(docs[-3:], tiny, WindowLimits(64, 0), with_word_shapes=False)
     wanted = [WantedStates(few.token_window, few.token_column)]
     assert [len(encoding.batch(few, wanted, tiny, is_train=is_train).batches) for is_train in (True, False)] == [1, 1]
 
@@ -229,7 +229,7 @@ def test_groups_with_little_padding_are_the_cheapest(windows, per_batch):
 def test_batches_return_the_wanted_pieces_in_order(tiny):
     """For two readers: one of every Doc, one of the last two alone."""
     docs = [NLP.make_doc(text) for text in ("peter in london", "", "the office of paris and john works", "mary")]
-    encoded = encode_docs(docs, tiny, WindowLimits(16, 4), with_casing=True)
+    encoded = encode_docs(docs, tiny, WindowLimits(16, 4), with_word_shapes=True)
     late = encoded.token_window >= encoded.windows_per_doc[0]
     wanted = [
         WantedStates(encoded.token_window, encoded.token_column),
@@ -285,7 +285,7 @@ def test_pieces_out_of_reading_order_are_still_found():
     def tokenizer(texts, **settings):
         return {"input_ids": [[7, 8, 9]], "offset_mapping": [[(3, 4), (4, 5), (0, 2)]]}
 
-    pieces = piece_docs([doc], tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tokenizer, with_word_shapes=False)
     assert (pieces.first.tolist(), pieces.last.tolist()) == ([0, 0, 1], [2, 2, 2])
 
 
@@ -303,12 +303,12 @@ def test_all_docs_at_once_as_doc_by_doc(tiny_folder, docs, window, with_spans):
     docs = [Doc(NLP.vocab, words=words) for words in docs]
     spans = (lambda docs: [[d[1:3], d[5:9], d[8:20]] for d in docs]) if with_spans else None
     limits = WindowLimits(window, min(3, window - 3))
-    encoded = encode_docs(docs, backbone, limits, with_casing=True, get_spans=spans)
-    ids, casing, per_doc, places = plain_encoding(
+    encoded = encode_docs(docs, backbone, limits, with_word_shapes=True, get_spans=spans)
+    ids, word_shape, per_doc, places = plain_encoding(
         docs, backbone.tokenizer, backbone.special_pieces, window=window, overlap=limits.overlap, get_spans=spans
     )
     assert [own.tolist() for own in encoded.ids] == ids
-    assert encoded.flat_casing.tolist() == list(chain.from_iterable(casing))
+    assert encoded.flat_word_shapes.tolist() == list(chain.from_iterable(word_shape))
     assert encoded.windows_per_doc == per_doc
     assert encoded.pieces_per_token.tolist() == [len(own) for own in places]
     assert list(zip(encoded.token_window.tolist(), encoded.token_column.tolist(), strict=True)) == list(
@@ -318,4 +318,4 @@ def test_all_docs_at_once_as_doc_by_doc(tiny_folder, docs, window, with_spans):
 
 @given(text=st.text(alphabet="aBcD1.éÉ漢 ", max_size=6))
 def test_casing_class_as_letter_by_letter(text):
-    assert casing_class(text) == plain_casing_class(text)
+    assert word_shape_of(text) == plain_word_shape_of(text)

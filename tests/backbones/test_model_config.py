@@ -6,19 +6,19 @@ import shutil
 import pytest
 import torch
 
-from spacy_ptv2.backbones.families import find_rule
+from spacy_ptv2.adapters.batches import PieceBatch, Reading
+from spacy_ptv2.adapters.build import build_encoder
+from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.loading import read_model_config
 from spacy_ptv2.backbones.model_config import OUTPUTS, WITHOUT_EFFECT, asked_in_vain, find_width
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError
+from spacy_ptv2.injection.families import find_family
 from spacy_ptv2.options import EncoderOptions, PromptOptions
-from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
-from spacy_ptv2.torch_modules.build import build_prompted_encoder
-from spacy_ptv2.torch_modules.joint_pass import read_batches
 
+from ..injection.oracles import ORACLES
 from ..tiny import save_tiny_backbone
-from .oracles import ORACLES
 
 SAID = {
     "output_attentions": True,
@@ -30,7 +30,7 @@ SAID = {
     "reference_compile": True,
     "tie_encoder_decoder": True,
 }
-OPTIONS = EncoderOptions(adapter_rank=1, casing=False, mixed_precision=False, engine="torch")
+OPTIONS = EncoderOptions(lora_rank=1, word_shape=False, mixed_precision=False, engine="torch")
 
 
 def saying(folder, target, **settings):
@@ -44,7 +44,7 @@ def saying(folder, target, **settings):
 def build(folder):
     torch.manual_seed(3)
     backbone = get_backbone(BackboneSource(str(folder)))
-    return build_prompted_encoder(backbone, PromptOptions(length=3, dropout=0.0), OPTIONS, n_casing_classes=9)
+    return build_encoder(backbone, PromptOptions(length=3, dropout=0.0), OPTIONS, n_word_shapes=9)
 
 
 def results(encoder):
@@ -108,7 +108,7 @@ def test_pruned_heads_are_refused(family, tmp_path):
 @pytest.mark.parametrize("family", sorted(ORACLES))
 def test_width_without_weights(family, tmp_path):
     folder = save_tiny_backbone(tmp_path / family, family)
-    width = find_rule(read_model_config(folder), folder).hidden_width(read_model_config(folder))
+    width = find_family(read_model_config(folder), folder).hidden_width(read_model_config(folder))
     (folder / "model.safetensors").write_bytes(b"damaged")
     assert find_width(BackboneSource(str(folder))) == width == 32
 

@@ -10,13 +10,13 @@ from spacy.cli.init_pipeline import init_nlp
 from spacy.util import load_config
 
 from spacy_ptv2.backbones import registry
-from spacy_ptv2.backbones.finding import find_backbone
+from spacy_ptv2.backbones.lookup import find_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError
 from spacy_ptv2.packaging.summary import summarize
 from spacy_ptv2.packaging.verification import verify
 from spacy_ptv2.packaging.wheels import package_pipeline
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serving import AdapterBank
 
 from ..tiny import build_pipeline, save_tiny_backbone, small_ner_config
 
@@ -104,7 +104,7 @@ def test_permission_reaches_the_network(begun_offline, asked, monkeypatch):
         lambda path: spacy.load(path, exclude=["ptuning_transformer", "token_classifier"]),  # spaCy's component
         lambda path: summarize(spacy.load(path)),
         lambda path: package_pipeline(path, path.parent / "wheels", name="absent", version="1.0.0"),
-        lambda path: PromptBank(str(path.parent / "other")).load("task", path),
+        lambda path: AdapterBank(str(path.parent / "other")).load("task", path),
     ],
 )
 def test_what_is_loaded_does_not_permit(folder, asked, load):

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spacy_ptv2.backbones import registry
-from spacy_ptv2.backbones.finding import find_backbone
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder, identity_files
+from spacy_ptv2.backbones.lookup import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.sealing import sealed
 from spacy_ptv2.backbones.source import BackboneSource, Recorded

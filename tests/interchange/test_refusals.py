@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from spacy_ptv2.cli import app
 from spacy_ptv2.errors import FormatError, PTuningError
-from spacy_ptv2.interchange.pipelines import export_prompt, import_prompt
+from spacy_ptv2.interchange.pipelines import export_adapter, import_adapter
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -54,27 +54,27 @@ def save(folder, tensors, config=None):
 )
 def test_unreadable(tmp_path, tensors, config, message):
     with pytest.raises(PTuningError, match=message):
-        import_prompt(save(tmp_path / "there", tensors, config))
+        import_adapter(save(tmp_path / "there", tensors, config))
 
 
 def test_damaged_file(tmp_path):
     file = save(tmp_path / "there", ROWS, PEFT) / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(FormatError, match="P501.*adapter_model.safetensors"):
-        import_prompt(tmp_path / "there")
+        import_adapter(tmp_path / "there")
 
 
 def test_pickle_is_never_read(tmp_path):
     folder = save(tmp_path / "there", None, PEFT)
     torch.save(ROWS, folder / "adapter_model.bin")
     with pytest.raises(FormatError, match=r"P502.*pickle \(adapter_model.bin\).*weights_only=True"):
-        import_prompt(folder)
+        import_adapter(folder)
 
 
 def test_another_width_or_depth(tmp_path, tiny_folder):
     folder = save(tmp_path / "there", {"prompt_embeddings": torch.zeros(5, 3 * 2 * 48)}, PEFT)
     with pytest.raises(FormatError, match=r"P503.*has 288 numbers per position, expected 192 .*\(3 layers x 2 x 32\)"):
-        import_prompt(folder, str(tiny_folder))
+        import_adapter(folder, str(tiny_folder))
 
 
 def test_another_width_on_the_command_line(tmp_path, tiny_folder):
@@ -97,7 +97,7 @@ def test_another_width_on_the_command_line(tmp_path, tiny_folder):
 def test_no_place_in_a_format(tiny_folder, corpus, tmp_path, prompt, format_name, message):
     nlp = build_pipeline(tiny_folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", **prompt})
     with pytest.raises(FormatError, match=message):
-        export_prompt(nlp, tmp_path, format_name)
+        export_adapter(nlp, tmp_path, format_name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,16 +105,16 @@ def test_which_component(tmp_path):
     with pytest.raises(FormatError, match="P507.*got none of the pipeline's components sentencizer"):
         nlp = spacy.blank("en")
         nlp.add_pipe("sentencizer")
-        export_prompt(nlp, tmp_path, "peft")
+        export_adapter(nlp, tmp_path, "peft")
 
 
 def test_narrow_keys_go_both_ways(tmp_path, corpus):
     """A model whose keys are narrower than its states: two heads for keys, four for queries."""
     folder = save_tiny_backbone(tmp_path / "llama", "llama", max_position_embeddings=256)
-    plain = {"adapter_rank": 0, "layer_mix": False, "casing": False}
+    plain = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
     nlp = build_pipeline(folder, corpus, **plain, prompt={"@misc": "spacy_ptv2.Prompt.v1", "shift_positions": True})
-    export_prompt(nlp, tmp_path / "foreign", "peft")
+    export_adapter(nlp, tmp_path / "foreign", "peft")
     config = json.loads((tmp_path / "foreign" / "adapter_config.json").read_text())
     assert (config["token_dim"], config["num_attention_heads"]) == (16, 2)
-    again = import_prompt(tmp_path / "foreign", str(folder))
+    again = import_adapter(tmp_path / "foreign", str(folder))
     assert (again("john works").tensor == nlp("john works").tensor).all()

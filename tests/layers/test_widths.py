@@ -10,10 +10,10 @@ from spacy.training.pretrain import create_pretraining_model, make_update
 from thinc.api import Adam
 
 from spacy_ptv2.architectures import build_backbone_v1, build_prompt_v1, build_ptuning_listener_v1
-from spacy_ptv2.architectures import build_ptuning_transformer_v1 as build_drop_in
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1 as build_tok2vec
+from spacy_ptv2.architectures import build_transformer_model_v1 as build_drop_in
 from spacy_ptv2.errors import BackboneError, FormatError
-from spacy_ptv2.layers.model_state import prompt_shims
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
 
@@ -23,7 +23,7 @@ def model_block(name):
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(name)},
         "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 2},
-        "adapter_rank": 1,
+        "lora_rank": 1,
     }
 
 
@@ -62,7 +62,7 @@ def test_pretraining_through_a_listener_trains_what_it_listens_to(tiny_folder):
     settings = {"component": "tagger", "layer": "tok2vec", "objective": objective, "dropout": 0.1}
     model = create_pretraining_model(nlp, settings)
     assert model.get_ref("tok2vec") is upstream.model
-    (shim,) = prompt_shims(upstream.model)
+    (shim,) = adapter_shims(upstream.model)
     before = shim.encoder.prompt.values.detach().clone()
     docs, optimizer = [nlp.make_doc("peter works in a garden at paris")] * 2, Adam(0.01)
     for _ in range(3):  # the output layer starts at zero, and lets no gradient through at first

@@ -12,10 +12,10 @@ from spacy_ptv2.optimizers.adamw import build_adamw_v1
 from spacy_ptv2.optimizers.base import AVERAGING
 from spacy_ptv2.optimizers.muon import Blocks, PromptMuon, build_muon_v1
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
-from spacy_ptv2.parts import PARTS, part_of
+from spacy_ptv2.parameter_groups import PARTS, part_of
 
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
-NAMES = ("prompt.values", "adapter.weights", "layer_mix.weights", "casing.weight", "W")
+RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.002}
+NAMES = ("prompt.values", "lora.weights", "scalar_mix.weights", "word_shape.weight", "W")
 
 
 def make_weights(rng):
@@ -144,14 +144,14 @@ def test_norm_is_over_all_tensors():
     "rates", [{"prompt": 0.1}, {**RATES, "prefix": 0.1}, {name: rate for name, rate in RATES.items() if name != "head"}]
 )
 def test_missing_or_unknown_parts_are_refused(rates):
-    with pytest.raises(PTuningError, match="P405.*prompt, adapter, layer_mix, casing, head"):
+    with pytest.raises(PTuningError, match="P405.*prompt, lora, scalar_mix, word_shape, head"):
         build_adamw_v1(rates, build_warmup_linear_v1(10))
     with pytest.raises(PTuningError, match="P405.*prefix"):
         build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"prefix": 0.1})
 
 
 @pytest.mark.parametrize(
-    ("part", "rate"), [("prompt", 5e-5), ("prompt", 3.0), ("head", 2e-5), ("casing", 1.0), ("adapter", 0.03)]
+    ("part", "rate"), [("prompt", 5e-5), ("prompt", 3.0), ("head", 2e-5), ("word_shape", 1.0), ("lora", 0.03)]
 )
 def test_a_rate_that_never_worked_is_warned_of(part, rate):
     with pytest.warns(UserWarning, match=f"PW09.*{rate:g}.*{part}.*lr-find"):
@@ -160,7 +160,7 @@ def test_a_rate_that_never_worked_is_warned_of(part, rate):
 
 @pytest.mark.parametrize(
     "rates",
-    [RATES, {**RATES, "casing": 0.0}, {**dict.fromkeys(PARTS, 0.06), "adapter": 0.01}, dict.fromkeys(PARTS, 1e-4)],
+    [RATES, {**RATES, "word_shape": 0.0}, {**dict.fromkeys(PARTS, 0.06), "lora": 0.01}, dict.fromkeys(PARTS, 1e-4)],
 )
 def test_rates_that_have_worked_are_taken_without_a_word(rates):
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from spacy_ptv2.optimizers.muon import PromptMuon
 
 OURS = {
     "@optimizers": "spacy_ptv2.AdamW.v1",
-    "learn_rates": {"prompt": 0.02, "adapter": 0.003, "layer_mix": 0.01, "casing": 0.005, "head": 0.004},
+    "learn_rates": {"prompt": 0.02, "lora": 0.003, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.004},
     "schedule": {"@schedules": "spacy_ptv2.warmup_linear.v1", "total_steps": "${training.max_steps}", "warmup": 0.5},
 }
 

@@ -13,7 +13,7 @@ from spacy_ptv2.optimizers.base import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.divergence import BAD_STEPS, WINDOW, ChanceLoss, DivergenceWatch
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
+RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.005}
 KEY = (0, "W")
 
 

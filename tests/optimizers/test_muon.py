@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
 from spacy_ptv2.optimizers.muon import ADAM_RMS, Blocks, build_muon_v1, orthogonal_blocks, orthogonalized
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline
 
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.002}
+RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.002}
 KEY = (0, "prompt.values")
 
 
@@ -90,7 +90,7 @@ def test_a_prompt_is_described_by_its_shim(tiny_folder, corpus, lengths):
     nlp = build_pipeline(
         tiny_folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", "length": lengths, "dropout": 0.0}
     )
-    (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     values = shim.encoder.prompt.values
     before = values.detach().clone()
     optimizer = build_muon_v1(RATES, schedule())
@@ -105,7 +105,7 @@ def test_a_prompt_is_described_by_its_shim(tiny_folder, corpus, lengths):
 def test_the_reparameterised_prompt_is_left_to_adamw(tiny_folder, corpus):
     prompt = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "mlp_width": 8}
     nlp = build_pipeline(tiny_folder, corpus, prompt=prompt)
-    (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     assert shim.encoder.prompt.row_counts == {}
 
 

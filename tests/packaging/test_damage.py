@@ -20,8 +20,8 @@ from safetensors.numpy import load_file, save
 from benchmarks.damage import BAD_OUTCOMES, choose, run_packages
 from benchmarks.damage_subjects import build_subjects
 from spacy_ptv2.errors import FormatError
-from spacy_ptv2.layers.prompt_header import read_header
-from spacy_ptv2.serialization import HEADER_KEY, checksum_of
+from spacy_ptv2.serialization.header import read_header
+from spacy_ptv2.serialization.tensors import HEADER_KEY, checksum_of
 
 N_MUTATIONS = int(os.environ.get("SPACY_PTV2_MUTATIONS", "1000"))
 MOST_MEMORY = 512 << 10  # kilobytes that all of them may need together, beyond what is loaded before

@@ -17,13 +17,13 @@ from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder, identity_files
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError, PTuningError
-from spacy_ptv2.layers.model_state import prompt_shims
 from spacy_ptv2.packaging.backbone_wheels import package_backbone
 from spacy_ptv2.packaging.builder import build_wheel, check_version
 from spacy_ptv2.packaging.half import convert_to_float16
-from spacy_ptv2.packaging.requirements import merge, record_requirements, without, without_implied
 from spacy_ptv2.packaging.sample import describe
 from spacy_ptv2.packaging.wheels import package_pipeline
+from spacy_ptv2.pipeline.requirements import merge, record_requirements, without, without_implied
+from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline
 from .conftest import unpack
@@ -50,7 +50,7 @@ def load_installed(name: str, site: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def backbone_of(nlp):
-    (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     return shim.backbone
 
 
@@ -237,7 +237,7 @@ def test_a_wheel_holds_no_code_but_its_init(wheel):
 def test_the_header_keeps_what_was_recorded(pipeline, tmp_path):
     """A pipeline saved again on a machine that has the backbone as a folder still names the package."""
     nlp = spacy.load(pipeline)
-    (shim,) = prompt_shims(nlp.get_pipe("ptuning_transformer").model)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     header = shim.header()
     header["backbone"].update(requirement="some-backbone==1.0", revision="0" * 40)
     shim.import_state({name: tensor.clone() for name, tensor in shim.export_state().items()}, header)

@@ -7,7 +7,7 @@ from spacy.tokens import Doc
 
 from spacy_ptv2.alignment.pieces import piece_docs
 
-from ..backbones.oracles import ORACLES
+from ..injection.oracles import ORACLES
 from ..tiny import build_pipeline, save_tiny_backbone, train
 
 TEXTS = [
@@ -46,7 +46,7 @@ def test_pieces_stand_where_their_words_are(trained):
     tokenizer = nlp.get_pipe("ptuning_transformer").model.layers[0].shims[0].backbone.tokenizer
     words = ["Danish", "office", "Hansen", "(", "letter", ")", "opens"]
     doc = Doc(nlp.vocab, words=words, spaces=[True, True, True, False, False, False, False])
-    pieces = piece_docs([doc], tokenizer, with_casing=False)
+    pieces = piece_docs([doc], tokenizer, with_word_shapes=False)
     for first, last, word in zip(pieces.first, pieces.last, words, strict=True):
         text = tokenizer.decode(pieces.ids[first : last + 1]).replace(" ", "")
         assert text.lower() in (word.lower(), "<unk>" * text.count("<unk>")), (text, word)

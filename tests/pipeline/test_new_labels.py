@@ -8,14 +8,14 @@ from spacy.training import Corpus, Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam
 
-from spacy_ptv2.layers.model_state import model_to_bytes
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
-from spacy_ptv2.serialization import load_tensors
+from spacy_ptv2.serialization.models import model_to_bytes
+from spacy_ptv2.serialization.tensors import load_tensors
 
 from ..tiny import build_pipeline, train
 
 TEXT = "Peter Hansen opens the Danish office of Acme in New York"
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.01}
+RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.01}
 
 
 def entities(doc):

@@ -11,10 +11,10 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 from thinc.api import Adam
 
+from spacy_ptv2.adapters import joint_pass
+from spacy_ptv2.bridge.joint_reading import Request, begin_update_ahead
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.layers.joint_reading import Request, begin_update_ahead
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.torch_modules import joint_pass
+from spacy_ptv2.serialization.models import adapter_shims
 
 from .test_pipeline import TEXTS
 
@@ -120,7 +120,7 @@ def test_nothing_waits_when_all_is_done(pair):
     shared, _ = pair
     list(shared.pipe(TEXTS))
     for _, pipe in shared.pipeline:
-        for shim in prompt_shims(getattr(pipe, "model", None)):
+        for shim in adapter_shims(getattr(pipe, "model", None)):
             assert not shim.predicted._waiting
             assert not shim.begun._waiting
 
@@ -175,7 +175,7 @@ def gradients(nlp):
     return {
         (name, key): parameter.grad.numpy().copy()
         for name, pipe in nlp.pipeline
-        for shim in prompt_shims(getattr(pipe, "model", None))
+        for shim in adapter_shims(getattr(pipe, "model", None))
         for key, parameter in shim.encoder.named_parameters()
     }
 
@@ -241,7 +241,7 @@ def test_a_batch_in_another_order_is_computed_anew(pair):
 
 
 def gradients_or_none(nlp, name):
-    return [p.grad for shim in prompt_shims(nlp.get_pipe(name).model) for p in shim.encoder.parameters()]
+    return [p.grad for shim in adapter_shims(nlp.get_pipe(name).model) for p in shim.encoder.parameters()]
 
 
 def test_of_another_pipeline_is_refused(pair):

@@ -178,5 +178,5 @@ def test_compare_prints_a_row_per_backbone(tiny_folder, corpus, tmp_path):
     ]
     head = 33 * 9  # B- and I- of four labels, and O
     adapter = 3 * (8 * 32 + 2 * (32 + 48))  # beside four matrices in attention, and two behind it
-    assert rows[0]["trained"] == 3 * 2 * 4 * 32 + adapter + 4 + 9 * 32 + head  # prompt, adapter, mix, casing
+    assert rows[0]["trained"] == 3 * 2 * 4 * 32 + adapter + 4 + 9 * 32 + head  # prompt, adapter, mix, word shape
     assert "two" in one_line(result.stdout)

@@ -15,8 +15,8 @@ from spacy.tokens import Doc
 
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError, TaskError
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serialization.models import adapter_shims
+from spacy_ptv2.serving import AdapterBank
 from spacy_ptv2.serving import bank as bank_module
 
 from ..pipeline.test_pipeline import TEXTS
@@ -52,7 +52,7 @@ def pipelines(tiny_folder):
 
 @pytest.fixture
 def bank(tiny_folder, pipelines):
-    bank = PromptBank(str(tiny_folder))
+    bank = AdapterBank(str(tiny_folder))
     for name, nlp in pipelines.items():
         bank.load(name, nlp)
     return bank
@@ -226,12 +226,12 @@ def test_memory_is_that_of_the_tensors(bank, pipelines):
     extras = sum(
         parameter.numel()
         for _, pipe in pipelines["separate"].pipeline
-        for shim in prompt_shims(pipe.model)
+        for shim in adapter_shims(pipe.model)
         for name, parameter in shim.encoder.named_parameters()
         if not name.startswith("prompt.")
     )
     assert extras > 0
-    assert task.prompt_bytes == 4 * (n_prompt + extras)
+    assert task.adapter_bytes == 4 * (n_prompt + extras)
     n_tags = [7, 7, 7]  # two heads of three labels in IOB2, and a tagger of seven tags
     assert task.head_bytes == 4 * sum(32 * tags + tags for tags in n_tags)
     assert info.fingerprint == bank.backbone.fingerprint
@@ -278,7 +278,7 @@ def test_p713_unknown_tasks_name_the_known_ones(bank, name):
 
 def test_p713_of_an_empty_bank(tiny_folder):
     with pytest.raises(TaskError, match="P713.*none"):
-        PromptBank(BackboneSource(str(tiny_folder)))("Peter", "shared")
+        AdapterBank(BackboneSource(str(tiny_folder)))("Peter", "shared")
 
 
 def test_p714_a_pipeline_without_a_prompt_is_refused(bank):
@@ -316,7 +316,7 @@ def test_tokenizers_are_shared_where_they_are_equal(tiny_folder, pipelines):
     plain = pipelines["separate"]
     other = spacy.util.load_model_from_config(plain.config).from_bytes(plain.to_bytes())
     other.tokenizer.add_special_case("Denmark", [{"ORTH": "Den"}, {"ORTH": "mark"}])
-    bank = PromptBank(str(tiny_folder))
+    bank = AdapterBank(str(tiny_folder))
     for name, nlp in {"first": plain, "second": plain, "other": other}.items():
         bank.load(name, nlp)
     words = {name: [token.text for token in bank("Denmark", name)] for name in bank.names}
@@ -368,5 +368,5 @@ def test_the_tokenizer_is_set_up_before_threads_use_it(tmp_path):
     tokenizer.enable_truncation(8)
     tokenizer.enable_padding()
     tokenizer.save(str(folder / "tokenizer.json"))
-    backend = PromptBank(str(folder)).backbone.tokenizer.backend_tokenizer
+    backend = AdapterBank(str(folder)).backbone.tokenizer.backend_tokenizer
     assert (backend.truncation, backend.padding) == (None, None)

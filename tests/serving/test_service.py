@@ -18,8 +18,8 @@ from examples.serve import app as service
 from examples.serve.annotations import Item
 from examples.serve.guards import OutOfTimeError, Workers, check_size
 from examples.serve.settings import Limits, Settings, read_settings
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serialization.models import adapter_shims
+from spacy_ptv2.serving import AdapterBank
 
 from ..conftest import ROOT
 from ..pipeline.test_shared_backbone import build
@@ -55,7 +55,7 @@ def ask(client, *pairs):
 
 
 def test_answers_in_order_with_confidences_and_tags(client, settings):
-    bank = PromptBank(settings.backbone)
+    bank = AdapterBank(settings.backbone)
     for name, path in settings.tasks.items():
         bank.load(name, path)
     response = ask(client, (TEXT, "letters"), (TEXT, "news"), ("", "news"))
@@ -130,7 +130,7 @@ def test_a_request_has_a_deadline(settings, monkeypatch):
 
     client = TestClient(service.create_app(settings.model_copy(update={"limits": limits})))
     with monkeypatch.context() as patched, client:
-        patched.setattr(PromptBank, "pipe", slow)
+        patched.setattr(AdapterBank, "pipe", slow)
         late = ask(client, (TEXT, "news"))
         assert (late.status_code, late.json()["error"]) == (
             504, "The request was not done after 0.3 seconds. Send fewer or shorter texts.")  # fmt: skip
@@ -200,7 +200,7 @@ def test_malformed_requests(client, body):
 
 
 def test_failures_show_nothing_of_the_inside(client, monkeypatch, caplog):
-    monkeypatch.setattr(PromptBank, "pipe", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(AdapterBank, "pipe", lambda *args, **kwargs: 1 / 0)
     response = ask(client, (TEXT, "news"))
     assert response.status_code == 500
     assert response.json().keys() == {"error"}
@@ -219,7 +219,7 @@ def test_one_request_too_many_is_told_to_come_back(settings, monkeypatch):
         go_on.wait()
         return iter([])
 
-    monkeypatch.setattr(PromptBank, "pipe", slow)
+    monkeypatch.setattr(AdapterBank, "pipe", slow)
     with ThreadPoolExecutor(2) as pool, client:
         running = [pool.submit(ask, client, (TEXT, "news")) for _ in range(2)]
         inside.wait()
@@ -233,11 +233,11 @@ def test_one_request_too_many_is_told_to_come_back(settings, monkeypatch):
 
 def test_tasks(client, nlp):
     answer = client.get("/tasks").json()
-    (shim, *_) = prompt_shims(nlp.get_pipe("second").model)
+    (shim, *_) = adapter_shims(nlp.get_pipe("second").model)
     assert answer["backbone"] == shim.backbone.source.name
     assert answer["tasks"].keys() == {"news", "letters"}
     assert answer["tasks"]["news"]["labels"]["second"] == ["LOC", "MISC", "PER"]
-    assert 0 < answer["tasks"]["letters"]["prompt_bytes"] < answer["tasks"]["news"]["prompt_bytes"]
+    assert 0 < answer["tasks"]["letters"]["adapter_bytes"] < answer["tasks"]["news"]["adapter_bytes"]
 
 
 def test_other_addresses_and_methods_are_json_too(client):

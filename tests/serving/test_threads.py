@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks import bank as benchmark
-from spacy_ptv2.serving import PromptBank
+from spacy_ptv2.serving import AdapterBank
 
 from ..pipeline.test_shared_backbone import annotations, assert_same, build
 from ..tiny import save_tiny_backbone
@@ -38,7 +38,7 @@ def test_threads_that_share_vocabulary_tokenizers_and_prompts(tiny_folder, tmp_p
     saved = {name: tmp_path / name for name in ("shared", "separate")}
     for name, path in saved.items():
         build(tiny_folder, shared=name == "shared").to_disk(path)
-    bank, alone = PromptBank(str(tiny_folder)), PromptBank(str(tiny_folder))
+    bank, alone = AdapterBank(str(tiny_folder)), AdapterBank(str(tiny_folder))
     for name, path in saved.items():
         bank.load(name, path)
         alone.load(name, path)

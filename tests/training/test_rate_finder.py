@@ -16,7 +16,7 @@ from spacy_ptv2.training.rate_finder import RateFinder, growing_factors, judged_
 
 from ..tiny import small_ner_config
 
-RATES = {"prompt": 0.03, "adapter": 0.002, "layer_mix": 0.01, "casing": 0.005, "head": 0.005}
+RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.005}
 
 
 @pytest.fixture

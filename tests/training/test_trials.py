@@ -9,11 +9,11 @@ from spacy.tokens import DocBin
 from thinc.api import Config
 from typer.testing import CliRunner
 
+from spacy_ptv2.adapters import joint_pass
 from spacy_ptv2.cli import app
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.layers.model_state import prompt_shims
-from spacy_ptv2.parts import PARTS
-from spacy_ptv2.torch_modules import joint_pass
+from spacy_ptv2.parameter_groups import PARTS
+from spacy_ptv2.serialization.models import adapter_shims
 from spacy_ptv2.training.trials import check_variants, train_trials
 
 from ..tiny import small_ner_config
@@ -21,7 +21,11 @@ from ..tiny import small_ner_config
 PROMPT = "components.transformer.model.prompt"
 VARIANTS = {
     "short": {f"{PROMPT}.length": 2},
-    "long": {f"{PROMPT}.length": 5, f"{PROMPT}.layers": [1, 2], "components.transformer.model.casing_place": "prompt"},
+    "long": {
+        f"{PROMPT}.length": 5,
+        f"{PROMPT}.layers": [1, 2],
+        "components.transformer.model.word_shape_place": "prompt",
+    },
     "slow": {"training.optimizer.learn_rates.prompt": 0.001, "system.seed": 3},
 }
 
@@ -43,7 +47,7 @@ def tensors(folder):
     return {
         f"{name}.{key}": tensor
         for name, pipe in nlp.pipeline
-        for shim in prompt_shims(pipe.model)
+        for shim in adapter_shims(pipe.model)
         for key, tensor in shim.export_state().items()
     }
 

@@ -1,0 +1,52 @@
+"""What a pass of a backbone reads: padded windows, and for each encoder the rows and the states that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one encoder reads of a batch.
+
+    rows (Tensor): The windows. Shape: (n_rows,). wanted (Tensor): Indices into rows x pieces, flattened, of the states
+    to return. Shape: (n_wanted,)
+    """
+
+    rows: torch.Tensor
+    wanted: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PieceBatch:
+    """Padded windows for one forward pass.
+
+    ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
+    word_shape (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
+    readings (Sequence[Reading]): One for each encoder.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    word_shape: torch.Tensor
+    readings: Sequence[Reading]
+
+    def to(self, device: torch.device) -> PieceBatch:
+        """Return the batch on a device."""
+        readings = [Reading(reading.rows.to(device), reading.wanted.to(device)) for reading in self.readings]
+        return PieceBatch(self.ids.to(device), self.mask.to(device), self.word_shape.to(device), readings)
+
+
+@dataclass(frozen=True)
+class WindowBatches:
+    """All windows of some documents, in batches.
+
+    orders (Sequence[Tensor]): For each encoder, `states[order]` brings the states of all batches into the order asked
+    for. Shape of each: (sum of its n_wanted,)
+    """
+
+    batches: Sequence[PieceBatch]
+    orders: Sequence[torch.Tensor]

@@ -1,0 +1,205 @@
+"""A frozen backbone with a prompt, and what little is trained beside it.
+
+What one encoder contributes to a pass of the backbone, which `joint_pass.py` runs for one or several. The backbone is
+no submodule: the parameters of this module are exactly what trains and exactly what is saved.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import nn
+from transformers.modeling_utils import PreTrainedModel
+
+from ..backbones.backbone import Backbone
+from ..engines.engine import get_engine
+from ..injection.context import LayerLoRA, LayerPrompts
+from ..injection.dropout import Draws, drawing_from
+from ..options import EngineName
+from .batches import PieceBatch
+from .hidden_state_cache import HiddenStateCache
+from .lora import LoRA
+from .prompt import PromptEncoder
+from .scalar_mix import ScalarMix
+
+# States inside the layers are larger by this order than piece embeddings, so that one learning rate fits both places.
+WORD_SHAPE_GAIN = 10.0
+
+
+class WordShapeEmbedding(nn.Embedding):
+    """One vector per class of word shape, added to the pieces; starts at zero, without effect."""
+
+    def reset_parameters(self) -> None:
+        """Start at zero."""
+        nn.init.zeros_(self.weight)
+
+
+class AdaptedEncoder(nn.Module):
+    """The frozen backbone and the trained modules around it.
+
+    prompt (PromptEncoder): Keys and values. scalar_mix: Trained beside it, or None. LoRA: Likewise. word_shape,
+    word_shape_layer: See `place_word_shape`; None without.
+    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
+    not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
+    one number per pass, which torch's generator for CPUs draws: so from its seed, whenever that is set.
+    shift_positions (bool): Positions of the pieces start behind the prompt. autocast (bool): Train in bfloat16 over
+    weights of another type. checkpointing (bool): Keep no activations inside the layers. hidden_state_cache (HiddenStateCache |
+    None): Where training keeps the states below the first layer that is not the bare backbone's. engine (EngineName):
+    What runs the backbone in prediction.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        prompt: PromptEncoder,
+        lora: LoRA | None,
+        scalar_mix: ScalarMix | None,
+        backbone_dropout: bool,
+        attention_dropout: bool,
+        shift_positions: bool,
+        autocast: bool,
+        checkpointing: bool,
+        hidden_state_cache: HiddenStateCache | None = None,
+        engine: EngineName = "torch",
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.prompt = prompt
+        self.lora = lora
+        self.scalar_mix = scalar_mix
+        self.word_shape: WordShapeEmbedding | None = None
+        self.word_shape_layer: int | None = None
+        self.backbone_dropout = backbone_dropout
+        self.attention_dropout = attention_dropout
+        self.shift_positions = shift_positions
+        self.autocast = autocast
+        self.checkpointing = checkpointing
+        self.hidden_state_cache = hidden_state_cache
+        self.engine = engine
+        self._reserved: int | None = None
+        self._random = random.Random(0)
+
+    @property
+    def beside_the_prompt(self) -> list[str]:
+        """Names of what is trained beside the prompt."""
+        return [name for name, _ in self.named_children() if name != "prompt"]
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The backbone's model as it now runs, with its own dropout or without."""
+        if self.training and self.backbone_dropout:
+            return self.backbone.in_training(attention_dropout=self.attention_dropout)
+        return self.backbone.model
+
+    def autocasting(self) -> torch.autocast:
+        """Return the context in which its passes run."""
+        enabled = self.autocast and self.training
+        return torch.autocast(self.backbone.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    @property
+    def precision(self) -> str:
+        """What it predicts in, as "bfloat16" or "int8 in OpenVINO"; where it is equal, predictions are."""
+        engine = get_engine(self.backbone, self.engine)
+        return self.backbone.precision if engine is None else engine.precision(self.backbone)
+
+    @property
+    def plain_attention(self) -> bool:
+        """Whether attention is written out: in training in bfloat16 on a CPU.
+
+        There a step with torch's fused kernel takes 2 to 5 times as long, most on short rows; in float32, and in
+        prediction but for many short rows, the fused one is the faster (benchmarks/attention_kernels.py).
+        """
+        in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
+        return self.training and in_bfloat16 and self.backbone.device.type == "cpu"
+
+    def place_word_shape(self, layer: int | None, n_classes: int) -> None:
+        """Add a word shape embedding, or move it, at its start.
+
+        layer (int | None): The layer whose input it joins, None for the piece embeddings. n_classes (int): Word shapes.
+        """
+        backbone = self.backbone
+        width = backbone.embedding_width if layer is None else backbone.hidden_width
+        self.word_shape = WordShapeEmbedding(n_classes, width).to(backbone.device)
+        self.word_shape_layer = layer
+
+    def reserve_seed(self) -> int:
+        """Draw now what decides on dropout in the next training pass, if that was not done yet, and return it."""
+        if self._reserved is None:
+            self._reserved = int(torch.randint(1 << 62, ()))
+        return self._reserved
+
+    def begin_pass(self) -> int:
+        """Begin a training pass, over one or several batches. RETURNS (int): The seed of all that it draws."""
+        seed = self.reserve_seed()
+        self._random, self._reserved = random.Random(seed), None
+        return seed
+
+    def draw_prompts(self) -> Callable[[int], LayerPrompts]:
+        """Return what gives {layer: its prompt} for so many rows, in training under its dropout.
+
+        All rows that it is called for have one prompt, drawn by now, or each has its own.
+        """
+        if self.training and self.prompt.dropout_per_row:
+            return self._draw
+        prompts = self._draw(None)
+        return lambda n_rows: prompts
+
+    def _draw(self, n_rows: int | None) -> LayerPrompts:
+        seed = self._random.getrandbits(62) if self.training else None
+        with self.autocasting(), nullcontext() if seed is None else drawing_from(seed, self.backbone.device):
+            prompts: LayerPrompts = self.prompt(n_rows)
+        return prompts
+
+    def loras(self) -> LayerLoRA:
+        """Return {layer: its LoRA}."""
+        return {} if self.lora is None else self.lora()
+
+    def draws(self) -> Draws | None:
+        """Return what the backbone drops in the next batch, None where it drops nothing."""
+        if not self.training or not self.backbone_dropout:
+            return None
+        return Draws(self._random.getrandbits(62), self.first_layer)
+
+    @property
+    def first_layer(self) -> int:
+        """The first layer whose input or attention is not that of the bare backbone; n_layers if there is none."""
+        if self.word_shape is not None and self.word_shape_layer is None:
+            return 0
+        layers = [layer for layer, length in zip(self.prompt.layers, self.prompt.lengths, strict=True) if length]
+        if self.lora is not None:
+            layers.extend(self.lora.layers)
+        if self.word_shape is not None and self.word_shape_layer is not None:
+            layers.append(self.word_shape_layer)
+        return min(layers, default=self.backbone.n_layers)
+
+    @property
+    def shift(self) -> int | None:
+        """How many positions the prompt takes up, None where it takes up none."""
+        return self.prompt.longest if self.shift_positions else None
+
+    def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
+        """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
+        mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
+        return id(self.backbone), self.shift, mode if training else self.engine
+
+    def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
+        """Return what the word shape adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""
+        if self.word_shape is None:
+            return {}
+        word_shape: torch.Tensor = self.word_shape(batch.word_shape[rows])
+        gain = 1.0 if self.word_shape_layer is None else WORD_SHAPE_GAIN
+        return {self.word_shape_layer: word_shape * gain * batch.mask[rows].unsqueeze(-1)}
+
+    def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
+        """Return the vectors of wanted pieces.
+
+        states: The last layer's, with a scalar mix those of all layers. Shape of each: (rows, pieces, hidden_width).
+        RETURNS: Shape: (n_wanted, hidden_width), in float32
+        """
+        rows = [state.flatten(0, 1).index_select(0, wanted) for state in states]
+        read: torch.Tensor = rows[-1].float() if self.scalar_mix is None else self.scalar_mix(rows)
+        return read

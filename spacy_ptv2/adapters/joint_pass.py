@@ -1,0 +1,161 @@
+"""Several prompts over one backbone in one pass, one prompt included.
+
+In: encoders of one backbone and batches of windows, each with the rows that every encoder reads. Out: for each encoder
+the states that it wants. The layers below the first one that any encoder changes run once per window, the others once
+per window and encoder, as one batch with a prompt per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+
+from ..backbones.model_config import call_model
+from ..engines.engine import get_engine
+from ..engines.graph import GraphInputs
+from ..injection.checkpointing import checkpointed
+from ..injection.context import LayerPrompts, RowGroup, injected
+from ..injection.dropout import drawing_from
+from ..injection.stages import Stage
+from ..kernels.forks import settle_after_fork
+from .batches import PieceBatch, WindowBatches
+from .common_layers import recall_common, run_common
+from .encoder import AdaptedEncoder
+
+
+def read_jointly(encoders: Sequence[AdaptedEncoder], windows: WindowBatches) -> list[torch.Tensor]:
+    """Return the states that each encoder wants, in its order. The encoders are of one `pass_settings`.
+
+    RETURNS (list[Tensor]): Shape of each: (sum of its n_wanted, hidden_width), in float32
+    """
+    settle_after_fork()
+    by_encoder = read_batches(encoders, windows.batches)
+    return [
+        states.index_select(0, order.to(states.device))
+        for states, order in zip(by_encoder, windows.orders, strict=True)
+    ]
+
+
+def read_batches(encoders: Sequence[AdaptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
+    """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
+    leader = encoders[0]
+    device = leader.backbone.device
+    seeds = [encoder.begin_pass() for encoder in encoders if encoder.training]
+    with drawing_from(seeds[0], device) if seeds else nullcontext():  # some models draw where nothing comes of it (T5)
+        prompts = [encoder.draw_prompts() for encoder in encoders]
+        by_batch = [_read_batch(encoders, prompts, batch.to(device)) for batch in batches]
+    return [torch.cat(states) for states in zip(*by_batch, strict=True)]
+
+
+def _read_batch(
+    encoders: Sequence[AdaptedEncoder], prompts: Sequence[Callable[[int], LayerPrompts]], batch: PieceBatch
+) -> list[torch.Tensor]:
+    leader = encoders[0]
+    embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
+    inputs = [
+        _inputs_of(encoder, prompt_for(len(reading.rows)), batch, embeddings, reading.rows)
+        for encoder, prompt_for, reading in zip(encoders, prompts, batch.readings, strict=True)
+    ]
+    first = min(encoder.first_layer for encoder in encoders)
+    by_encoder = _run_in_engine(encoders, inputs) if len(encoders) == 1 or first == 0 else None
+    if by_encoder is None:
+        rows = torch.cat([reading.rows for reading in batch.readings])
+        stage = _common_stage(leader, embeddings, batch, rows, first) if first > 0 else None
+        by_encoder = _run_in_torch(encoders, inputs, stage)
+    return [
+        encoder.read(own, reading.wanted)
+        for encoder, own, reading in zip(encoders, by_encoder, batch.readings, strict=True)
+    ]
+
+
+def _inputs_of(
+    encoder: AdaptedEncoder, prompt: LayerPrompts, batch: PieceBatch, embeddings: torch.Tensor, rows: torch.Tensor
+) -> GraphInputs:
+    added = encoder.added(batch, rows)
+    own = embeddings[rows]
+    if None in added:
+        own = own + added[None].to(own.dtype)
+    inside = {layer: states for layer, states in added.items() if layer is not None}
+    return GraphInputs(own, batch.mask[rows], prompt, inside, encoder.loras())
+
+
+def _run_in_engine(
+    encoders: Sequence[AdaptedEncoder], inputs: Sequence[GraphInputs]
+) -> list[Sequence[torch.Tensor]] | None:
+    """Return the states that each encoder reads, computed one after the other; None without an engine that does it.
+
+    Engines give no gradients.
+    """
+    leader = encoders[0]
+    in_torch = leader.training or torch.is_grad_enabled()
+    engine = None if in_torch else get_engine(leader.backbone, leader.engine)
+    if engine is None or not all(len(own.mask) for own in inputs):
+        return None
+    by_encoder: list[Sequence[torch.Tensor]] = []
+    for encoder, own in zip(encoders, inputs, strict=True):
+        states = engine.run(leader.backbone, own, shift=leader.shift, all_states=encoder.scalar_mix is not None)
+        if states is None:
+            return None
+        by_encoder.append(states)
+    return by_encoder
+
+
+def _run_in_torch(
+    encoders: Sequence[AdaptedEncoder], inputs: Sequence[GraphInputs], stage: Stage | None
+) -> list[Sequence[torch.Tensor]]:
+    """Return the states that each encoder reads, computed in one pass."""
+    leader = encoders[0]
+    sizes = [len(own.mask) for own in inputs]
+    groups = [
+        RowGroup(own.prompts, size, own.added, encoder.draws(), own.loras)
+        for encoder, own, size in zip(encoders, inputs, sizes, strict=True)
+    ]
+    embeddings, mask = (
+        torch.cat(tensors) for tensors in zip(*((own.embeddings, own.mask) for own in inputs), strict=True)
+    )
+    inside = partial(_inside, leader, groups, stage)
+    with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
+        mixes = any(encoder.scalar_mix is not None for encoder in encoders)
+        states = _run(leader, leader.model, embeddings, mask, mixes=mixes)
+    by_encoder = zip(*(state.split(sizes) for state in states), strict=True)
+    return [
+        own[-1:] if encoder.scalar_mix is None else own[:-1] for encoder, own in zip(encoders, by_encoder, strict=True)
+    ]
+
+
+def _common_stage(
+    leader: AdaptedEncoder, embeddings: torch.Tensor, batch: PieceBatch, rows: torch.Tensor, first: int
+) -> Stage | None:
+    """Return the stage for the layers from `first` on, None where the layers below would run once per row anyway."""
+
+    def run(stage: Stage, some: torch.Tensor) -> None:
+        with torch.no_grad(), _inside(leader, (), stage):
+            _run(leader, leader.backbone.model, embeddings[some], batch.mask[some], mixes=False)
+
+    if leader.training and leader.hidden_state_cache is not None:
+        settings = f"{embeddings.dtype} {leader.autocast} {leader.shift}"
+        return recall_common(run, batch, rows, first, leader.hidden_state_cache, settings)
+    return run_common(run, batch, rows, first) if len(rows) > len(batch.ids) else None
+
+
+def _run(
+    leader: AdaptedEncoder, model: Any, embeddings: torch.Tensor, mask: torch.Tensor, *, mixes: bool
+) -> Sequence[torch.Tensor]:
+    """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
+    inputs = {"inputs_embeds": embeddings}
+    if leader.shift_positions:
+        inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
+    with leader.autocasting():
+        output = call_model(model, **inputs, attention_mask=mask, all_states=mixes)
+    return (*(output.hidden_states or ()), output.last_hidden_state)
+
+
+@contextmanager
+def _inside(leader: AdaptedEncoder, groups: Sequence[RowGroup], stage: Stage | None) -> Iterator[None]:
+    """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
+    with injected(*groups, stage=stage, plain_attention=leader.plain_attention):
+        yield

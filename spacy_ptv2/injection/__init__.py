@@ -1,0 +1,1 @@
+"""What happens inside the frozen model: the one context, the hooks that read it, attention, LoRA, stages, dropout, families."""

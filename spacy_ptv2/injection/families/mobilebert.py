@@ -1,0 +1,29 @@
+"""MobileBERT: attention inside a bottleneck narrower than the hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..attention import PromptedAttention
+from ..family import split_heads
+from .bert import BertRule
+
+
+class MobileBertRule(BertRule):
+    """Laid out as BERT, with queries, keys and values from different inputs."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("mobilebert",)
+
+    def key_width(self, config: Any) -> int:
+        """See `Family.key_width`."""
+        return int(config.true_hidden_size)
+
+    def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
+        """See `Family.attend`; transformers < 5."""
+        width = block.attention_head_size
+        query = split_heads(block.query(call["query_tensor"]), width)
+        key = split_heads(block.key(call["key_tensor"]), width)
+        value = split_heads(block.value(call["value_tensor"]), width)
+        dropout = self.attention_dropout(block)
+        return (attend(query, key, value, call.get("attention_mask"), scale=width**-0.5, dropout=dropout),)

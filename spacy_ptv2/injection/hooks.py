@@ -1,0 +1,96 @@
+"""Opening a freshly loaded model for prompts, in place. Outside `injected` it computes exactly what it did before."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..backbones.source import AttentionKind
+from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
+from .checkpointing import call_layer
+from .context import active_injection, attention_injection
+from .family import Family
+from .lora import Widths, linear_widths, open_linear_layers, running_as
+
+
+def open_for_injection(model: Any, rule: Family, kind: AttentionKind) -> None:
+    """Let the attention of every layer take up a prompt, its linear layers LoRA.
+
+    And every layer may run in stages and be checkpointed.
+    """
+    rule.prepare(model)
+    layers = list(rule.layers(model))
+    if uses_attention_interface(rule.attention(layers[0])):
+        model.config._attn_implementation = INTERFACE_NAMES[kind]
+    for number, layer in enumerate(layers):
+        block = rule.attention(layer)
+        setattr(block, LAYER_ATTRIBUTE, number)
+        if not uses_attention_interface(block):
+            _replace_forward(block, rule, number, kind)
+        linear_layers = rule.linear_layers(layer)
+        _open_layer(layer, number, linear_widths(linear_layers))
+        open_linear_layers(linear_layers)
+
+
+def open_dropout(model: Any, rule: Family) -> None:
+    """Let dropout on hidden states draw for each row group; outside of the layers it counts as the first layer's."""
+    layers = list(rule.layers(model))
+    layer_of = {id(part): number for number, layer in enumerate(layers) for part in layer.modules()}
+    drops = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    for place, module in enumerate(drops, start=len(layers)):  # the numbers before are those of the attention
+        _open_dropout(module, layer_of.get(id(module), 0), place)
+
+
+def uses_attention_interface(block: nn.Module) -> bool:
+    """Return whether a block of transformers looks its attention function up at every call."""
+    return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
+
+
+def _open_layer(layer: nn.Module, number: int, widths: Widths) -> None:
+    original = layer.forward
+    running = running_as(number, widths, original)
+
+    def forward(states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        injection = active_injection()
+        if injection is None:
+            return call_layer(original, states, *args, **kwargs)
+        stage = injection.stage
+        if stage is not None and stage.passes_over(number):
+            return stage.answer(number)
+        output = call_layer(running, injection.entering(number, states), *args, **kwargs)
+        if stage is not None:
+            stage.note(output)
+        return output
+
+    layer.forward = forward
+
+
+def _open_dropout(module: nn.Dropout, layer: int, place: int) -> None:
+    original = module.forward
+
+    def forward(states: torch.Tensor) -> torch.Tensor:
+        injection = active_injection()
+        if injection is None or not module.training:
+            return original(states)
+        return injection.drop(states, module.p, layer, place)
+
+    module.forward = forward  # type: ignore[assignment,method-assign]
+
+
+def _replace_forward(block: nn.Module, rule: Family, layer: int, kind: AttentionKind) -> None:
+    original = block.forward
+    signature = inspect.signature(original)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        injection = attention_injection(layer)
+        if injection is None:
+            return original(*args, **kwargs)
+        named = signature.bind(*args, **kwargs).arguments  # those beyond the signature under "kwargs"
+        attend = PromptedAttention(layer, kind, injection)
+        return rule.attend(block, attend, {**named, **named.get("kwargs", {})})
+
+    block.forward = forward

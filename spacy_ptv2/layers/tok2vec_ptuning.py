@@ -1,0 +1,111 @@
+"""The document layer of our own components: Docs in, one vector per token out.
+
+Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
+only the pieces that tokens stand on leave the backbone. A token of spaces stands on none; its vector is constant.
+States that were computed together with those of other prompts (`joint_reading.py`) are taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Ragged
+
+from ..alignment.encoding import WantedStates
+from ..backbones.model_config import find_width
+from ..bridge.adapter_shim import AdapterShim
+from ..bridge.arrays import to_ints
+from ..bridge.precomputed import PieceHiddenStates
+from ..bridge.window_encoding import WindowEncoding
+from .encode_pieces import EncodePieces, get_shim
+
+LAYER_NAME = "tok2vec_ptuning"
+# In all dimensions. States come from a layer norm, so they are about orthogonal to that and of about that length: heads
+# tell spaces from words within a few steps, where they would see a vector of zeros by their bias alone.
+SPACE = 1.0
+InT = list[Doc]
+OutT = list[Floats2d]
+
+
+def Tok2VecPTuning(shim: AdapterShim, pooling: Model[Ragged, Floats2d], windows: WindowEncoding) -> Model[InT, OutT]:
+    """Build the layer.
+
+    pooling (Model[Ragged, Floats2d]): Reduces the pieces of each token, as `reduce_first.v1` or `reduce_mean.v1`.
+    X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO). nO is known at once
+    where the backbone is on this machine, else from the initialisation on.
+    """
+    return Model(
+        LAYER_NAME,
+        forward,
+        init=init,
+        layers=[EncodePieces(shim), pooling],
+        dims={"nO": find_width(shim.source)},
+        attrs={"windows": windows},
+    )
+
+
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable[[OutT], InT]]:
+    """See `Tok2VecPTuning`."""
+    pooling, xp = model.layers[1], model.ops.xp
+    found = _take_over(model, X, is_train) or _compute(model, X, is_train)
+    words = np.flatnonzero(found.pieces_per_token)
+    if not len(words):
+        return [_spaces(model, len(doc)) for doc in X], lambda dY: X
+    lengths = to_ints(model.ops, found.pieces_per_token[words])
+    vectors, backprop_pooling = pooling(Ragged(found.states, lengths), is_train)
+    rows: Any = slice(None)
+    if len(words) < len(found.pieces_per_token):
+        of_words, rows = vectors, to_ints(model.ops, words)
+        vectors = _spaces(model, len(found.pieces_per_token))
+        vectors[rows] = of_words
+    bounds = np.cumsum([len(doc) for doc in X])[:-1]
+
+    def backprop(dY: OutT) -> InT:
+        d_states = backprop_pooling(xp.concatenate(dY)[rows])
+        if found.backprop is not None:
+            found.backprop(d_states.dataXd)
+        return X
+
+    return cast(OutT, xp.split(vectors, bounds)), backprop
+
+
+def _spaces(model: Model[InT, OutT], n_tokens: int) -> Floats2d:
+    """Return vectors of spaces. Shape: (n_tokens, nO)"""
+    vectors = model.ops.alloc2f(n_tokens, model.get_dim("nO"), zeros=False)
+    vectors[:] = SPACE
+    return vectors
+
+
+def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStates | None:
+    shim = get_shim(model.layers[0])
+    if is_train:
+        begun = shim.begun.take(X) or []
+        in_order = [place for place, _ in begun] == list(range(len(X)))
+        return begun[0][1] if begun and in_order else None
+    parts = shim.predicted.take(X)
+    if not parts:
+        return None
+    lengths = np.concatenate([part.pieces_per_token for part in parts])
+    return PieceHiddenStates(model.ops.xp.concatenate([part.states for part in parts]), lengths)
+
+
+def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStates:
+    encode = model.layers[0]
+    windows: WindowEncoding = model.attrs["windows"]
+    encoded = windows.encode(X, [get_shim(encode)])
+    if not len(encoded.token_window):
+        return PieceHiddenStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
+    wanted = WantedStates(encoded.token_window, encoded.token_column)
+    states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode).backbone, is_train=is_train), is_train)
+    return PieceHiddenStates(states, encoded.pieces_per_token, backprop)
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    """Load the backbone; nO is its hidden width, whatever was found before."""
+    encode, _ = model.layers
+    encode.initialize()
+    model.set_dim("nO", encode.get_dim("nO"), force=True)

@@ -1,0 +1,76 @@
+"""What a pipeline needs elsewhere: this package, and the package that its backbone came from.
+
+In: a pipeline. Out: requirements as pip takes them, in `nlp.meta["requirements"]`, from where `spacy package` writes
+them into a wheel. What this package itself requires is not repeated: its own bounds say what is needed, a wheel's could
+only say what was installed where it was made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import requires, version
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from spacy.language import Language
+from spacy.util import get_minor_version_range
+from thinc.api import Model
+
+from ..serialization.models import adapter_shims
+
+OWN_NAME = "spacy-ptv2"
+# What version 0.1.0 recorded, always both: the versions that were installed at training.
+RECORDED_BEFORE = (re.compile(r"torch>=\d+\.\d+"), re.compile(r"transformers>=\d+\.\d+,<6\.0\.0"))
+
+
+def record_requirements(nlp: Language | None, models: Iterable[Model[Any, Any]]) -> None:
+    """Add what some models of a pipeline need to its meta; what is there for the same package is replaced."""
+    if nlp is None:
+        return
+    backbones = [shim.recorded.requirement for model in models for shim in adapter_shims(model) if shim.is_initialized]
+    needed = [own_requirement(), *(requirement for requirement in backbones if requirement)]
+    nlp.meta["requirements"] = merge(_without_recorded_before(nlp.meta.get("requirements", [])), needed)
+
+
+def own_requirement() -> str:
+    """Return the requirement on this package, from the version that saves on to the next minor one."""
+    return f"{OWN_NAME}{get_minor_version_range(version(OWN_NAME))}"
+
+
+def without_implied(found: Iterable[str], kept: Iterable[str]) -> list[str]:
+    """Return requirements without those on packages that this one requires, which bounds them itself.
+
+    kept (Iterable[str]): What stays in any case, such as a user's own lines in meta.json.
+    """
+    own = [Requirement(line) for line in requires(OWN_NAME) or ()]
+    implied = {canonicalize_name(line.name) for line in own if not line.marker or line.marker.evaluate({"extra": ""})}
+    stays = set(kept)
+    return [requirement for requirement in found if requirement in stays or _name_of(requirement) not in implied]
+
+
+def _without_recorded_before(requirements: Iterable[str]) -> list[str]:
+    lines = list(requirements)
+    outdated = {line for line in lines for pattern in RECORDED_BEFORE if pattern.fullmatch(line)}
+    return lines if len(outdated) < len(RECORDED_BEFORE) else [line for line in lines if line not in outdated]
+
+
+def merge(present: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Return both lists as one, each package once; a new requirement takes the place of an older one."""
+    by_name = {_name_of(requirement): requirement for requirement in present}
+    by_name.update({_name_of(requirement): requirement for requirement in new})
+    return list(by_name.values())
+
+
+def without(requirements: Iterable[str], removed: Iterable[str]) -> list[str]:
+    """Return the requirements that are on no package of `removed`."""
+    names = {_name_of(requirement) for requirement in removed}
+    return [requirement for requirement in requirements if _name_of(requirement) not in names]
+
+
+def _name_of(requirement: str) -> str:
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:  # a user's own line in meta.json; pip will say what it thinks of it
+        return requirement

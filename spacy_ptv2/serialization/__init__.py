@@ -1,0 +1,1 @@
+"""What was trained, in safetensors: tensors, their header, whole models, and what they were trained over."""

@@ -1,0 +1,92 @@
+"""What was trained, in safetensors: tensors and a header with format version, identity, shapes and a checksum.
+
+In: named numpy arrays and a header. Out: bytes, and back, with every kind of damage refused by name. No pickle and no
+backbone weight is ever written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors_numpy
+
+from ..errors import Errors, FormatError
+from ..reading import parse_json, parse_object
+
+FORMAT_VERSION = 5
+# 1 had one prompt length for all layers; 1 and 2 had the word shape at the piece embeddings, 1 to 3 no adapter, and 4,
+# which no release wrote, another kind of it: see AdapterShim.import_state
+READABLE_VERSIONS = (1, 2, 3, 5)
+HEADER_KEY = "spacy_ptv2"  # one JSON document under one key of the safetensors metadata
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
+    """Write tensors and a header as safetensors bytes.
+
+    header (Mapping): JSON values, written beside the format version and the checksum of the tensors.
+    """
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    document = {**header, "format_version": FORMAT_VERSION, "checksum": checksum_of(arrays)}
+    return safetensors_numpy.save(arrays, metadata={HEADER_KEY: json.dumps(document, sort_keys=True)})
+
+
+def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `dump_tensors` wrote.
+
+    path (Path | str): Where the bytes come from, for messages.
+    RAISES (FormatError): P301 (damaged), P303 (version), P304 (not ours), P306 (checksum), P307 (NaN, infinities).
+    """
+    try:
+        tensors = safetensors_numpy.load(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = parse_object(data[8 : 8 + length]).get("__metadata__") or {}
+        header = parse_json(metadata[HEADER_KEY]) if HEADER_KEY in metadata else None
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, MemoryError) as error:
+        raise FormatError(Errors.P301.format(path=path, error=error)) from error
+    if not isinstance(header, dict):
+        raise FormatError(Errors.P304.format(path=path, field=HEADER_KEY))
+    for field in ("format_version", "checksum"):
+        if field not in header:
+            raise FormatError(Errors.P304.format(path=path, field=field))
+    version = header["format_version"]
+    if type(version) is not int or version not in READABLE_VERSIONS:
+        raise FormatError(Errors.P303.format(path=path, got=f"{version!r:.100}", expected=FORMAT_VERSION))
+    checksum = checksum_of(tensors)
+    if checksum != header["checksum"]:
+        raise FormatError(Errors.P306.format(path=path, got=checksum, expected=f"{header['checksum']!r:.100}"))
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise FormatError(Errors.P307.format(path=path, name=name))
+    return tensors, header
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file of a pipeline.
+
+    RAISES (FormatError): P302 if it is missing, P301 if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FormatError(Errors.P302.format(path=path)) from None
+    except OSError as error:
+        raise FormatError(Errors.P301.format(path=path, error=error)) from error
+
+
+def checksum_of(tensors: Tensors) -> str:
+    """Return the sha256 over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
