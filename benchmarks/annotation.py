@@ -74,7 +74,8 @@ def main(
     if unknown := sorted(set(candidate or ()) - set(CANDIDATES)):
         raise typer.BadParameter(f"got {unknown}, expected some of {list(CANDIDATES)}", param_hint="--candidate")
     names = candidate or list(CANDIDATES)
-    tuning = {name: value for name, value in (("prompt.length", length), ("lora_rank", rank)) if value is not None}
+    asked = {"adapter.prompt.length": length, "adapter.lora_rank": rank}
+    tuning = {name: value for name, value in asked.items() if value is not None}
     backbone = backbone if pipeline is None else backbone_of(pipeline)
     texts = read_texts(corpus, docs)
     pipelines = build_pipelines(backbone, tuning, pipeline, names)
@@ -99,11 +100,11 @@ def build_pipelines(
     found = {THEIRS: spacy_transformers(backbone)}
     for name in names:
         engine, precision = CANDIDATES[name]
-        settings = {"dtype": PRECISIONS[precision], "engine": engine}
+        dtype = PRECISIONS[precision]
         build = (
-            partial(ours, backbone, **tuning, **settings)
+            partial(ours, backbone, dtype=dtype, **{**tuning, "runtime.engine": engine})
             if pipeline is None
-            else partial(trained, pipeline, **settings)
+            else partial(trained, pipeline, dtype=dtype, engine=engine)
         )
         found[name] = build()
         found[untuned(name)] = without_tuning(build())

@@ -34,7 +34,8 @@ from spacy_ptv2.serialization.models import adapter_shims
 from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
 
 SHIPPED = load_config(CONFIGS / "ner.cfg")
-READING = {name: SHIPPED["components"]["transformer"]["model"][name] for name in ("window", "overlap", "batch_pieces")}
+WINDOWS = SHIPPED["components"]["transformer"]["model"]["windows"]
+READING = {f"windows.{name}": WINDOWS[name] for name in ("length", "overlap", "batch_pieces")}
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def trained(path: Path, *, dtype: str, engine: EngineName) -> Language:
     config = load_config(path / "config.cfg")
     settings: dict[str, Any] = {"nlp.batch_size": SHIPPED["nlp"]["batch_size"]}
     for block in _backbone_blocks(config["components"], "components"):
-        encoder = {**READING, "engine": engine, "backbone.dtype": dtype}
+        encoder = {**READING, "runtime.engine": engine, "backbone.dtype": dtype}
         settings |= {f"{block.removesuffix('backbone')}{name}": value for name, value in encoder.items()}
     return spacy.load(path, config=settings)
 
@@ -177,10 +178,10 @@ class BareForward:
 def padded_windows(backbone: Backbone, texts: Sequence[Text]) -> list[dict[str, torch.Tensor]]:
     """Return batches of windows over all texts, both as large as in configs/ner.cfg, the shortest windows first."""
     blank = spacy.blank("en")
-    limits = WindowLimits(READING["window"], READING["overlap"])
+    limits = WindowLimits(WINDOWS["length"], WINDOWS["overlap"])
     windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_word_shapes=False).ids
     batches = []
-    for group in group_with_little_padding([len(ids) for ids in windows], READING["batch_pieces"]):
+    for group in group_with_little_padding([len(ids) for ids in windows], WINDOWS["batch_pieces"]):
         rows = [torch.as_tensor(windows[index]) for index in group]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=backbone.pad_id)
         lengths = torch.tensor([len(row) for row in rows])

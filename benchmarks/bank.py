@@ -3,9 +3,10 @@
 python -m benchmarks.bank [--backbone NAME_OR_FOLDER] [--texts 10000] [--threads 16] [--tasks 8]
 
 Sentences of Wikigold, repeated, each with a task drawn at random (seeded). Threads annotate a share each through
-`AdapterBank.pipe`, while another thread loads, replaces and unloads a further task. Against it: each text by `nlp(text)`
-of its own task's pipeline, and all texts of a task by `nlp.pipe`, both in one thread. The work of each is compared in
-one thread as well, in turns, by processor time: threads against none say more about the machine than about the bank.
+`AdapterBank.pipe`, while another thread loads, replaces and unloads a further task. Against it: each text by
+`nlp(text)` of its own task's pipeline, and all texts of a task by `nlp.pipe`, both in one thread. The work of each is
+compared in one thread as well, in turns, by processor time: threads against none say more about the machine than about
+the bank.
 """
 
 from __future__ import annotations

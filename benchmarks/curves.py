@@ -52,10 +52,16 @@ def main(
     """Print and record one row per entry of each curve."""
     fixed = {"backbone": backbone, "dtype": dtype}
     curves = [
-        [Entry("prompt length", str(n), {**fixed, "prompt.length": n, "lora_rank": 0}) for n in _numbers(lengths)],
-        [Entry("adapter rank", str(n), {**fixed, "prompt.length": 0, "lora_rank": n}) for n in _numbers(ranks)],
+        [
+            Entry("prompt length", str(n), {**fixed, "adapter.prompt.length": n, "adapter.lora_rank": 0})
+            for n in _numbers(lengths)
+        ],
+        [
+            Entry("LoRA rank", str(n), {**fixed, "adapter.prompt.length": 0, "adapter.lora_rank": n})
+            for n in _numbers(ranks)
+        ],
         [Entry("words per document", str(n), fixed, n) for n in _numbers(doc_words)],
-        [Entry("batch_pieces", str(n), {**fixed, "batch_pieces": n}) for n in _numbers(batch_pieces)],
+        [Entry("batch_pieces", str(n), {**fixed, "windows.batch_pieces": n}) for n in _numbers(batch_pieces)],
     ]
     (joined,) = cut_texts(read_texts(corpus), words, words)
     as_they_are = read_texts(corpus, n_words=words)

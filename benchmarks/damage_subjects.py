@@ -20,7 +20,6 @@ import torch
 from spacy.tokens import DocBin
 
 from spacy_ptv2.architectures import (
-    build_prompt_v1,
     build_ptuning_listener_v1,
     build_tok2vec_ptuning_v1,
     build_token_classifier_v1,
@@ -35,6 +34,7 @@ from spacy_ptv2.corpora.conll import read_conll, to_docs
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.interchange.formats import FORMATS, read_foreign, write_foreign
 from spacy_ptv2.interchange.portable import to_prompt
+from spacy_ptv2.options import AdapterOptions, PromptOptions, WindowOptions
 from spacy_ptv2.packaging.manifest import MANIFEST_FILE, check_package, write_manifest
 from spacy_ptv2.packaging.sample import SAMPLE_FILE, describe, make_sample, read_sample
 from spacy_ptv2.pipeline.ptuning_transformer import PTuningTransformer
@@ -132,7 +132,8 @@ class SavedComponents(Subject):
 
     def _predict(self, parts: dict[str, dict[str, bytes]]) -> list[dict[str, Any]]:
         source = BackboneSource(self._backbone)
-        tok2vec = build_tok2vec_ptuning_v1(source, build_prompt_v1(length=4), lora_rank=1, window=32, overlap=8)
+        adapter = AdapterOptions(PromptOptions(length=4), lora_rank=1)
+        tok2vec = build_tok2vec_ptuning_v1(source, adapter, WindowOptions(32, 8))
         transformer = PTuningTransformer(self._vocab, tok2vec, COMPONENTS[0])
         head = TokenClassifier(self._vocab, build_token_classifier_v1(build_ptuning_listener_v1()), COMPONENTS[1])
         transformer.find_listeners(head)
@@ -221,7 +222,7 @@ class Documents(Subject):
             write_foreign(shim.encoder.prompt, self._backbone, form, self._good / name)
         sample = make_sample(nlp, TEXTS)
         (self._good / SAMPLE_FILE).write_text(json.dumps(sample), encoding="utf8")
-        trials = {"short": {"components.transformer.model.prompt.length": 4}, "seed": {"training.seed": 1}}
+        trials = {"short": {"components.transformer.model.adapter.prompt.length": 4}, "seed": {"training.seed": 1}}
         (self._good / "trials.json").write_text(json.dumps(trials), encoding="utf8")
         (self._good / "model").mkdir()
         (self._good / "model" / DESCRIPTION_FILE).write_text('{"revision": "a", "fingerprint": "0"}', encoding="utf8")

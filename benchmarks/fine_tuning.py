@@ -7,9 +7,9 @@ CONFIG is one of ours, with a component `ptuning_transformer`. Its prompt goes, 
 pooler trains instead, by torch's AdamW in its quickest form at `--rate` with the config's schedule, decay 0.01 and
 gradients clipped at 1, over weights in float32, under bfloat16 autocast where that is faster; scalar mix, word shape
 embedding and heads train as they are, at `HEAD_RATE`; averages of the steps are scored, those of the backbone's weights
-too, if the config has `use_averages`. `--plain` leaves out mix, word shape and averages, which is what fine-tuning commonly
-is. Dev is evaluated as often as the config says, or about `--evaluations` times; the best state there is scored on
-test. OUTPUT/result.json gets scores, parameters and the curve.
+too, if the config has `use_averages`. `--plain` leaves out mix, word shape and averages, which is what fine-tuning
+commonly is. Dev is evaluated as often as the config says, or about `--evaluations` times; the best state there is
+scored on test. OUTPUT/result.json gets scores, parameters and the curve.
 """
 
 from __future__ import annotations

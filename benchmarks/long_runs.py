@@ -80,7 +80,7 @@ def stream(
     results: Path = RESULTS,
 ) -> None:
     """Annotate varied texts for some minutes. every: Seconds between the rows of the table."""
-    nlp = ours(backbone, engine=engine)
+    nlp = ours(backbone, **{"runtime.engine": engine})
     texts = draw_texts(random.Random(0))
 
     def annotate() -> int:

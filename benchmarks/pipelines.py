@@ -50,10 +50,17 @@ def tok2vec_block(backbone: str, layers: Sequence[int] | None, length: int = 64)
     return {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": backbone, "dtype": "float32"},
-        "engine": "torch",
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": length, "layers": None if layers is None else [*layers]},
-        "lora_rank": 0,
-        "word_shape_place": "prompt",
+        "adapter": {
+            "@misc": "spacy_ptv2.Adapter.v1",
+            "prompt": {
+                "@misc": "spacy_ptv2.Prompt.v1",
+                "length": length,
+                "layers": None if layers is None else [*layers],
+            },
+            "lora_rank": 0,
+            "word_shape_place": "prompt",
+        },
+        "runtime": {"@misc": "spacy_ptv2.Runtime.v1", "engine": "torch"},
     }
 
 

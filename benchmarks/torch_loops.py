@@ -24,13 +24,14 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModel
 from transformers.modeling_utils import PreTrainedModel
 
-from spacy_ptv2 import BackboneSource, EncoderOptions, PromptOptions, find_backbone
+from spacy_ptv2 import BackboneSource, PromptOptions, find_backbone
 from spacy_ptv2.adapters.batches import PieceBatch
 from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.alignment.encoding import WantedStates, batch_windows, encode_docs, resolve_limits
 from spacy_ptv2.alignment.word_shape import N_WORD_SHAPES
 from spacy_ptv2.backbones.backbone import Backbone
+from spacy_ptv2.options import AdapterOptions, RuntimeOptions, Switch
 from spacy_ptv2.pipeline.tag_schemes import TagScheme
 
 UNKNOWN = -100  # what cross_entropy leaves out
@@ -80,17 +81,16 @@ def pad_batches(
 class OurStates(nn.Module):
     """Our encoder by itself, with the options that are shipped unless others are given."""
 
-    def __init__(self, backbone: Backbone, prompt: PromptOptions | None = None, **options: Any) -> None:
+    def __init__(self, backbone: Backbone, adapter: AdapterOptions, *, mixed_precision: Switch = False) -> None:
         super().__init__()
-        chosen = EncoderOptions(**{"mixed_precision": False, **options})
-        parts = (backbone, prompt or PromptOptions(), chosen)
-        self.encoder = build_encoder(*parts, n_word_shapes=N_WORD_SHAPES).train()
+        runtime = RuntimeOptions(mixed_precision=mixed_precision)
+        self.encoder = build_encoder(backbone, adapter, runtime, n_word_shapes=N_WORD_SHAPES).train()
 
     @classmethod
     def alone(cls, backbone: Backbone, *, length: int = 0, rank: int = 0) -> OurStates:
-        """Return it with a prompt or an LoRA and nothing else that trains or is dropped, as in PEFT."""
+        """Return it with a prompt or LoRA and nothing else that trains or is dropped, as in PEFT."""
         prompt = PromptOptions(length=length, dropout=0.0)
-        return cls(backbone, prompt, lora_rank=rank, scalar_mix=False, word_shape=False)
+        return cls(backbone, AdapterOptions(prompt, lora_rank=rank, scalar_mix=False, word_shape=False))
 
     def forward(self, batch: TorchBatch) -> torch.Tensor:
         """Return the states of the wanted pieces. Shape: (n_tokens, hidden_width)"""

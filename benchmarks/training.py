@@ -27,8 +27,8 @@ from .pipelines import CONFIGS, read_corpus
 
 BATCH_WORDS = 640  # padded, of all that is compared: as configs/finetune_ner.cfg has it
 ENCODER = "components.transformer.model"
-FP32: Mapping[str, Any] = {f"{ENCODER}.mixed_precision": False, f"{ENCODER}.backbone.dtype": "float32"}
-WARM_CACHE: Mapping[str, Any] = {f"{ENCODER}.hidden_state_cache_mb": 4096}  # warm after the round that warms up
+FP32: Mapping[str, Any] = {f"{ENCODER}.runtime.mixed_precision": False, f"{ENCODER}.backbone.dtype": "float32"}
+WARM_CACHE: Mapping[str, Any] = {f"{ENCODER}.runtime.hidden_state_cache_mb": 4096}  # warm after the round that warms up
 
 
 def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:
@@ -65,7 +65,8 @@ def evaluated(evaluations: int, epochs: int) -> dict[str, int]:
 
 def top_third_changes(layers: Sequence[int]) -> dict[str, Any]:
     """Return what puts the prompt into some layers alone, and leaves those below as they are in the bare backbone."""
-    return {f"{ENCODER}.prompt.layers": list(layers), f"{ENCODER}.word_shape_place": "prompt"}
+    adapter = f"{ENCODER}.adapter"
+    return {f"{adapter}.prompt.layers": list(layers), f"{adapter}.word_shape_place": "prompt"}
 
 
 def finetune_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None = None) -> Config:
@@ -92,8 +93,9 @@ def score(nlp: Language, corpus: Path) -> float:
 
 
 def count_parts(nlp: Language) -> dict[str, int]:
-    """Return how many numbers are trained of each part (see `spacy_ptv2.parameter_groups`) and by Thinc's own torch shims, which
-    hold the "backbone" of spacy-transformers.
+    """Return how many numbers are trained of each part (see `spacy_ptv2.parameter_groups`).
+
+    Thinc's own torch shims are counted too: they hold the "backbone" of spacy-transformers.
     """
     models = [model for _, pipe in nlp.pipeline if isinstance(model := getattr(pipe, "model", None), Model)]
     shims = [shim for model in models for node in model.walk() for shim in node.shims]

@@ -27,7 +27,7 @@ from .results import RESULTS, record, table
 from .training import FP32, SpacyLoop, finetune_config, prompt_config, save_sentences, top_third_changes
 
 FINETUNING = "fine-tuning"
-CHECKPOINTING = {"components.transformer.model.gradient_checkpointing": True}
+CHECKPOINTING = {"components.transformer.model.runtime.gradient_checkpointing": True}
 
 
 def main(

@@ -28,6 +28,7 @@ from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.precision import Precision, is_fast_in_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.options import AdapterOptions
 
 from .pipelines import MINILM, spread, top_third
 from .results import RESULTS, record, table
@@ -147,7 +148,7 @@ def torch_candidates(
             step = None if states is None else TorchLoop(states, batches, width, n_tags).step
             return Candidate("torch", who, what, precision, step)
 
-        yield candidate("ours", SHIPPED, OurStates(held))
+        yield candidate("ours", SHIPPED, OurStates(held, AdapterOptions()))
         for length in lengths:
             yield candidate("ours", f"P={length}", OurStates.alone(held, length=length))
             for who, kind in {PEFT: PeftStates, ROWWISE: RowPromptStates}.items():

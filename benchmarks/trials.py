@@ -54,8 +54,8 @@ def build_config(corpus: Path, backbone: str, layers: list[int] | None) -> Confi
         "paths.train": str(corpus),
         "paths.dev": str(corpus),
         "components.transformer.model.backbone.name": backbone,
-        "components.transformer.model.prompt.layers": layers,
-        "components.transformer.model.word_shape_place": "prompt",
+        "components.transformer.model.adapter.prompt.layers": layers,
+        "components.transformer.model.adapter.word_shape_place": "prompt",
         "initialize.before_init.epochs": 1,
     }
     return load_config(CONFIGS / "ner.cfg", overrides=overrides, interpolate=False)

@@ -88,7 +88,7 @@ def write_corpus(folder: Path) -> Path:
 def train_pipeline(folder: Path) -> Path:
     """Train a small prompt over MiniLM until it finds something."""
     msg.text(f"Training {STEPS} steps over {MINILM}")
-    prompt = {"@misc": "spacy_ptv2.Prompt.v1", "length": 8}
+    prompt = {"length": 8}
     nlp = build_pipeline(Path(MINILM), folder / "train.spacy", prompt=prompt)
     train(nlp, folder / "train.spacy", steps=STEPS)
     nlp.to_disk(folder / "trained")

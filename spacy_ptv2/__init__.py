@@ -26,19 +26,20 @@ from importlib.metadata import version
 from .backbones.lookup import find_backbone
 from .backbones.source import BackboneSource
 from .errors import BackboneError, CorpusError, FormatError, PTuningError
-from .options import EncoderOptions, NormalStart, PromptOptions, WindowOptions, WordStart
+from .options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions, WindowOptions, WordStart
 
 __version__ = version("spacy-ptv2")
 
 __all__ = [
+    "AdapterOptions",
     "BackboneError",
     "BackboneSource",
     "CorpusError",
-    "EncoderOptions",
     "FormatError",
     "NormalStart",
     "PTuningError",
     "PromptOptions",
+    "RuntimeOptions",
     "WindowOptions",
     "WordStart",
     "__version__",

@@ -1,128 +1,47 @@
-"""Everything under ``@architectures`` and ``@misc`` that a config may name.
+"""Everything under ``@architectures`` that a config may name; what stands under ``@misc`` is in `options.py`.
 
-Two ways in for a prompt-tuned backbone: `TransformerModel.v1` where `spacy-transformers.TransformerModel.v3` stood,
-and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the factory `ptuning_transformer`.
+There are two ways in for a frozen backbone with an adapter: `TransformerModel.v1` in the place of
+`spacy-transformers.TransformerModel.v3`, and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of
+the factory `ptuning_transformer`.
 """
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, TypeVar, cast
+from dataclasses import replace
+from typing import Any, cast
 
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
 from .alignment.encoding import SpanGetter
-from .backbones.precision import Precision
-from .backbones.source import AttentionKind, BackboneSource, Quantization, Verification
+from .backbones.source import BackboneSource
 from .bridge.adapter_shim import AdapterShim
 from .bridge.window_encoding import WindowEncoding
 from .errors import Errors, PTuningError, Warnings
 from .layers.listener import PTuningListener
 from .layers.tok2vec_ptuning import Tok2VecPTuning
-from .options import (
-    EncoderOptions,
-    EngineName,
-    NormalStart,
-    Pieces,
-    PromptOptions,
-    PromptStart,
-    Switch,
-    WindowOptions,
-    WordShapePlace,
-    WordStart,
-)
+from .options import AdapterOptions, RuntimeOptions, Switch, WindowOptions
 from .types import Tok2VecModel, TransformerLayer
-
-OptionsT = TypeVar("OptionsT", BackboneSource, EncoderOptions, WindowOptions)
-
-
-def build_backbone_v1(
-    name: str,
-    revision: str | None = None,
-    path: str | None = None,
-    allow_download: bool = False,
-    dtype: Precision = "auto",
-    attention: AttentionKind = "sdpa",
-    quantization: Quantization | None = None,
-    verify: Verification = "strict",
-) -> BackboneSource:
-    """Say which frozen model to use, and how; see `BackboneSource`. Nothing is loaded yet."""
-    return _pick(BackboneSource, locals())
-
-
-def build_prompt_v1(
-    length: int | list[int] = 8,
-    layers: list[int] | None = None,
-    dropout: float = 0.1,
-    start: PromptStart | None = None,
-    mlp_width: int | None = None,
-    shift_positions: bool = False,
-    dropout_per_row: bool = False,
-) -> PromptOptions:
-    """Say what the prompt is; see `PromptOptions`.
-
-    RAISES (PTuningError): P202, P407 for impossible values.
-    """
-    if min([length] if isinstance(length, int) else length, default=0) < 0:
-        raise PTuningError(Errors.P202.format(got=length))
-    if not 0.0 <= dropout < 1.0:
-        raise PTuningError(Errors.P407.format(name="prompt dropout", expected="at least 0 and below 1", got=dropout))
-    if mlp_width is not None and mlp_width < 1:
-        raise PTuningError(Errors.P407.format(name="mlp_width", expected="null or at least 1", got=mlp_width))
-    return PromptOptions(
-        length=length if isinstance(length, int) else tuple(length),
-        layers=None if layers is None else tuple(layers),
-        dropout=dropout,
-        dropout_per_row=dropout_per_row,
-        start=NormalStart() if start is None else start,
-        mlp_width=mlp_width,
-        shift_positions=shift_positions,
-    )
-
-
-def build_normal_start_v1(deviation: float = 1.0) -> NormalStart:
-    """Start the prompt from N(0, deviation)."""
-    return NormalStart(deviation=deviation)
-
-
-def build_word_start_v1(text: str) -> WordStart:
-    """Start the prompt from the keys and values of the pieces of a text."""
-    return WordStart(text=text)
 
 
 def build_tok2vec_ptuning_v1(
     backbone: BackboneSource,
-    prompt: PromptOptions,
+    adapter: AdapterOptions | None = None,
+    windows: WindowOptions | None = None,
+    runtime: RuntimeOptions | None = None,
     pooling: Model[Ragged, Floats2d] | None = None,
-    lora_rank: int = 7,
-    scalar_mix: bool = True,
-    word_shape: Switch = "auto",
-    backbone_dropout: bool = True,
-    attention_dropout: bool = False,
-    mixed_precision: Switch = "auto",
-    gradient_checkpointing: bool = False,
-    word_shape_place: WordShapePlace = "pieces",
-    hidden_state_cache_mb: int = 0,
-    hidden_state_cache_disk_mb: int = 0,
-    engine: EngineName = "auto",
-    window: Pieces | None = "auto",
-    overlap: Pieces = "auto",
-    batch_pieces: int = 4096,
 ) -> Tok2VecModel:
-    """Build a tok2vec over a frozen backbone with a trained prompt: one vector per token.
+    """Build a tok2vec over a frozen backbone with a trained adapter: one vector per token.
 
-    backbone (BackboneSource): Which model. prompt (PromptOptions): What is trained.
+    backbone (BackboneSource): Which model.
+    adapter (AdapterOptions | None): What is trained inside it; None for the defaults.
+    windows (WindowOptions | None): How documents are cut; None for the defaults.
+    runtime (RuntimeOptions | None): How the backbone runs; None for the defaults.
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
-    lora_rank, scalar_mix, word_shape, backbone_dropout, attention_dropout, mixed_precision, gradient_checkpointing,
-    word_shape_place, hidden_state_cache_mb, hidden_state_cache_disk_mb, engine: See `EncoderOptions`.
-    window, overlap, batch_pieces: See `WindowOptions`.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
-    settings = locals()
-    shim = AdapterShim(backbone, prompt, _pick(EncoderOptions, settings))
-    return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(_pick(WindowOptions, settings)))
+    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
+    return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(windows or WindowOptions()))
 
 
 def build_transformer_model_v1(
@@ -130,48 +49,38 @@ def build_transformer_model_v1(
     get_spans: SpanGetter | None = None,
     tokenizer_config: dict[str, Any] = {},  # noqa: B006 (never changed; the signature is the config's)
     transformer_config: dict[str, Any] = {},  # noqa: B006
-    mixed_precision: Switch = False,
+    mixed_precision: Switch | None = None,
     grad_scaler_config: dict[str, Any] = {},  # noqa: B006
-    revision: str | None = None,
-    path: str | None = None,
-    allow_download: bool = False,
-    dtype: Precision = "auto",
-    attention: AttentionKind = "sdpa",
-    quantization: Quantization | None = None,
-    verify: Verification = "strict",
-    prompt: PromptOptions | None = None,
-    lora_rank: int = 7,
-    scalar_mix: bool = True,
-    word_shape: Switch = "auto",
-    backbone_dropout: bool = True,
-    attention_dropout: bool = False,
-    gradient_checkpointing: bool = False,
-    word_shape_place: WordShapePlace = "pieces",
-    hidden_state_cache_mb: int = 0,
-    hidden_state_cache_disk_mb: int = 0,
-    engine: EngineName = "auto",
-    window: Pieces | None = "auto",
-    overlap: Pieces = "auto",
-    batch_pieces: int = 4096,
+    backbone: BackboneSource | None = None,
+    adapter: AdapterOptions | None = None,
+    windows: WindowOptions | None = None,
+    runtime: RuntimeOptions | None = None,
 ) -> TransformerLayer:
-    """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same keys, then ours, all with defaults.
+    """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same settings, then ours with defaults.
 
-    name, get_spans: As there; get_spans may be left out, then windows are cut over pieces with overlap. Stretches that
-    it gives are cut only where they are longer than `window`.
-    tokenizer_config, transformer_config, grad_scaler_config: Accepted as there as far as they make sense for a frozen,
-    shared backbone; what would make another model of it is refused (P207, P210), what has no effect is warned of (PW02,
-    PW03).
-    The rest: See `BackboneSource`, `PromptOptions`, `EncoderOptions`, `WindowOptions`.
+    name (str): As there, the backbone's hub id or folder.
+    get_spans (SpanGetter | None): As there. A span is cut only if it is longer than `windows.length`. None: windows
+        over whole documents, with overlap.
+    tokenizer_config, transformer_config, grad_scaler_config (dict): As there, as far as they make sense for a frozen,
+        shared backbone. What would make another model of it is refused (P207, P210); what has no effect is warned of
+        (PW02, PW03).
+    mixed_precision (bool | "auto" | None): As there; None for what `runtime` says.
+    backbone (BackboneSource | None): What else is to be said of the backbone; its name must be `name`.
+    adapter, windows, runtime: As in `build_tok2vec_ptuning_v1`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
+    RAISES (PTuningError): P207, P210, and P220 if there are two names.
     """
-    settings = locals()
     from .layers.transformer_model import TransformerModel
 
     _check_hf_settings(tokenizer_config, transformer_config, grad_scaler_config)
-    source, options = _pick(BackboneSource, settings), _pick(EncoderOptions, settings)
-    windows = WindowEncoding(_pick(WindowOptions, settings), get_spans)
-    shim = AdapterShim(source, prompt or PromptOptions(), options)
-    return TransformerModel(shim, windows, transformer_config)
+    source = backbone or BackboneSource(name)
+    if source.name != name:
+        raise PTuningError(Errors.P220.format(name=name, other=source.name))
+    options = runtime or RuntimeOptions()
+    if mixed_precision is not None:
+        options = replace(options, mixed_precision=mixed_precision)
+    shim = AdapterShim(source, adapter or AdapterOptions(), options)
+    return TransformerModel(shim, WindowEncoding(windows or WindowOptions(), get_spans), transformer_config)
 
 
 def build_replaced_transformer_listener_v1(
@@ -207,11 +116,6 @@ def build_token_classifier_v1(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", head.layers[-1])
     return model
-
-
-def _pick(kind: type[OptionsT], settings: Mapping[str, Any]) -> OptionsT:
-    """Build options from the arguments of a function that have the names of their fields."""
-    return kind(**{field.name: settings[field.name] for field in fields(kind)})
 
 
 def _check_hf_settings(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:

@@ -222,6 +222,10 @@ class Errors(_Messages):
         "An adapter needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
         "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
     )
+    P220 = (
+        "The backbone is {name!r} in `name` and {other!r} in the block `backbone`. Use one name in both, or leave the "
+        "block out."
+    )
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
@@ -358,7 +362,7 @@ class Errors(_Messages):
     )
     P721 = (
         'Expected trials as a JSON object, the name of each and what it changes, as {{"short": '
-        '{{"components.transformer.model.prompt.length": 16}}}}, got {got!r}.'
+        '{{"components.transformer.model.adapter.prompt.length": 16}}}}, got {got!r}.'
     )
     P722 = "The trial {name!r} cannot run beside others in one pass over the data: {problem}."
     P723 = (
@@ -412,9 +416,9 @@ class Warnings(_Messages):
         '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
     )
     PW06 = (
-        "There is nothing for the state cache to keep: the prompt or the word shape changes the first layer already. Give "
-        '`prompt` only upper `layers` and set word_shape_place to "prompt", or set hidden_state_cache_mb and hidden_state_cache_disk_mb '
-        "to 0."
+        "There is nothing for the cache of hidden states to keep: the adapter already changes the first layer. Give "
+        '`prompt.layers` upper layers only and set word_shape_place to "prompt", or set hidden_state_cache_mb and '
+        "hidden_state_cache_disk_mb to 0."
     )
     PW07 = "The engine {name!r} is left aside, and torch runs the backbone in its place: {reason}."
     PW08 = (

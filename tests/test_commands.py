@@ -25,10 +25,10 @@ BACKBONE_SETTING = {
 }
 SMALL = {
     "ner": {
-        "components.transformer.model.window": 32,
-        "components.transformer.model.overlap": 8,
-        "components.transformer.model.prompt.length": 4,
-        "components.transformer.model.lora_rank": 1,
+        "components.transformer.model.windows.length": 32,
+        "components.transformer.model.windows.overlap": 8,
+        "components.transformer.model.adapter.prompt.length": 4,
+        "components.transformer.model.adapter.lora_rank": 1,
         **FAST,
         "initialize.before_init.min_steps": 0,
         "initialize.before_init.epochs": 30,
@@ -38,7 +38,12 @@ SMALL = {
         **{
             f"components.{name}.model.tok2vec.{key}": value
             for name in ("token_classifier", "tagger")
-            for key, value in {"window": 32, "overlap": 8, "prompt.length": 4, "lora_rank": 1}.items()
+            for key, value in {
+                "windows.length": 32,
+                "windows.overlap": 8,
+                "adapter.prompt.length": 4,
+                "adapter.lora_rank": 1,
+            }.items()
         },
         **FAST,
         "initialize.before_init.min_steps": 0,
@@ -46,17 +51,17 @@ SMALL = {
         "training.batcher.size": 6,
     },
     "reference_ner": {
-        "components.transformer.model.window": 32,
-        "components.transformer.model.overlap": 8,
-        "components.transformer.model.prompt.length": 4,
+        "components.transformer.model.windows.length": 32,
+        "components.transformer.model.windows.overlap": 8,
+        "components.transformer.model.adapter.prompt.length": 4,
         "initialize.before_init.epochs": 60,
         "training.batcher.size": 2,
     },
     "tagging_parsing": {
-        "components.transformer.model.window": 32,
-        "components.transformer.model.overlap": 8,
-        "components.transformer.model.prompt.length": 4,
-        "components.transformer.model.lora_rank": 1,
+        "components.transformer.model.windows.length": 32,
+        "components.transformer.model.windows.overlap": 8,
+        "components.transformer.model.adapter.prompt.length": 4,
+        "components.transformer.model.adapter.lora_rank": 1,
         **FAST,
         "components.parser.min_action_freq": 1,
         "initialize.before_init.min_steps": 0,

@@ -26,7 +26,7 @@ def folder(request, tmp_path_factory):
 
 def build_encoder(folder, **settings):
     """The encoder of the shipped config. settings: Of its model, by their names with dots."""
-    changes = {"backbone.name": str(folder), "prompt.length": LENGTH, **settings}
+    changes = {"backbone.name": str(folder), "adapter.prompt.length": LENGTH, **settings}
     block = "components.transformer.model"
     config = load_config(CONFIG, {f"{block}.{name}": value for name, value in changes.items()})
     model = registry.resolve({"model": config["components"]["transformer"]["model"]})["model"]
@@ -73,7 +73,7 @@ def by_position(rows):
 
 
 def test_same_states_and_gradients_for_the_same_masks(folder):
-    encoder = build_encoder(folder, backbone_dropout=False, attention_dropout=False).train()
+    encoder = build_encoder(folder, **{f"runtime.{name}_dropout": False for name in ("backbone", "attention")}).train()
     drawn = []
     encoder.prompt.dropout.register_forward_hook(lambda module, given, out: drawn.append((out / given[0]).detach()))
     ids, mask = batch(encoder)
@@ -99,7 +99,7 @@ def test_every_row_draws_its_own_mask(folder):
     assert kept.float().mean().item() == pytest.approx(0.9, abs=0.01)
     both = (kept[1:] & kept[:-1]).float().mean().item()  # with one mask for all this would be .9
     assert both == pytest.approx(0.9 * 0.9, abs=0.01)
-    shared = build_encoder(folder, **{"prompt.dropout_per_row": False}).train().draw_prompts()
+    shared = build_encoder(folder, **{"adapter.prompt.dropout_per_row": False}).train().draw_prompts()
     assert shared(64)[0].shape == shared(2)[0].shape == (2, LENGTH, WIDTH)
 
 
@@ -114,20 +114,16 @@ def test_settings_are_those_of_the_script():
     """run_conll03_roberta.sh, and the trainer's defaults where it says nothing."""
     config = load_config(CONFIG)
     model = config["components"]["transformer"]["model"]
-    expected = {
-        "lora_rank": 0,
-        "scalar_mix": False,
-        "word_shape": False,
-        "backbone_dropout": True,
-        "attention_dropout": True,
-        "mixed_precision": False,
-        "window": None,  # as much as the backbone has positions for
-    }
-    assert {name: model[name] for name in expected} == expected
+    adapter, runtime = model["adapter"], model["runtime"]
+    beside = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
+    assert {name: adapter[name] for name in beside} == beside
+    running = {"backbone_dropout": True, "attention_dropout": True, "mixed_precision": False}
+    assert {name: runtime[name] for name in running} == running
+    assert model["windows"]["length"] is None  # as much as the backbone has positions for
     assert (model["backbone"]["name"], model["backbone"]["dtype"]) == ("roberta-large", "float32")
     prompt = {"length": 11, "dropout": 0.1, "dropout_per_row": True, "shift_positions": True, "mlp_width": None}
-    assert {name: model["prompt"][name] for name in prompt} == prompt
-    assert model["prompt"]["start"]["deviation"] == 0.02
+    assert {name: adapter["prompt"][name] for name in prompt} == prompt
+    assert adapter["prompt"]["start"]["deviation"] == 0.02
     assert config["components"]["token_classifier"]["model"]["dropout"] == config["training"]["dropout"] == 0.1
     optimizer = config["training"]["optimizer"]
     adam = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "grad_clip": 1.0, "weight_decays": {}, "use_averages": False}

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from thinc.api import Adam, Config
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+from spacy_ptv2.adapters.build import build_encoder
+from spacy_ptv2.adapters.encoder import AdaptedEncoder
+from spacy_ptv2.alignment.word_shape import N_WORD_SHAPES
+from spacy_ptv2.backbones.backbone import Backbone
+from spacy_ptv2.options import AdapterOptions, PromptOptions, RuntimeOptions, WindowOptions
+
+OPTIONS = {"adapter": AdapterOptions, "windows": WindowOptions, "runtime": RuntimeOptions}
+# For tiny backbones.
+SMALL = {"prompt": {"length": 4}, "lora_rank": 1, "window": 32, "overlap": 8, "mixed_precision": False}
 
 # Rates for tiny backbones and few steps.
 FAST = {
@@ -146,21 +157,47 @@ def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
     )
 
 
-def build_pipeline(folder: Path, corpus: Path, **model: Any) -> Language:
+def build_options(**settings: Any) -> dict[str, Any]:
+    """Return the option objects of a layer from settings by their plain names, as {"adapter": AdapterOptions(...)}.
+
+    settings: Fields of the classes in `OPTIONS`; `window` is the length of windows.
+    """
+    return {name: kind(**_fields_of(kind, settings)) for name, kind in OPTIONS.items()}
+
+
+def build_adapted(backbone: Backbone, prompt: PromptOptions, **settings: Any) -> AdaptedEncoder:
+    """Return an encoder over a backbone. settings: As in `build_options`."""
+    options = build_options(prompt=prompt, **settings)
+    return build_encoder(backbone, options["adapter"], options["runtime"], n_word_shapes=N_WORD_SHAPES)
+
+
+def option_blocks(**settings: Any) -> dict[str, Any]:
+    """Return the config blocks that `build_options` would give as objects; `prompt` is a block itself."""
+    blocks = {}
+    for name, kind in OPTIONS.items():
+        blocks[name] = {"@misc": f"spacy_ptv2.{name.title()}.v1", **_fields_of(kind, settings)}
+    if "prompt" in settings:
+        blocks["adapter"]["prompt"] = {"@misc": "spacy_ptv2.Prompt.v1", **settings["prompt"]}
+    return blocks
+
+
+def _fields_of(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    known = {field.name for field in fields(kind)}
+    plain = {"length" if name == "window" else name: value for name, value in settings.items()}
+    return {name: value for name, value in plain.items() if name in known}
+
+
+def build_pipeline(folder: Path, corpus: Path, **settings: Any) -> Language:
     """Return an initialised pipeline: ptuning_transformer and token_classifier.
 
-    model: Settings of `spacy_ptv2.Tok2VecPTuning.v1` beside those set here.
+    settings: As in `option_blocks`, in addition to those set here, and blocks of `spacy_ptv2.Tok2VecPTuning.v1`.
     """
     nlp = spacy.blank("en")
     block: dict[str, Any] = {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
-        "lora_rank": 1,
-        "window": 32,
-        "overlap": 8,
-        "mixed_precision": False,
-        **model,
+        **option_blocks(**{**SMALL, **settings}),
+        **{name: settings[name] for name in ("backbone", "pooling") if name in settings},
     }
     nlp.add_pipe("ptuning_transformer", config={"model": block})
     nlp.add_pipe("token_classifier")
@@ -180,10 +217,10 @@ def small_ner_config(folder: Path, corpus: Path, changes: Mapping[str, Any]) -> 
         "paths.train": str(corpus),
         "paths.dev": str(corpus),
         f"{encoder}.backbone.name": str(folder),
-        f"{encoder}.window": 32,
-        f"{encoder}.overlap": 8,
-        f"{encoder}.prompt.length": 4,
-        f"{encoder}.lora_rank": 1,
+        f"{encoder}.windows.length": 32,
+        f"{encoder}.windows.overlap": 8,
+        f"{encoder}.adapter.prompt.length": 4,
+        f"{encoder}.adapter.lora_rank": 1,
         "initialize.before_init.min_steps": 0,
         **FAST,
         **changes,

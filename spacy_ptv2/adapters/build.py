@@ -1,4 +1,4 @@
-"""From options to a `AdaptedEncoder`: the one place that checks them against the backbone."""
+"""From options to an `AdaptedEncoder`: the one place that checks them against the backbone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ..backbones.backbone import Backbone
 from ..backbones.precision import is_fast_in_bfloat16
 from ..errors import Errors, PTuningError
-from ..options import EncoderOptions, PromptOptions, Switch
+from ..options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions, Switch
 from .encoder import AdaptedEncoder
 from .hidden_state_cache import HiddenStateCache
 from .lora import LoRA
@@ -17,42 +17,34 @@ from .scalar_mix import ScalarMix
 
 
 def build_encoder(
-    backbone: Backbone, prompt: PromptOptions, options: EncoderOptions, *, n_word_shapes: int
+    backbone: Backbone, adapter: AdapterOptions, runtime: RuntimeOptions, *, n_word_shapes: int
 ) -> AdaptedEncoder:
     """Build the trainable modules around a backbone, the prompt at its start.
 
-    RAISES (PTuningError): P201, P202, P204, P208, P209, P211, P213, P214, P407 for options that do not fit.
+    RAISES (PTuningError): P201, P204, P211, P214 for options that do not fit the backbone.
     """
-    mixed_precision = resolve_switch(options.mixed_precision, is_fast_in_bfloat16(backbone.device), Errors.P208)
-    use_word_shape = resolve_switch(options.word_shape, drops_case(backbone), Errors.P209)
-    built = build_prompt(backbone, prompt).to(backbone.device)
-    first = min(built.layers, default=0)
+    options = adapter.prompt or PromptOptions()
+    mixed_precision = resolve_switch(runtime.mixed_precision, is_fast_in_bfloat16(backbone.device))
+    prompt = build_prompt(backbone, options).to(backbone.device)
     encoder = AdaptedEncoder(
         backbone=backbone,
-        prompt=built,
-        lora=build_lora(backbone, built.layers, options.lora_rank),
-        scalar_mix=ScalarMix(backbone.n_layers + 1) if options.scalar_mix else None,
-        backbone_dropout=options.backbone_dropout,
-        attention_dropout=options.attention_dropout,
-        shift_positions=prompt.shift_positions,
+        prompt=prompt,
+        lora=build_lora(backbone, prompt.layers, adapter.lora_rank),
+        scalar_mix=ScalarMix(backbone.n_layers + 1) if adapter.scalar_mix else None,
+        shift_positions=options.shift_positions,
         autocast=mixed_precision and backbone.precision == "float32",
-        checkpointing=options.gradient_checkpointing,
-        hidden_state_cache=build_hidden_state_cache(options),
-        engine=options.engine,
+        hidden_state_cache=build_hidden_state_cache(runtime),
+        runtime=runtime,
     )
-    if use_word_shape:
-        encoder.place_word_shape(first or None if options.word_shape_place == "prompt" else None, n_word_shapes)
+    if resolve_switch(adapter.word_shape, drops_case(backbone)):
+        first = min(prompt.layers, default=0)
+        encoder.place_word_shape(first or None if adapter.word_shape_place == "prompt" else None, n_word_shapes)
     return encoder.to(backbone.device)
 
 
-def build_hidden_state_cache(options: EncoderOptions) -> HiddenStateCache | None:
-    """Build the cache that the options ask for, None for none.
-
-    RAISES (PTuningError): P213 for a negative size.
-    """
-    sizes = (options.hidden_state_cache_mb, options.hidden_state_cache_disk_mb)
-    if min(sizes) < 0:
-        raise PTuningError(Errors.P213.format(got=sizes))
+def build_hidden_state_cache(runtime: RuntimeOptions) -> HiddenStateCache | None:
+    """Build the cache that the options ask for, None for none."""
+    sizes = (runtime.hidden_state_cache_mb, runtime.hidden_state_cache_disk_mb)
     memory_bytes, disk_bytes = (size << 20 for size in sizes)
     return HiddenStateCache(memory_bytes=memory_bytes, disk_bytes=disk_bytes) if any(sizes) else None
 
@@ -63,7 +55,7 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
     if not all(0 <= layer < n_layers for layer in layers):
         raise PTuningError(Errors.P201.format(last=n_layers - 1, n_layers=n_layers, got=list(layers)))
-    lengths = (options.length,) * len(layers) if isinstance(options.length, int) else options.length
+    lengths = (options.length,) * len(layers) if isinstance(options.length, int) else tuple(options.length)
     settings: dict[str, Any] = {
         "layers": layers,
         "lengths": lengths,
@@ -74,17 +66,15 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
     if options.mlp_width is not None:
         return MLPPrompt(**settings, mlp_width=options.mlp_width)
     flat = FlatPrompt(**settings)
-    start_prompt(flat, options.start, backbone)
+    start_prompt(flat, options.start or NormalStart(), backbone)
     return flat
 
 
 def build_lora(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LoRA | None:
     """Build LoRA for some layers of a backbone, None for none.
 
-    RAISES (PTuningError): P214 if the layers are not alike, P407 for a negative rank.
+    RAISES (PTuningError): P214 if the layers are not alike.
     """
-    if rank < 0:
-        raise PTuningError(Errors.P407.format(name="lora_rank", expected="at least 0", got=rank))
     if not rank:
         return None
     widths, *others = backbone.linear_widths
@@ -100,10 +90,6 @@ def drops_case(backbone: Backbone) -> bool:
     return bool(upper == lower)
 
 
-def resolve_switch(value: Switch, automatic: bool, error: Errors) -> bool:
+def resolve_switch(value: Switch, automatic: bool) -> bool:
     """Return a true/false/"auto" setting as a bool."""
-    if value == "auto":
-        return automatic
-    if not isinstance(value, bool):
-        raise PTuningError(error.format(got=value))
-    return value
+    return automatic if value == "auto" else bool(value)

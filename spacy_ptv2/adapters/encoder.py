@@ -18,7 +18,7 @@ from ..backbones.backbone import Backbone
 from ..engines.engine import get_engine
 from ..injection.context import LayerLoRA, LayerPrompts
 from ..injection.dropout import Draws, drawing_from
-from ..options import EngineName
+from ..options import RuntimeOptions
 from .batches import PieceBatch
 from .hidden_state_cache import HiddenStateCache
 from .lora import LoRA
@@ -40,15 +40,17 @@ class WordShapeEmbedding(nn.Embedding):
 class AdaptedEncoder(nn.Module):
     """The frozen backbone and the trained modules around it.
 
-    prompt (PromptEncoder): Keys and values. scalar_mix: Trained beside it, or None. LoRA: Likewise. word_shape,
-    word_shape_layer: See `place_word_shape`; None without.
-    backbone_dropout (bool): Run the backbone's own dropout on hidden states in training, from the first layer that is
-    not the bare backbone's; attention_dropout (bool): also that on attention weights. What is dropped follows from
-    one number per pass, which torch's generator for CPUs draws: so from its seed, whenever that is set.
-    shift_positions (bool): Positions of the pieces start behind the prompt. autocast (bool): Train in bfloat16 over
-    weights of another type. checkpointing (bool): Keep no activations inside the layers. hidden_state_cache (HiddenStateCache |
-    None): Where training keeps the states below the first layer that is not the bare backbone's. engine (EngineName):
-    What runs the backbone in prediction.
+    backbone (Backbone): The frozen model.
+    prompt (PromptEncoder): Keys and values before the attention of some layers.
+    lora (LoRA | None): Matrices of low rank beside the linear layers; None without.
+    scalar_mix (ScalarMix | None): The mix of all layers that is read; None for the last layer.
+    shift_positions (bool): Positions of the pieces start after the prompt.
+    autocast (bool): Train in bfloat16 over weights of another type.
+    hidden_state_cache (HiddenStateCache | None): Where training keeps the hidden states below the first layer that is
+        not the bare backbone's.
+    runtime (RuntimeOptions): How the backbone runs. What its dropout drops follows from one number per pass, which
+        torch's CPU generator draws, so from that generator's seed.
+    word_shape, word_shape_layer: See `place_word_shape`; None without.
     """
 
     def __init__(
@@ -58,13 +60,10 @@ class AdaptedEncoder(nn.Module):
         prompt: PromptEncoder,
         lora: LoRA | None,
         scalar_mix: ScalarMix | None,
-        backbone_dropout: bool,
-        attention_dropout: bool,
         shift_positions: bool,
         autocast: bool,
-        checkpointing: bool,
-        hidden_state_cache: HiddenStateCache | None = None,
-        engine: EngineName = "torch",
+        hidden_state_cache: HiddenStateCache | None,
+        runtime: RuntimeOptions,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -73,13 +72,10 @@ class AdaptedEncoder(nn.Module):
         self.scalar_mix = scalar_mix
         self.word_shape: WordShapeEmbedding | None = None
         self.word_shape_layer: int | None = None
-        self.backbone_dropout = backbone_dropout
-        self.attention_dropout = attention_dropout
         self.shift_positions = shift_positions
         self.autocast = autocast
-        self.checkpointing = checkpointing
         self.hidden_state_cache = hidden_state_cache
-        self.engine = engine
+        self.runtime = runtime
         self._reserved: int | None = None
         self._random = random.Random(0)
 
@@ -91,8 +87,8 @@ class AdaptedEncoder(nn.Module):
     @property
     def model(self) -> PreTrainedModel:
         """The backbone's model as it now runs, with its own dropout or without."""
-        if self.training and self.backbone_dropout:
-            return self.backbone.in_training(attention_dropout=self.attention_dropout)
+        if self.training and self.runtime.backbone_dropout:
+            return self.backbone.in_training(attention_dropout=self.runtime.attention_dropout)
         return self.backbone.model
 
     def autocasting(self) -> torch.autocast:
@@ -103,7 +99,7 @@ class AdaptedEncoder(nn.Module):
     @property
     def precision(self) -> str:
         """What it predicts in, as "bfloat16" or "int8 in OpenVINO"; where it is equal, predictions are."""
-        engine = get_engine(self.backbone, self.engine)
+        engine = get_engine(self.backbone, self.runtime.engine)
         return self.backbone.precision if engine is None else engine.precision(self.backbone)
 
     @property
@@ -160,7 +156,7 @@ class AdaptedEncoder(nn.Module):
 
     def draws(self) -> Draws | None:
         """Return what the backbone drops in the next batch, None where it drops nothing."""
-        if not self.training or not self.backbone_dropout:
+        if not self.training or not self.runtime.backbone_dropout:
             return None
         return Draws(self._random.getrandbits(62), self.first_layer)
 
@@ -183,11 +179,13 @@ class AdaptedEncoder(nn.Module):
 
     def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
         """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
-        mode = (self.backbone_dropout, self.attention_dropout, self.autocast, self.checkpointing)
-        return id(self.backbone), self.shift, mode if training else self.engine
+        runtime = self.runtime
+        dropout = (runtime.backbone_dropout, runtime.attention_dropout)
+        mode = (*dropout, self.autocast, runtime.gradient_checkpointing)
+        return id(self.backbone), self.shift, mode if training else runtime.engine
 
     def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
-        """Return what the word shape adds to some windows, by the layer it joins. Shape of each: (rows, pieces, width)"""
+        """Return what the word shape adds to some windows, by layer. Shape of each: (rows, pieces, width)"""
         if self.word_shape is None:
             return {}
         word_shape: torch.Tensor = self.word_shape(batch.word_shape[rows])

@@ -92,7 +92,7 @@ def _run_in_engine(
     """
     leader = encoders[0]
     in_torch = leader.training or torch.is_grad_enabled()
-    engine = None if in_torch else get_engine(leader.backbone, leader.engine)
+    engine = None if in_torch else get_engine(leader.backbone, leader.runtime.engine)
     if engine is None or not all(len(own.mask) for own in inputs):
         return None
     by_encoder: list[Sequence[torch.Tensor]] = []
@@ -118,7 +118,7 @@ def _run_in_torch(
         torch.cat(tensors) for tensors in zip(*((own.embeddings, own.mask) for own in inputs), strict=True)
     )
     inside = partial(_inside, leader, groups, stage)
-    with inside(), checkpointed(inside) if leader.checkpointing else nullcontext():
+    with inside(), checkpointed(inside) if leader.runtime.gradient_checkpointing else nullcontext():
         mixes = any(encoder.scalar_mix is not None for encoder in encoders)
         states = _run(leader, leader.model, embeddings, mask, mixes=mixes)
     by_encoder = zip(*(state.split(sizes) for state in states), strict=True)

@@ -32,7 +32,7 @@ from ..errors import Errors, FormatError, PTuningError, Warnings
 from ..optimizers.base import StepOptimizer
 from ..optimizers.finite import stepping_what_is_finite
 from ..optimizers.muon import Blocks, PromptMuon
-from ..options import EncoderOptions, NormalStart, PromptOptions
+from ..options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions
 from ..serialization.header import check_adapter, read_header
 from ..serialization.tensors import dump_tensors, load_tensors
 from .gradients_due import GradientsDue
@@ -41,16 +41,18 @@ from .training_pass import TrainingPass, predict_jointly
 
 
 class AdapterShim(Shim):
-    """Holds a `AdaptedEncoder` for a Thinc model; empty until it is initialised or loaded.
+    """Holds an `AdaptedEncoder` for a Thinc model; empty until it is initialised or loaded.
 
-    source (BackboneSource): Which backbone. prompt (PromptOptions), options (EncoderOptions): What is trained.
+    source (BackboneSource): Which backbone.
+    adapter (AdapterOptions): What is trained inside it.
+    runtime (RuntimeOptions): How it runs.
     """
 
-    def __init__(self, source: BackboneSource, prompt: PromptOptions, options: EncoderOptions) -> None:
+    def __init__(self, source: BackboneSource, adapter: AdapterOptions, runtime: RuntimeOptions) -> None:
         super().__init__(model=None)
         self.source = source
-        self.prompt_options = prompt
-        self.options = options
+        self.adapter = adapter
+        self.runtime = runtime
         self.predicted: Precomputed[PieceHiddenStates] = Precomputed()  # what was computed together with other prompts
         self.begun: Precomputed[tuple[int, PieceHiddenStates]] = (
             Precomputed()
@@ -89,7 +91,7 @@ class AdapterShim(Shim):
     def initialize(self) -> None:
         """Load the backbone and start what is trained: anew if it was before, as `nlp.initialize` promises."""
         found = None if self._model is None else self.backbone
-        self._build(found or get_backbone(self.source, device=get_torch_default_device()), self.prompt_options)
+        self._build(found or get_backbone(self.source, device=get_torch_default_device()), self.adapter)
         if self.encoder.hidden_state_cache is not None and self.encoder.first_layer == 0:
             warnings.warn(Warnings.PW06, stacklevel=2)
 
@@ -215,8 +217,10 @@ class AdapterShim(Shim):
         recorded, layout = read_header(header, where)
         if self._model is None or self.backbone.fingerprint != recorded.fingerprint:
             # Neither random numbers nor the states of words are needed for what is replaced in a moment.
-            nothing = replace(self.prompt_options, length=0, layers=(), start=NormalStart(), mlp_width=None)
-            self._build(get_backbone(self.source, recorded, device=get_torch_default_device()), nothing)
+            configured = self.adapter.prompt or PromptOptions()
+            nothing = replace(configured, length=0, layers=[], start=NormalStart(), mlp_width=None)
+            backbone = get_backbone(self.source, recorded, device=get_torch_default_device())
+            self._build(backbone, replace(self.adapter, prompt=nothing))
         self.loaded_record = recorded
         state = check_adapter(state, layout, self.backbone, where)
         width = self.backbone.key_width
@@ -241,13 +245,13 @@ class AdapterShim(Shim):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AdapterShim:
         """Copy the trainable tensors under a new id; the backbone stays the same object."""
-        copied = AdapterShim(self.source, self.prompt_options, self.options)
+        copied = AdapterShim(self.source, self.adapter, self.runtime)
         copied._model = copy.deepcopy(self._model, memo)
         copied.loaded_record = self.loaded_record
         return copied
 
-    def _build(self, backbone: Backbone, prompt: PromptOptions) -> None:
-        self._model = build_encoder(backbone, prompt, self.options, n_word_shapes=N_WORD_SHAPES)
+    def _build(self, backbone: Backbone, adapter: AdapterOptions) -> None:
+        self._model = build_encoder(backbone, adapter, self.runtime, n_word_shapes=N_WORD_SHAPES)
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.encoder.named_parameters()]

@@ -81,8 +81,8 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
     """Run the forward pass of a training step for layers that will be called with these Docs next.
 
     Each layer draws what it drops in its order among the requests, as it does where it runs by itself.
-    RETURNS (list[TrainingPass]): The steps. Each runs its backward pass when the last of its layers hands in its gradient,
-    or with `finish()`.
+    RETURNS (list[TrainingPass]): Each runs its backward pass when the last of its layers hands in its gradient, or with
+        `finish()`.
     """
     reserve_seeds(request.layer for request in requests)
     steps = []

@@ -49,7 +49,7 @@ class WindowEncoding:
         """
         prefix, suffix = encoder.backbone.special_pieces
         return resolve_limits(
-            self.options.window,
+            self.options.length,
             self.options.overlap,
             most=encoder.backbone.max_positions,
             n_special=len(prefix) + len(suffix),

@@ -1,1 +1,1 @@
-"""What happens inside the frozen model: the one context, the hooks that read it, attention, LoRA, stages, dropout, families."""
+"""Inside the frozen model: the context of a call, hooks that read it, attention, LoRA, stages, dropout, families."""

@@ -39,15 +39,18 @@ def import_adapter(path: Path, backbone: str | None = None, lang: str = "en") ->
     model = {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": name},
-        "prompt": {
-            "@misc": "spacy_ptv2.Prompt.v1",
-            "length": prompt.longest,
-            "layers": list(prompt.layers),
-            "shift_positions": foreign.shift_positions,
+        "adapter": {
+            "@misc": "spacy_ptv2.Adapter.v1",
+            "prompt": {
+                "@misc": "spacy_ptv2.Prompt.v1",
+                "length": prompt.longest,
+                "layers": list(prompt.layers),
+                "shift_positions": foreign.shift_positions,
+            },
+            "lora_rank": 0,
+            "scalar_mix": False,
+            "word_shape": False,
         },
-        "lora_rank": 0,
-        "scalar_mix": False,
-        "word_shape": False,
     }
     nlp.add_pipe("ptuning_transformer", name=COMPONENT, config={"model": model})
     nlp.initialize(lambda: [])

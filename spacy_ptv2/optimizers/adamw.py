@@ -67,7 +67,7 @@ def build_adamw_v1(
 ) -> Optimizer:
     """Build AdamW for prompts.
 
-    learn_rates (dict[str, float]): Peak rate of each part: prompt, lora, scalar_mix, word_shape, head (everything else).
+    learn_rates (dict[str, float]): Peak rate of each part: prompt, lora, scalar_mix, word_shape, head.
     schedule (Iterable[float]): Factors on all rates, one per step; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
     grad_clip (float): Largest global gradient norm, 0 for none.

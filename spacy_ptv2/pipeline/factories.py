@@ -23,8 +23,17 @@ DEFAULT_TRANSFORMER = Config().from_str("""
 @misc = "spacy_ptv2.Backbone.v1"
 name = "sentence-transformers/all-MiniLM-L6-v2"
 
-[model.prompt]
+[model.adapter]
+@misc = "spacy_ptv2.Adapter.v1"
+
+[model.adapter.prompt]
 @misc = "spacy_ptv2.Prompt.v1"
+
+[model.windows]
+@misc = "spacy_ptv2.Windows.v1"
+
+[model.runtime]
+@misc = "spacy_ptv2.Runtime.v1"
 """)
 
 DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""

@@ -20,8 +20,8 @@ from ..errors import Errors, FormatError
 class AdapterLayout:
     """Which layers a saved prompt is for, how long it is in each, and what is saved beside it.
 
-    word_shape_layer: Where the word shape joins, None at the pieces. lora_rank: 0 for no adapter. Format 1 had one length
-    and another shape, formats 1 and 2 the word shape at the pieces, formats 1 to 3 no adapter.
+    word_shape_layer: Where the word shape is added, None for the piece embeddings. lora_rank: 0 for no LoRA. Format 1
+    had one length and another shape, formats 1 and 2 the word shape at the pieces, formats 1 to 3 no LoRA.
     """
 
     layers: tuple[int, ...]

@@ -16,7 +16,7 @@ class TaskInfo:
     """One task of a bank.
 
     components (tuple[str, ...]): Names, in order. labels (dict[str, tuple[str, ...]]): Of each component that has some.
-    adapter_bytes (int): What is trained at the backbone: prompt, scalar mix, word_shape. head_bytes (int): All other weights.
+    adapter_bytes (int): What is trained inside the backbone. head_bytes (int): All other weights.
     """
 
     name: str

@@ -9,7 +9,7 @@ from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.options import EncoderOptions
+from spacy_ptv2.options import RuntimeOptions
 
 from ..injection.oracles import ORACLES
 from ..tiny import build_pipeline, save_tiny_backbone, train
@@ -109,15 +109,15 @@ def test_memory_first_then_disk_then_nothing():
 
 
 def test_options():
-    assert build_hidden_state_cache(EncoderOptions()) is None
-    built = build_hidden_state_cache(EncoderOptions(hidden_state_cache_mb=2, hidden_state_cache_disk_mb=3))
+    assert build_hidden_state_cache(RuntimeOptions()) is None
+    built = build_hidden_state_cache(RuntimeOptions(hidden_state_cache_mb=2, hidden_state_cache_disk_mb=3))
     assert (built.memory_bytes, built.disk_bytes) == (2 << 20, 3 << 20)
     with pytest.raises(PTuningError, match="P213.*-1"):
-        build_hidden_state_cache(EncoderOptions(hidden_state_cache_mb=-1))
+        RuntimeOptions(hidden_state_cache_mb=-1)
 
 
 def test_training_fills_it_and_copies_do_not_share_it(tiny_folder, corpus):
-    prompt = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "layers": [1, 2]}
+    prompt = {"length": 4, "layers": [1, 2]}
     nlp = build_pipeline(tiny_folder, corpus, prompt=prompt, word_shape_place="prompt", hidden_state_cache_mb=1)
     train(nlp, corpus, steps=2)
     shim = nlp.get_pipe("ptuning_transformer").model.layers[0].shims[0]

@@ -1,26 +1,28 @@
 """Several prompts over one backbone in one pass, in every family."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
 from spacy_ptv2.adapters.batches import PieceBatch, Reading
-from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.options import PromptOptions
 
 from ..injection.oracles import ORACLES
-from ..tiny import save_tiny_backbone
+from ..tiny import build_adapted, save_tiny_backbone
 
-EVAL = EncoderOptions(
-    lora_rank=3, word_shape=True, backbone_dropout=False, mixed_precision=False, word_shape_place="prompt"
-)
+EVAL = {
+    "lora_rank": 3,
+    "word_shape": True,
+    "backbone_dropout": False,
+    "mixed_precision": False,
+    "word_shape_place": "prompt",
+}
 
-TRAINING = EncoderOptions(lora_rank=3, mixed_precision=False, word_shape_place="prompt")
+TRAINING = {"lora_rank": 3, "mixed_precision": False, "word_shape_place": "prompt"}
 
 
 @pytest.fixture(scope="module", params=sorted(ORACLES))
@@ -30,7 +32,7 @@ def family(request, tmp_path_factory):
 
 
 def build(backbone, options=EVAL, **prompt):
-    encoder = build_encoder(backbone, PromptOptions(dropout=0.0, **prompt), options, n_word_shapes=9)
+    encoder = build_adapted(backbone, PromptOptions(dropout=0.0, **prompt), **options)
     if encoder.word_shape is not None:
         torch.nn.init.normal_(encoder.word_shape.weight)
     if encoder.lora is not None:
@@ -43,11 +45,11 @@ def build(backbone, options=EVAL, **prompt):
 def make_encoders(backbone, lowest):
     """Three that differ in layers, lengths and what they train beside the prompt, none below the layer `lowest`."""
     torch.manual_seed(3)
-    plain = replace(EVAL, lora_rank=0, scalar_mix=False, word_shape=False)
+    plain = {**EVAL, "lora_rank": 0, "scalar_mix": False, "word_shape": False}
     return [
         build(backbone, length=3, layers=tuple(range(lowest, 3))),
         build(backbone, plain, length=5, layers=(2,)),
-        build(backbone, replace(EVAL, lora_rank=1), length=(0, 2), layers=(lowest, 2)),
+        build(backbone, {**EVAL, "lora_rank": 1}, length=(0, 2), layers=(lowest, 2)),
     ]
 
 
@@ -142,7 +144,7 @@ def test_a_training_step_keeps_nothing_of_the_common_layers(family):
 
 
 def test_layers_below_the_prompts_drop_nothing(family):
-    encoder = build(family, replace(TRAINING, attention_dropout=True), length=2, layers=(2,)).train()
+    encoder = build(family, {**TRAINING, "attention_dropout": True}, length=2, layers=(2,)).train()
     layers = family.rule.layers(family.in_training(attention_dropout=True))
     entered = []
     hook = layers[2].register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0].detach()))
@@ -158,15 +160,13 @@ def test_layers_below_the_prompts_drop_nothing(family):
 @pytest.mark.parametrize("lowest", [0, 1])
 def test_each_drops_what_it_drops_alone(family, lowest, checkpointing):
     """In training, whatever else drops: states and gradients, by one number of torch's per encoder and pass."""
-    options = replace(TRAINING, attention_dropout=True, gradient_checkpointing=checkpointing)
+    options = {**TRAINING, "attention_dropout": True, "gradient_checkpointing": checkpointing}
 
     def make_training(number):
         torch.manual_seed(number)  # its start
         layers = tuple(range(max(lowest, number), 3))
-        encoder = build_encoder(
-            family, PromptOptions(dropout=0.3, length=3 + number, layers=layers), options, n_word_shapes=9
-        )
-        return encoder.train()
+        prompt = PromptOptions(dropout=0.3, length=3 + number, layers=layers)
+        return build_adapted(family, prompt, **options).train()
 
     batch = make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])
     results = []
@@ -189,7 +189,7 @@ def test_each_drops_what_it_drops_alone(family, lowest, checkpointing):
 @pytest.mark.parametrize(("place", "expected"), [("prompt", [None, 1, 2]), ("pieces", [None, None, None])])
 def test_casing_joins_where_it_is_told_to(family, place, expected):
     """At the pieces it leaves no layer in common, with the prompt all below it."""
-    options = EncoderOptions(word_shape=True, mixed_precision=False, word_shape_place=place)
+    options = {"word_shape": True, "mixed_precision": False, "word_shape_place": place}
     encoders = [build(family, options, length=2, layers=layers) for layers in (None, (1, 2), (2,))]
     assert [encoder.word_shape_layer for encoder in encoders] == expected
     assert [encoder.first_layer for encoder in encoders] == [layer or 0 for layer in expected]
@@ -205,8 +205,8 @@ def test_casing_joins_where_it_is_told_to(family, place, expected):
 def test_encoders_with_and_without_casing_in_one_pass(family):
     """Word shapes at the pieces, at a layer, and none: each as alone."""
     torch.manual_seed(4)
-    none = EncoderOptions(word_shape=False, backbone_dropout=False, mixed_precision=False)
-    pieces = EncoderOptions(word_shape=True, backbone_dropout=False, mixed_precision=False)
+    none = {"word_shape": False, "backbone_dropout": False, "mixed_precision": False}
+    pieces = {"word_shape": True, "backbone_dropout": False, "mixed_precision": False}
     encoders = [build(family, options, length=2, layers=(2,)) for options in (EVAL, none, pieces)]
     batch = make_batch([[0, 1, 2, 3], [1, 2], [0, 3]])
     with torch.no_grad():
@@ -219,5 +219,5 @@ def test_encoders_with_and_without_casing_in_one_pass(family):
 
 @pytest.mark.parametrize(("rank", "first"), [(0, 2), (1, 1)])
 def test_a_layer_with_an_adapter_alone_is_not_that_of_the_bare_backbone(tiny, rank, first):
-    options = replace(EVAL, word_shape=False, lora_rank=rank)
+    options = {**EVAL, "word_shape": False, "lora_rank": rank}
     assert build(tiny, options, length=(0, 2), layers=(1, 2)).first_layer == first

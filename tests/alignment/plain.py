@@ -8,7 +8,7 @@ NUMBER, ALPHANUMERIC, LOWER, UPPER, TITLE, MIXED, INITIAL, OTHER = 6, 7, 1, 2, 3
 
 
 def plain_encoding(docs, tokenizer, special, *, window, overlap, get_spans=None):
-    """Return (ids of each window, word shape of each window, windows per Doc, (window, column) of each token's pieces)."""
+    """Return (ids of each window, word shapes of each, windows per Doc, (window, column) of each token's pieces)."""
     prefix, suffix = special
     encoding = tokenizer([doc.text for doc in docs], add_special_tokens=False, return_offsets_mapping=True)
     all_spans = [None] * len(docs) if get_spans is None else get_spans(docs)

@@ -1,48 +1,41 @@
 """One default for windows: in options.py, in whatever builds a layer, in shipped configs, docs and benchmarks."""
 
-import inspect
-
 import pytest
 import spacy
 from spacy.util import load_config
 
 from benchmarks.annotators import READING
 from spacy_ptv2.alignment.encoding import WindowLimits, resolve_limits
-from spacy_ptv2.architectures import build_prompt_v1, build_tok2vec_ptuning_v1, build_transformer_model_v1
+from spacy_ptv2.architectures import build_tok2vec_ptuning_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.options import TOKEN_OVERLAP, TOKEN_WINDOW, WindowOptions
+from spacy_ptv2.options import TOKEN_OVERLAP, TOKEN_WINDOW, PromptOptions, WindowOptions
 from spacy_ptv2.pipeline.factories import DEFAULT_TRANSFORMER
 
 from ..conftest import ROOT
 from ..test_commands import CONFIGS
+from ..tiny import build_options
 
 DOC = spacy.blank("en")("Peter opens the Danish office in London . " * 40)
 READERS = [path for path in CONFIGS if path.stem not in ("reference_ner", "finetune_ner")]  # these read as others do
 
 
 def limits(options, *, most=512, shift=0, whole_spans=False):
-    return resolve_limits(options.window, options.overlap, most=most, n_special=2, shift=shift, whole_spans=whole_spans)
+    return resolve_limits(options.length, options.overlap, most=most, n_special=2, shift=shift, whole_spans=whole_spans)
 
 
 def test_the_default():
     assert limits(WindowOptions()) == WindowLimits(TOKEN_WINDOW, TOKEN_OVERLAP)
-    assert (READING["window"], READING["overlap"]) == (TOKEN_WINDOW, TOKEN_OVERLAP)
-
-
-@pytest.mark.parametrize("build", [build_tok2vec_ptuning_v1, build_transformer_model_v1])
-@pytest.mark.parametrize("name", ["window", "overlap"])
-def test_builders_have_it(build, name):
-    assert inspect.signature(build).parameters[name].default == getattr(WindowOptions(), name)
+    assert (READING["windows.length"], READING["windows.overlap"]) == (TOKEN_WINDOW, TOKEN_OVERLAP)
 
 
 def test_the_factory_has_it(tiny_folder):
-    assert not {"window", "overlap"} & set(DEFAULT_TRANSFORMER["model"])
+    assert set(DEFAULT_TRANSFORMER["model"]["windows"]) == {"@misc"}
     nlp = spacy.blank("en")
     backbone = {"@misc": "spacy_ptv2.Backbone.v1", "name": str(tiny_folder)}
     nlp.add_pipe("ptuning_transformer", config={"model": {"backbone": backbone}})
-    filled = nlp.config["components"]["ptuning_transformer"]["model"]
-    assert WindowOptions(filled["window"], filled["overlap"]) == WindowOptions()
+    filled = nlp.config["components"]["ptuning_transformer"]["model"]["windows"]
+    assert WindowOptions(filled["length"], filled["overlap"]) == WindowOptions()
 
 
 @pytest.mark.parametrize("path", READERS, ids=lambda path: path.stem)
@@ -51,10 +44,10 @@ def test_shipped_configs_have_it(path):
 
     def walk(block):
         for key, value in block.items():
-            if isinstance(value, dict):
+            if key == "windows":
+                blocks.append((value["length"], value["overlap"]))
+            elif isinstance(value, dict):
                 walk(value)
-            elif key == "window":
-                blocks.append((value, block["overlap"]))
 
     walk(load_config(path))
     assert set(blocks) == {(TOKEN_WINDOW, TOKEN_OVERLAP)}
@@ -62,7 +55,7 @@ def test_shipped_configs_have_it(path):
 
 def test_docs_have_it():
     table = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")
-    assert f'| `window` ["auto"] | most pieces in a window, special ones included; "auto": {TOKEN_WINDOW},' in table
+    assert f'| `length` ["auto"] | most pieces in a window, special ones included; "auto": {TOKEN_WINDOW},' in table
     assert f'| `overlap` ["auto"] | pieces that neighbouring windows share; "auto": {TOKEN_OVERLAP},' in table
     assert f"windows of {TOKEN_WINDOW} pieces" in (ROOT / "README.md").read_text(encoding="utf8")
 
@@ -91,8 +84,8 @@ def test_what_is_given_stays():
 @pytest.mark.parametrize("shift", [0, 50])
 def test_short_position_tables(tiny_folder, shift):
     """64 positions, and of these 14 behind a prompt."""
-    prompt = build_prompt_v1(length=50, shift_positions=shift > 0)
-    model = build_tok2vec_ptuning_v1(BackboneSource(str(tiny_folder)), prompt, lora_rank=1)
+    options = build_options(prompt=PromptOptions(length=50, shift_positions=shift > 0), lora_rank=1)
+    model = build_tok2vec_ptuning_v1(BackboneSource(str(tiny_folder)), **options)
     model.initialize()
     encoded = model.attrs["windows"].encode([DOC], [get_shim(model.layers[0])])
     assert encoded.lengths.max() == 64 - shift

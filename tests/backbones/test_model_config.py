@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from spacy_ptv2.adapters.batches import PieceBatch, Reading
-from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.loading import read_model_config
 from spacy_ptv2.backbones.model_config import OUTPUTS, WITHOUT_EFFECT, asked_in_vain, find_width
@@ -15,10 +14,10 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError
 from spacy_ptv2.injection.families import find_family
-from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.options import PromptOptions
 
 from ..injection.oracles import ORACLES
-from ..tiny import save_tiny_backbone
+from ..tiny import build_adapted, save_tiny_backbone
 
 SAID = {
     "output_attentions": True,
@@ -30,7 +29,7 @@ SAID = {
     "reference_compile": True,
     "tie_encoder_decoder": True,
 }
-OPTIONS = EncoderOptions(lora_rank=1, word_shape=False, mixed_precision=False, engine="torch")
+OPTIONS = {"lora_rank": 1, "word_shape": False, "mixed_precision": False, "engine": "torch"}
 
 
 def saying(folder, target, **settings):
@@ -44,7 +43,7 @@ def saying(folder, target, **settings):
 def build(folder):
     torch.manual_seed(3)
     backbone = get_backbone(BackboneSource(str(folder)))
-    return build_encoder(backbone, PromptOptions(length=3, dropout=0.0), OPTIONS, n_word_shapes=9)
+    return build_adapted(backbone, PromptOptions(length=3, dropout=0.0), **OPTIONS)
 
 
 def results(encoder):

@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.precision import is_fast_in_bfloat16
 from spacy_ptv2.backbones.registry import get_backbone
@@ -15,10 +14,10 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.injection.context import RowGroup, injected
 from spacy_ptv2.kernels import processor
 from spacy_ptv2.kernels.processor import AMD, INTEL
-from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.options import PromptOptions
 
 from ..injection.oracles import batch
-from ..tiny import build_pipeline, save_tiny_backbone, train
+from ..tiny import build_adapted, build_pipeline, save_tiny_backbone, train
 
 pytest.importorskip("bitsandbytes")
 
@@ -129,8 +128,8 @@ def test_quantized_weights_go_to_the_device_asked_for(tmp_path, monkeypatch):
 def test_only_weights_in_float32_train_under_autocast(folder):
     for dtype, expected in (("float32", True), ("bfloat16", False)):
         backbone = get_backbone(BackboneSource(str(folder), dtype=dtype))
-        options = EncoderOptions(mixed_precision=True)
-        encoder = build_encoder(backbone, PromptOptions(length=2), options, n_word_shapes=9).train()
+        options = {"mixed_precision": True}
+        encoder = build_adapted(backbone, PromptOptions(length=2), **options).train()
         assert encoder.autocast is expected
         assert encoder.plain_attention
         assert not encoder.eval().plain_attention

@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,17 +14,21 @@ from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.bridge.adapter_shim import AdapterShim
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
-from spacy_ptv2.options import EncoderOptions, PromptOptions
+from spacy_ptv2.options import PromptOptions
 from spacy_ptv2.serialization.tensors import HEADER_KEY, dump_tensors, load_tensors
 
-from ..tiny import save_tiny_backbone
+from ..tiny import build_options, save_tiny_backbone
 
-OPTIONS = EncoderOptions(lora_rank=5, backbone_dropout=False, mixed_precision=False)
+OPTIONS = {"lora_rank": 5, "backbone_dropout": False, "mixed_precision": False}
+
+
+def empty_shim(folder, prompt, **settings):
+    options = build_options(prompt=prompt, **settings)
+    return AdapterShim(BackboneSource(str(folder)), options["adapter"], options["runtime"])
 
 
 def make_shim(folder, lora_rank=5, **prompt):
-    options = replace(OPTIONS, lora_rank=lora_rank)
-    shim = AdapterShim(BackboneSource(str(folder)), PromptOptions(**{"length": 4, **prompt}), options)
+    shim = empty_shim(folder, PromptOptions(**{"length": 4, **prompt}), **{**OPTIONS, "lora_rank": lora_rank})
     torch.manual_seed(0)
     shim.initialize()
     return shim
@@ -95,7 +98,7 @@ def test_casing_of_older_formats_joins_the_pieces(tiny_folder):
 def test_round_trip(tiny_folder, mlp_width):
     shim = make_shim(tiny_folder, mlp_width=mlp_width)
     train_step(shim, Adam(0.1, use_averages=False))
-    loaded = AdapterShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(shim.to_bytes())
+    loaded = AdapterShim(shim.source, shim.adapter, shim.runtime).from_bytes(shim.to_bytes())
     np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
     assert loaded.backbone is shim.backbone
     assert loaded.to_bytes() == shim.to_bytes()
@@ -109,7 +112,7 @@ def test_reads_the_first_format(tiny_folder):
     header["prompt"] = {"layers": [0, 2], "length": 4}
     del tensors["lora.weights"]
     old = dump_tensors(tensors, header)
-    loaded = AdapterShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(old)
+    loaded = AdapterShim(shim.source, shim.adapter, shim.runtime).from_bytes(old)
     assert loaded.encoder.lora is None
     np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)  # it adds nothing
 
@@ -130,13 +133,13 @@ def test_a_negative_rank_is_refused(tiny_folder):
 def test_a_length_per_layer_round_trips(tiny_folder):
     shim = make_shim(tiny_folder, layers=(0, 2), length=(1, 3))
     assert shim.export_state()["prompt.values"].shape == (2 * (1 + 3), 32)
-    loaded = AdapterShim(shim.source, shim.prompt_options, OPTIONS).from_bytes(shim.to_bytes())
+    loaded = AdapterShim(shim.source, shim.adapter, shim.runtime).from_bytes(shim.to_bytes())
     assert loaded.encoder.prompt.lengths == (1, 3)
     assert loaded.to_bytes() == shim.to_bytes()
 
 
 def test_empty_shim_saves_nothing_and_refuses_to_run(tiny_folder):
-    shim = AdapterShim(BackboneSource(str(tiny_folder)), PromptOptions(), OPTIONS)
+    shim = empty_shim(tiny_folder, PromptOptions(), **OPTIONS)
     assert shim.to_bytes() == b""
     assert not shim.from_bytes(b"").is_initialized
     with pytest.raises(PTuningError, match="P205"):
@@ -148,14 +151,14 @@ def test_another_backbone_is_refused(tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_shared", {})  # the right one would be taken if it were in memory
     other = save_tiny_backbone(tmp_path / "other", "bert", seed=1)
     with pytest.raises(BackboneError, match="P105.*another backbone"):
-        AdapterShim(BackboneSource(str(other)), PromptOptions(length=4), OPTIONS).from_bytes(data)
+        empty_shim(other, PromptOptions(length=4), **OPTIONS).from_bytes(data)
 
 
 def test_tensors_that_do_not_fit_are_refused(tiny_folder):
     data = make_shim(tiny_folder).to_bytes()
-    plain = EncoderOptions(scalar_mix=False, word_shape=False)
+    plain = {"scalar_mix": False, "word_shape": False}
     with pytest.raises(FormatError, match="P305.*scalar_mix"):
-        AdapterShim(BackboneSource(str(tiny_folder)), PromptOptions(length=4), plain).from_bytes(data)
+        empty_shim(tiny_folder, PromptOptions(length=4), **plain).from_bytes(data)
 
 
 def test_copies_share_the_backbone_only(tiny_folder):

@@ -5,12 +5,16 @@ import spacy
 import torch
 from thinc.api import reduce_first, reduce_mean
 
-from spacy_ptv2.architectures import build_prompt_v1, build_tok2vec_ptuning_v1, build_transformer_model_v1
+from spacy_ptv2.architectures import build_tok2vec_ptuning_v1, build_transformer_model_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.encode_pieces import get_shim
+from spacy_ptv2.options import PromptOptions
+
+from ..tiny import build_options
 
 TEXTS = ["EU", "Peter opens the Danish office in London. " * 5, "", "Mary was in Paris", "John"]
 SETTINGS = {
+    "prompt": PromptOptions(length=4, dropout=0.0),
     "window": 24,
     "overlap": 6,
     "batch_pieces": 40,  # several batches, sorted by length: another order than the documents'
@@ -21,12 +25,11 @@ SETTINGS = {
 
 
 def token_layer(folder, pooling):
-    prompt = build_prompt_v1(length=4, dropout=0.0)
-    return build_tok2vec_ptuning_v1(BackboneSource(str(folder)), prompt, pooling=pooling, **SETTINGS)
+    return build_tok2vec_ptuning_v1(BackboneSource(str(folder)), pooling=pooling, **build_options(**SETTINGS))
 
 
 def piece_layer(folder, pooling):
-    return build_transformer_model_v1(str(folder), prompt=build_prompt_v1(length=4, dropout=0.0), **SETTINGS)
+    return build_transformer_model_v1(str(folder), **build_options(**SETTINGS))
 
 
 def token_outputs(batch):

@@ -24,9 +24,9 @@ def arguments(tiny_folder, corpus):
         "paths.train": corpus,
         "paths.dev": corpus,
         "components.transformer.model.backbone.name": tiny_folder,
-        "components.transformer.model.window": 32,
-        "components.transformer.model.overlap": 8,
-        "components.transformer.model.prompt.length": 4,
+        "components.transformer.model.windows.length": 32,
+        "components.transformer.model.windows.overlap": 8,
+        "components.transformer.model.adapter.prompt.length": 4,
     }
     overrides = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
     return ["lr-find", str(ROOT / "configs" / "ner.cfg"), "--steps", str(N_STEPS), *overrides]

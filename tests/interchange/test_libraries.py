@@ -24,7 +24,7 @@ from ..tiny import build_pipeline, save_tiny_backbone, train
 TEXT = "peter works in a garden at paris and john opens the office"
 LENGTH = 5
 PLAIN = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
-SHIFTED = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "shift_positions": True}
+SHIFTED = {"length": 4, "shift_positions": True}
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
@@ -218,7 +218,7 @@ def run(*arguments):
 
 
 def test_what_is_left_out_is_said(nlp, tmp_path):
-    with pytest.warns(UserWarning, match="PW04.*'peft'.*adapter, scalar_mix, word_shape, positions that start at 0"):
+    with pytest.warns(UserWarning, match="PW04.*'peft'.*lora, scalar_mix, word_shape, positions that start at 0"):
         export_adapter(nlp, tmp_path, "peft")
     nlp.to_disk(tmp_path / "pipeline")
     assert "PW04" in run("export", tmp_path / "pipeline", tmp_path / "out")
@@ -260,5 +260,5 @@ def test_prompts_that_leave_no_room_for_text_are_refused(folder, tmp_path):
 def test_an_imported_prompt_drops_as_its_config_says(folder, tmp_path):
     save_file({"prefix_encoder.embedding.weight": torch.randn(4, 3 * 2 * 32)}, tmp_path / "model.safetensors")
     nlp = import_adapter(tmp_path, str(folder))
-    settings = nlp.config["components"]["transformer"]["model"]["prompt"]
+    settings = nlp.config["components"]["transformer"]["model"]["adapter"]["prompt"]
     assert shim_of(nlp).encoder.prompt.dropout.p == settings["dropout"] > 0.0

@@ -95,7 +95,7 @@ def test_another_width_on_the_command_line(tmp_path, tiny_folder):
     ],
 )
 def test_no_place_in_a_format(tiny_folder, corpus, tmp_path, prompt, format_name, message):
-    nlp = build_pipeline(tiny_folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", **prompt})
+    nlp = build_pipeline(tiny_folder, corpus, prompt={**prompt})
     with pytest.raises(FormatError, match=message):
         export_adapter(nlp, tmp_path, format_name)
     assert list(tmp_path.iterdir()) == []
@@ -112,7 +112,7 @@ def test_narrow_keys_go_both_ways(tmp_path, corpus):
     """A model whose keys are narrower than its states: two heads for keys, four for queries."""
     folder = save_tiny_backbone(tmp_path / "llama", "llama", max_position_embeddings=256)
     plain = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
-    nlp = build_pipeline(folder, corpus, **plain, prompt={"@misc": "spacy_ptv2.Prompt.v1", "shift_positions": True})
+    nlp = build_pipeline(folder, corpus, **plain, prompt={"shift_positions": True})
     export_adapter(nlp, tmp_path / "foreign", "peft")
     config = json.loads((tmp_path / "foreign" / "adapter_config.json").read_text())
     assert (config["token_dim"], config["num_attention_heads"]) == (16, 2)

@@ -12,16 +12,18 @@ from spacy_transformers.layers import trfs2arrays
 from spacy_transformers.span_getters import configure_strided_spans
 from thinc.api import reduce_first, reduce_mean
 
-from spacy_ptv2.architectures import build_prompt_v1, build_tok2vec_ptuning_v1, build_transformer_model_v1
+from spacy_ptv2.architectures import build_tok2vec_ptuning_v1, build_transformer_model_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.layers.transformer_model import TransformerModel
+from spacy_ptv2.options import PromptOptions
 
 from ..pipeline.test_pipeline import TEXTS, check_replaced_listeners, entities
-from ..tiny import ner_model, train
+from ..tiny import SMALL, build_options, ner_model, option_blocks, train
 
-SETTINGS = {"window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
+PROMPT = PromptOptions(length=4, dropout=0.0)
+SETTINGS = {"prompt": PROMPT, "window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
 
 
 def model_config(folder):
@@ -34,10 +36,7 @@ def model_config(folder):
         "transformer_config": {},
         "mixed_precision": False,
         "grad_scaler_config": {},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
-        "lora_rank": 1,
-        "window": 32,
-        "overlap": 8,
+        **option_blocks(**SMALL),
     }
 
 
@@ -68,8 +67,9 @@ def trained(nlp, corpus):
 
 
 def build(tiny_folder, **settings):
-    prompt = build_prompt_v1(length=4, dropout=0.0)
-    model = build_transformer_model_v1(name=str(tiny_folder), prompt=prompt, **{**SETTINGS, **settings})
+    theirs = {name: settings.pop(name) for name in list(settings) if name.endswith("_config")}
+    options = build_options(**{**SETTINGS, **settings})
+    model = build_transformer_model_v1(name=str(tiny_folder), **theirs, **options)
     model.initialize()
     return model
 
@@ -106,9 +106,7 @@ def test_replaced_listeners_share_the_backbone(trained, tmp_path):
 def test_agrees_with_our_own_layer(tiny_folder, pooling):
     docs = [spacy.blank("en")(text) for text in TEXTS]
     theirs = build(tiny_folder)
-    own = build_tok2vec_ptuning_v1(
-        BackboneSource(str(tiny_folder)), build_prompt_v1(length=4, dropout=0.0), pooling=pooling(), **SETTINGS
-    )
+    own = build_tok2vec_ptuning_v1(BackboneSource(str(tiny_folder)), pooling=pooling(), **build_options(**SETTINGS))
     own.initialize()
     shim = get_shim(theirs.layers[0])
     get_shim(own.layers[0]).import_state(shim.export_state(), shim.header())

@@ -9,28 +9,28 @@ from spacy.training import Example
 from spacy.training.pretrain import create_pretraining_model, make_update
 from thinc.api import Adam
 
-from spacy_ptv2.architectures import build_backbone_v1, build_prompt_v1, build_ptuning_listener_v1
+from spacy_ptv2.architectures import build_ptuning_listener_v1
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1 as build_tok2vec
 from spacy_ptv2.architectures import build_transformer_model_v1 as build_drop_in
+from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import BackboneError, FormatError
 from spacy_ptv2.serialization.models import adapter_shims
 
-from ..tiny import build_pipeline, save_tiny_backbone
+from ..tiny import build_pipeline, option_blocks, save_tiny_backbone
 
 
 def model_block(name):
     return {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(name)},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 2},
-        "lora_rank": 1,
+        **option_blocks(prompt={"length": 2}, lora_rank=1),
     }
 
 
 def test_known_where_the_backbone_is_here(tiny_folder):
-    assert build_tok2vec(build_backbone_v1(str(tiny_folder)), build_prompt_v1()).get_dim("nO") == 32
+    assert build_tok2vec(BackboneSource(str(tiny_folder))).get_dim("nO") == 32
     assert build_drop_in(str(tiny_folder)).get_dim("nO") == 32
-    assert build_tok2vec(build_backbone_v1("not/here"), build_prompt_v1()).has_dim("nO") is None
+    assert build_tok2vec(BackboneSource("not/here")).has_dim("nO") is None
     assert build_drop_in("not/here").has_dim("nO") is None
 
 
@@ -45,7 +45,7 @@ def test_listeners_have_it_as_soon_as_they_are_connected(tiny_folder, factory):
 
 
 def test_pretraining_is_built_before_anything_is_initialised(tiny_folder):
-    tok2vec = build_tok2vec(build_backbone_v1(str(tiny_folder)), build_prompt_v1())
+    tok2vec = build_tok2vec(BackboneSource(str(tiny_folder)))
     build = create_pretrain_characters(maxout_pieces=2, hidden_size=16, n_characters=2)
     nlp = spacy.blank("en")
     model = build(nlp.vocab, tok2vec)
@@ -112,7 +112,7 @@ def test_another_backbone_is_named_as_such_whatever_its_width(tiny_folder, corpu
 
 
 def test_initialisation_takes_the_backbone_that_is_there_by_then(tiny_folder, tmp_path, monkeypatch):
-    model = build_tok2vec(build_backbone_v1(str(tiny_folder)), build_prompt_v1())
+    model = build_tok2vec(BackboneSource(str(tiny_folder)))
     monkeypatch.setenv("SPACY_PTV2_BACKBONE", str(save_tiny_backbone(tmp_path / "wider", "bert", hidden_size=40)))
     model.initialize()
     assert model.get_dim("nO") == 40

@@ -87,9 +87,7 @@ def test_all_else_is_stepped_by_adamw():
 
 @pytest.mark.parametrize("lengths", [4, [4, 0, 6]])
 def test_a_prompt_is_described_by_its_shim(tiny_folder, corpus, lengths):
-    nlp = build_pipeline(
-        tiny_folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", "length": lengths, "dropout": 0.0}
-    )
+    nlp = build_pipeline(tiny_folder, corpus, prompt={"length": lengths, "dropout": 0.0})
     (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     values = shim.encoder.prompt.values
     before = values.detach().clone()
@@ -103,7 +101,7 @@ def test_a_prompt_is_described_by_its_shim(tiny_folder, corpus, lengths):
 
 
 def test_the_reparameterised_prompt_is_left_to_adamw(tiny_folder, corpus):
-    prompt = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "mlp_width": 8}
+    prompt = {"length": 4, "mlp_width": 8}
     nlp = build_pipeline(tiny_folder, corpus, prompt=prompt)
     (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
     assert shim.encoder.prompt.row_counts == {}

@@ -93,7 +93,7 @@ def test_training_on_spaced_text_is_training_on_plain_text(tiny_folder, corpus, 
         (["Peter", "works", "in", "London"], [(0, 1, "PER"), (3, 4, "LOC")]),
     ]
     losses = {}
-    prompt = {"@misc": "spacy_ptv2.Prompt.v1", "length": 4, "dropout": 0.0}
+    prompt = {"length": 4, "dropout": 0.0}
     for space in ("", "\n"):
         nlp = build_pipeline(tiny_folder, corpus, backbone_dropout=False, prompt=prompt)
         nlp.remove_pipe("token_classifier")

@@ -23,7 +23,7 @@ TEXTS = [
 @pytest.fixture(scope="module", params=sorted(ORACLES))
 def trained(request, tmp_path_factory, corpus):
     folder = save_tiny_backbone(tmp_path_factory.mktemp("family") / request.param, request.param, deviation=0.15)
-    nlp = build_pipeline(folder, corpus, prompt={"@misc": "spacy_ptv2.Prompt.v1", "length": [4, 2, 4]})
+    nlp = build_pipeline(folder, corpus, prompt={"length": [4, 2, 4]})
     losses = train(nlp, corpus, steps=40)
     return nlp, [loss["token_classifier"] for loss in losses]
 

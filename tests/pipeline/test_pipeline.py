@@ -17,7 +17,7 @@ from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.pipeline import safetensors_pipe
 from spacy_ptv2.pipeline.batching import batch_by_tokens
 
-from ..tiny import build_pipeline, ner_model, save_tiny_backbone, train
+from ..tiny import build_pipeline, ner_model, option_blocks, save_tiny_backbone, train
 
 TEXTS = [
     "Peter opens the office of London.",
@@ -182,9 +182,7 @@ def test_tok2vec_inside_one_component(tiny_folder, corpus, tmp_path):
     tok2vec = {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(tiny_folder)},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "length": 4},
-        "window": 32,
-        "overlap": 8,
+        **option_blocks(prompt={"length": 4}, window=32, overlap=8),
     }
     nlp.add_pipe("ner", config={"model": ner_model(tok2vec)})
     fix_random_seed(0)

@@ -16,6 +16,7 @@ from spacy_ptv2.bridge.joint_reading import Request, begin_update_ahead
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.serialization.models import adapter_shims
 
+from ..tiny import SMALL, option_blocks
 from .test_pipeline import TEXTS
 
 WORDS = ["Peter", "opens", "the", "Danish", "office", "of", "London", "."]
@@ -27,11 +28,7 @@ def tok2vec(folder, **prompt):
     return {
         "@architectures": "spacy_ptv2.Tok2VecPTuning.v1",
         "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
-        "prompt": {"@misc": "spacy_ptv2.Prompt.v1", "dropout": 0.0, **prompt},
-        "window": 32,
-        "overlap": 8,
-        "backbone_dropout": False,
-        "mixed_precision": False,
+        **option_blocks(**{**SMALL, "lora_rank": 7, "backbone_dropout": False, "prompt": {"dropout": 0.0, **prompt}}),
     }
 
 

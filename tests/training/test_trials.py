@@ -18,13 +18,13 @@ from spacy_ptv2.training.trials import check_variants, train_trials
 
 from ..tiny import small_ner_config
 
-PROMPT = "components.transformer.model.prompt"
+PROMPT = "components.transformer.model.adapter.prompt"
 VARIANTS = {
     "short": {f"{PROMPT}.length": 2},
     "long": {
         f"{PROMPT}.length": 5,
         f"{PROMPT}.layers": [1, 2],
-        "components.transformer.model.word_shape_place": "prompt",
+        "components.transformer.model.adapter.word_shape_place": "prompt",
     },
     "slow": {"training.optimizer.learn_rates.prompt": 0.001, "system.seed": 3},
 }
@@ -34,8 +34,8 @@ VARIANTS = {
 def config(tiny_folder, corpus) -> Config:
     """The shipped config, small, in one order of the data."""
     changes = {
-        "components.transformer.model.mixed_precision": False,
-        "components.transformer.model.batch_pieces": 64,
+        "components.transformer.model.runtime.mixed_precision": False,
+        "components.transformer.model.windows.batch_pieces": 64,
         "training.batcher.size": 1000,
         "initialize.before_init.epochs": 20,
     }
