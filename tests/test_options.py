@@ -1,5 +1,6 @@
 """Options: what a config block becomes, what is refused, and that a default stands in one place."""
 
+import json
 from dataclasses import MISSING, fields
 
 import pytest
