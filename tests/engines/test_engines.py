@@ -72,7 +72,7 @@ def load(folder, family, **source):
 def read(backbone, engine, batch=None, options=EVAL, **prompt):
     """The states that a seeded encoder reads of a batch."""
     torch.manual_seed(3)
-    encoder = build(backbone, replace(options, engine=engine), **{"length": 3, **prompt})
+    encoder = build(backbone, {**options, "engine": engine}, **{"length": 3, **prompt})
     with torch.inference_mode():
         (states,) = read_batches([encoder], [batch or make_batch(ROWS)])
     return states
@@ -108,8 +108,8 @@ def test_one_graph_serves_prompts_and_batches_of_all_shapes(bert, cache):
 @pytest.mark.parametrize(
     ("options", "prompt"),
     [
-        (replace(EVAL, scalar_mix=False), {}),
-        (replace(EVAL, word_shape_place="pieces"), {"layers": (2,)}),
+        ({**EVAL, "scalar_mix": False}, {}),
+        ({**EVAL, "word_shape_place": "pieces"}, {"layers": (2,)}),
         (EVAL, {"shift_positions": True, "length": 5}),
     ],
 )
@@ -123,7 +123,7 @@ def test_forms_of_the_encoder(bert, cache, options, prompt):
 def test_several_prompts_share_a_pass_or_the_engine(bert, cache):
     """Where lower layers are shared torch runs all in one pass, else the engine one after the other."""
     for lowest, n_graphs in ((1, 0), (0, 1)):
-        encoders = [build(bert, replace(EVAL, engine="openvino"), length=n, layers=(lowest, 2)) for n in (2, 3)]
+        encoders = [build(bert, {**EVAL, "engine": "openvino"}, length=n, layers=(lowest, 2)) for n in (2, 3)]
         plain = [build(bert, length=n, layers=(lowest, 2)) for n in (2, 3)]
         for encoder, other in zip(plain, encoders, strict=True):
             encoder.load_state_dict(other.state_dict())
@@ -149,7 +149,7 @@ def test_precision(tmp_path, name, dtype, most, precision):
     backbone = load(tmp_path / "other", "bert", dtype=dtype)
     error = float((read(backbone, name) - exact).abs().mean() / exact.abs().mean())
     assert error < most and (error > 1e-4) == (precision != "float32")
-    assert build(backbone, replace(EVAL, engine=name)).precision == precision
+    assert build(backbone, {**EVAL, "engine": name}).precision == precision
 
 
 def test_weights_of_8_bits_are_off_by_half_a_step():
@@ -162,7 +162,7 @@ def test_weights_of_8_bits_are_off_by_half_a_step():
 
 
 def test_states_with_gradients_are_torchs_own(bert, cache):
-    encoder = build(bert, replace(EVAL, engine="openvino"))
+    encoder = build(bert, {**EVAL, "engine": "openvino"})
     for training in (True, False):
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # no engine is asked, so none has to be left aside
@@ -273,7 +273,7 @@ def test_threads_take_turns(bert):
     batches = [make_batch(ROWS, n_columns=n) for n in range(7, 13)]
     expected = [read(bert, "torch", batch) for batch in batches]
     torch.manual_seed(3)
-    encoder = build(bert, replace(EVAL, engine="openvino"), length=3)
+    encoder = build(bert, {**EVAL, "engine": "openvino"}, length=3)
 
     def work(batch):
         with torch.inference_mode():
