@@ -23,7 +23,9 @@ from thinc.api import Adam, Config, fix_random_seed
 from transformers import AutoModel
 
 from spacy_ptv2.adapters.prompt import FlatPrompt
-from spacy_ptv2.alignment.encoding import WindowLimits, encode_docs, group_with_little_padding
+from spacy_ptv2.alignment.batches import group_with_little_padding
+from spacy_ptv2.alignment.encoding import encode_docs
+from spacy_ptv2.alignment.windows import WindowLimits
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.lookup import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
@@ -179,7 +181,8 @@ def padded_windows(backbone: Backbone, texts: Sequence[Text]) -> list[dict[str, 
     """Return batches of windows over all texts, both as large as in configs/ner.cfg, the shortest windows first."""
     blank = spacy.blank("en")
     limits = WindowLimits(WINDOWS["length"], WINDOWS["overlap"])
-    windows = encode_docs([text.make_doc(blank) for text in texts], backbone, limits, with_word_shapes=False).ids
+    docs = [text.make_doc(blank) for text in texts]
+    windows = encode_docs(docs, backbone, limits, with_word_shapes=False).windows.ids
     batches = []
     for group in group_with_little_padding([len(ids) for ids in windows], WINDOWS["batch_pieces"]):
         rows = [torch.as_tensor(windows[index]) for index in group]

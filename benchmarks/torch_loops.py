@@ -28,7 +28,10 @@ from spacy_ptv2 import BackboneSource, PromptOptions, find_backbone
 from spacy_ptv2.adapters.batches import PieceBatch
 from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.adapters.joint_pass import read_batches
-from spacy_ptv2.alignment.encoding import WantedStates, batch_windows, encode_docs, resolve_limits
+from spacy_ptv2.alignment.batches import batch_windows
+from spacy_ptv2.alignment.encoded import WantedStates
+from spacy_ptv2.alignment.encoding import encode_docs
+from spacy_ptv2.alignment.windows import resolve_limits
 from spacy_ptv2.alignment.word_shape import N_WORD_SHAPES
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.options import AdapterOptions, RuntimeOptions, Switch
@@ -60,9 +63,11 @@ def pad_examples(examples: Sequence[Example], backbone: Backbone, scheme: TagSch
     prefix, suffix = backbone.special_pieces
     limits = resolve_limits(None, 0, most=backbone.max_positions, n_special=len(prefix) + len(suffix), shift=0)
     encoded = encode_docs([example.x for example in examples], backbone, limits, with_word_shapes=True)
-    first = np.cumsum(encoded.pieces_per_token) - encoded.pieces_per_token
-    wanted = WantedStates(encoded.token_window[first], encoded.token_column[first])
-    windows = batch_windows(encoded, [wanted], budget=ENDLESS, pad_id=backbone.pad_id, is_train=True, per_batch=ENDLESS)
+    rows = encoded.rows
+    first = np.cumsum(rows.lengths) - rows.lengths
+    wanted = WantedStates(rows.states.window[first], rows.states.column[first])
+    endless = {"budget": ENDLESS, "per_batch": ENDLESS}
+    windows = batch_windows(encoded.windows, [wanted], pad_id=backbone.pad_id, is_train=True, **endless)
     gold = [tag for example in examples for tag in scheme.encode(example.get_aligned_ner())]
     tags = torch.empty(len(gold), dtype=torch.long)
     tags[windows.orders[0]] = torch.tensor([UNKNOWN if tag is None else tag for tag in gold])

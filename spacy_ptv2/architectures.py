@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from spacy.tokens import Doc
-from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
+from thinc.api import Dropout, Linear, Model, chain, reduce_first, reduce_mean, with_array
 from thinc.types import Floats2d, Ragged
 
-from .alignment.encoding import SpanGetter
+from .alignment.encoded import RowKind
+from .alignment.layouts import DocLayout, SpanGetter
+from .alignment.sequences import Layout
 from .backbones.source import BackboneSource
 from .bridge.adapter_shim import AdapterShim
 from .bridge.window_encoding import WindowEncoding
@@ -42,6 +44,30 @@ def build_tok2vec_ptuning_v1(
     """
     shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
     return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(windows or WindowOptions()))
+
+
+def build_sequence_encoder_v1(
+    backbone: BackboneSource,
+    layout: Layout,
+    rows: RowKind = "tokens",
+    adapter: AdapterOptions | None = None,
+    windows: WindowOptions | None = None,
+    runtime: RuntimeOptions | None = None,
+    pooling: Model[Ragged, Floats2d] | None = None,
+) -> Tok2VecModel:
+    """Build an encoder of questions with their contexts, pairs of texts, predicates: one array per sequence.
+
+    backbone, adapter, windows, runtime: As in `build_tok2vec_ptuning_v1`.
+    layout (Layout): Which sequences the Docs make, as `spacy_ptv2.QuestionLayout.v1`.
+    rows ("tokens" | "sequence" | "spans"): A row for each token of a sequence's body, one row for the sequence, or one
+        for each marked span.
+    pooling (Model[Ragged, Floats2d] | None): From the pieces of a row to its vector; None for the first piece of a
+        token, the mean over the windows of a sequence, the mean over the pieces of a span.
+    RETURNS (Model[list[Doc], list[Floats2d]]): The layer. Shape of each array: (n_rows, nO)
+    """
+    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
+    encoding = WindowEncoding(windows or WindowOptions(), layout, rows)
+    return Tok2VecPTuning(shim, pooling or (reduce_first() if rows == "tokens" else reduce_mean()), encoding)
 
 
 def build_transformer_model_v1(
@@ -80,7 +106,7 @@ def build_transformer_model_v1(
     if mixed_precision is not None:
         options = replace(options, mixed_precision=mixed_precision)
     shim = AdapterShim(source, adapter or AdapterOptions(), options)
-    return TransformerModel(shim, WindowEncoding(windows or WindowOptions(), get_spans), transformer_config)
+    return TransformerModel(shim, WindowEncoding(windows or WindowOptions(), DocLayout(get_spans)), transformer_config)
 
 
 def build_replaced_transformer_listener_v1(

@@ -219,12 +219,20 @@ class Errors(_Messages):
     )
     P213 = "Expected hidden_state_cache_mb and hidden_state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
     P214 = (
-        "An adapter needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
+        "LoRA needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
         "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
     )
     P220 = (
         "The backbone is {name!r} in `name` and {other!r} in the block `backbone`. Use one name in both, or leave the "
         "block out."
+    )
+    P221 = (
+        "A pair needs two texts, and {text!r} has one. Set `doc._.{attribute}` to the second text, or put both into a "
+        "span group `doc.spans[{key!r}]`."
+    )
+    P222 = (
+        "MobileBERT takes no token types here, which tell two texts apart. Use another backbone for pairs of texts, or "
+        "a layout of a single text."
     )
 
     # Saved files

@@ -27,17 +27,20 @@ class PieceBatch:
     ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
     word_shape (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
     readings (Sequence[Reading]): One for each encoder.
+    types (Tensor | None): Token types, same shape; None where all are 0.
     """
 
     ids: torch.Tensor
     mask: torch.Tensor
     word_shape: torch.Tensor
     readings: Sequence[Reading]
+    types: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> PieceBatch:
         """Return the batch on a device."""
         readings = [Reading(reading.rows.to(device), reading.wanted.to(device)) for reading in self.readings]
-        return PieceBatch(self.ids.to(device), self.mask.to(device), self.word_shape.to(device), readings)
+        types = None if self.types is None else self.types.to(device)
+        return PieceBatch(self.ids.to(device), self.mask.to(device), self.word_shape.to(device), readings, types)
 
 
 @dataclass(frozen=True)

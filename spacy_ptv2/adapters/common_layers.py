@@ -33,8 +33,10 @@ def recall_common(
     """
     settings = f"{first} {settings} "
     lengths = batch.mask.sum(dim=1).tolist()
+    read = batch.ids if batch.types is None else torch.stack([batch.ids, batch.types], dim=-1)
     keys = [
-        settings.encode() + ids[:length].numpy().tobytes() for ids, length in zip(batch.ids.cpu(), lengths, strict=True)
+        settings.encode() + pieces[:length].numpy().tobytes()
+        for pieces, length in zip(read.cpu(), lengths, strict=True)
     ]
     missing = [row for row, key in enumerate(keys) if key not in cache]
     parts: dict[int, torch.Tensor] = {}

@@ -1,6 +1,7 @@
-"""Windows over the pieces of documents, and which window each piece is read from.
+"""Windows over the bodies of sequences, and which window each piece is read from.
 
-Neighbouring windows overlap; a piece is read from the window in which it has the most context on its shorter side.
+In: bodies one after the other, as one line of pieces. Out: windows on that line. Neighbouring windows overlap, and a
+piece is read from the window in which it has the most context on its shorter side.
 """
 
 from __future__ import annotations
@@ -10,68 +11,102 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pieces import NO_PIECE, DocPieces, Ints1d, ramps, starts_of
+from ..errors import Errors, PTuningError
+from ..options import TOKEN_OVERLAP, TOKEN_WINDOW, Pieces
+from .pieces import NO_PIECE, Ints1d, ramps, starts_of
 
+LONGEST_WINDOW = 512  # unless a longer one is asked for by its number
 PieceRange = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class DocWindows:
-    """The windows of some documents.
+class WindowLimits:
+    """How long a window may be. window (int): Pieces, special ones included. overlap (int): Shared by neighbours."""
+
+    window: int
+    overlap: int
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of some bodies.
 
     starts, ends (Ints1d): Pieces of each window, end exclusive. Shape: (n_windows,)
-    windows_per_doc (Ints1d): Shape: (n_docs,)
-    source (Ints1d): The piece that stands for each piece: itself, or the nearest one of its document that lies in a
-    window; `NO_PIECE` where no window holds any. owner (Ints1d): The window that `source` is read from. Shape of both:
-    (n_pieces,)
+    per_body (Ints1d): Shape: (n_bodies,)
+    source (Ints1d): The piece that stands for each piece: itself, or the nearest one of its body that lies in a window;
+        `NO_PIECE` where no window holds any. Shape: (n_pieces,)
+    owner (Ints1d): The window that `source` is read from. Shape: (n_pieces,)
     """
 
     starts: Ints1d
     ends: Ints1d
-    windows_per_doc: Ints1d
+    per_body: Ints1d
     source: Ints1d
     owner: Ints1d
 
 
 def cut_windows(
-    pieces: DocPieces, *, body: int, overlap: int, token_spans: Sequence[Sequence[PieceRange]] | None
-) -> DocWindows:
-    """Cut documents into windows of at most `body` pieces.
+    lengths: Ints1d, *, room: Ints1d, overlap: Ints1d, stretches: Sequence[Sequence[PieceRange]] | None = None
+) -> Windows:
+    """Cut bodies into windows.
 
-    body (int): Most pieces in a window, special ones not counted. overlap (int): Pieces that neighbours share.
-    token_spans (Sequence | None): For each document stretches of tokens to cut within, from a span getter; None for
-    whole documents. Stretches without a token are passed over.
-    RETURNS (DocWindows): No window for a document without tokens, an empty one if it has tokens but none has a piece.
+    lengths (Ints1d): Pieces of each body. Shape: (n_bodies,)
+    room (Ints1d): Most pieces of it in a window, special ones not counted; 0 for a body that gets no window. Shape:
+        (n_bodies,)
+    overlap (Ints1d): Pieces of it that neighbours share. Shape: (n_bodies,)
+    stretches (Sequence | None): For each body the stretches to cut within; None for whole bodies.
+    RETURNS (Windows): An empty window for a body without pieces.
     """
-    first_piece = starts_of(pieces.pieces_per_doc)
-    stretches = np.stack([first_piece, first_piece + pieces.pieces_per_doc], axis=1)
-    by_doc = [[(start, end)] for start, end in stretches.tolist()]
-    if token_spans is not None:
-        first_token = starts_of(pieces.tokens_per_doc)
-        for number in np.flatnonzero(pieces.pieces_per_doc).tolist():
-            first, last = (ends[first_token[number] :] for ends in (pieces.first, pieces.last))
-            wanted = [(int(first[a]), int(last[b - 1]) + 1) for a, b in token_spans[number] if b > a]
-            by_doc[number] = wanted or [(int(first_piece[number]),) * 2]
+    starts_on_line = starts_of(lengths)
+    if stretches is None:
+        stretches = [[(start, end)] for start, end in zip(starts_on_line, starts_on_line + lengths, strict=True)]
     ranges = [
-        [window for start, end in own for window in _cut(start, end, body, overlap)] if n_tokens else []
-        for own, n_tokens in zip(by_doc, pieces.tokens_per_doc.tolist(), strict=True)
+        [window for start, end in own for window in _cut(int(start), int(end), most, shared)] if most else []
+        for own, most, shared in zip(stretches, room.tolist(), overlap.tolist(), strict=True)
     ]
-    windows_per_doc = np.fromiter(map(len, ranges), dtype=np.int64, count=len(ranges))
+    per_body = np.fromiter(map(len, ranges), dtype=np.int64, count=len(ranges))
     starts, ends = np.array([window for own in ranges for window in own], dtype=np.int64).reshape(-1, 2).T
-    return DocWindows(starts, ends, windows_per_doc, *_choose_owners(starts, ends, pieces.pieces_per_doc))
+    return Windows(starts, ends, per_body, *_choose_owners(starts, ends, lengths))
 
 
-def _cut(start: int, end: int, body: int, overlap: int) -> list[PieceRange]:
+def resolve_limits(
+    length: Pieces | None, overlap: Pieces, *, most: int, n_special: int, shift: int, whole_spans: bool = False
+) -> WindowLimits:
+    """Return checked window limits.
+
+    length, overlap: See `WindowOptions`. most (int): Positions that the backbone has. n_special (int): Special pieces
+    in every window. shift (int): Positions that the prompt takes up, 0 unless they are shifted. whole_spans (bool):
+    Whether windows are cut within given stretches.
+    RAISES (PTuningError): P203, P206, P212.
+    """
+    least = n_special + 2
+    if shift and most - shift < least:
+        raise PTuningError(Errors.P212.format(length=shift, left=max(0, most - shift), available=most, least=least))
+    if length == "auto":
+        window = min(most - shift, LONGEST_WINDOW if whole_spans else TOKEN_WINDOW)
+    else:
+        window = min(most - shift, LONGEST_WINDOW) if length is None else length
+    shared = min(TOKEN_OVERLAP, window // 4) if overlap == "auto" else overlap
+    if shift and window + shift > most:
+        raise PTuningError(Errors.P203.format(needed=window + shift, available=most, limit=most - shift))
+    body = window - n_special
+    if not least <= window <= most or not 0 <= shared < body:
+        message = Errors.P206.format(least=least, most=most, body=body, window=window, overlap=shared)
+        raise PTuningError(message)
+    return WindowLimits(window, shared)
+
+
+def _cut(start: int, end: int, most: int, overlap: int) -> list[PieceRange]:
     """Cut one stretch; the last window is moved back so that it is full."""
-    if end - start <= body:
+    if end - start <= most:
         return [(start, end)]
-    starts = [*range(start, end - body, body - overlap), end - body]
-    return [(first, first + body) for first in starts]
+    starts = [*range(start, end - most, most - overlap), end - most]
+    return [(first, first + most) for first in starts]
 
 
-def _choose_owners(starts: Ints1d, ends: Ints1d, pieces_per_doc: Ints1d) -> tuple[Ints1d, Ints1d]:
-    """Return `DocWindows.source` and `.owner`: the window with the most context, the first of equals."""
-    n_windows, n_pieces = len(starts), int(pieces_per_doc.sum())
+def _choose_owners(starts: Ints1d, ends: Ints1d, body_lengths: Ints1d) -> tuple[Ints1d, Ints1d]:
+    """Return `Windows.source` and `.owner`: the window with the most context, the first of equals."""
+    n_windows, n_pieces = len(starts), int(body_lengths.sum())
     lengths = ends - starts
     left = ramps(lengths)
     context = np.minimum(left, np.repeat(lengths, lengths) - 1 - left)
@@ -83,17 +118,17 @@ def _choose_owners(starts: Ints1d, ends: Ints1d, pieces_per_doc: Ints1d) -> tupl
     owner = n_windows - 1 - best % max(1, n_windows)
     source = np.arange(n_pieces)
     if not covered.all():
-        source = _nearest_covered(covered, pieces_per_doc)
+        source = _nearest_covered(covered, body_lengths)
         owner = owner[source]
     return source, owner
 
 
-def _nearest_covered(covered: np.ndarray[tuple[int], np.dtype[np.bool_]], pieces_per_doc: Ints1d) -> Ints1d:
-    """Return the last covered piece up to each piece of its document, else the first one behind, else `NO_PIECE`."""
+def _nearest_covered(covered: np.ndarray[tuple[int], np.dtype[np.bool_]], body_lengths: Ints1d) -> Ints1d:
+    """Return the last covered piece up to each piece of its body, else the first one after it, else `NO_PIECE`."""
     places = np.arange(len(covered))
-    doc_start = np.repeat(starts_of(pieces_per_doc), pieces_per_doc)
-    doc_end = np.repeat(np.cumsum(pieces_per_doc), pieces_per_doc)
+    body_start = np.repeat(starts_of(body_lengths), body_lengths)
+    body_end = np.repeat(np.cumsum(body_lengths), body_lengths)
     before = np.maximum.accumulate(np.where(covered, places, NO_PIECE))
-    behind = np.minimum.accumulate(np.where(covered, places, len(covered))[::-1])[::-1]
-    nearest: Ints1d = np.where(before >= doc_start, before, np.where(behind < doc_end, behind, NO_PIECE))
+    after = np.minimum.accumulate(np.where(covered, places, len(covered))[::-1])[::-1]
+    nearest: Ints1d = np.where(before >= body_start, before, np.where(after < body_end, after, NO_PIECE))
     return nearest

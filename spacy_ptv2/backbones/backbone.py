@@ -17,6 +17,7 @@ from transformers.modeling_utils import PreTrainedModel
 from ..injection.family import Family
 from ..injection.hooks import open_dropout, open_for_injection
 from ..injection.lora import Widths, linear_widths
+from .pair_pieces import PairPieces, find_pair_pieces
 from .source import BackboneSource, Candidate, Recorded
 from .twins import make_twin
 
@@ -61,6 +62,11 @@ class Backbone:
         ids, special = encoding["input_ids"], encoding["special_tokens_mask"]
         body = [i for i, flag in enumerate(special) if not flag]
         return tuple(ids[: body[0]]), tuple(ids[body[-1] + 1 :])
+
+    @cached_property
+    def pair_pieces(self) -> PairPieces:
+        """The special pieces around two texts, and their token types."""
+        return find_pair_pieces(self.tokenizer)
 
     @cached_property
     def special_ids(self) -> frozenset[int]:

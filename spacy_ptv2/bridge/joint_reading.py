@@ -18,7 +18,8 @@ from spacy.tokens import Doc
 from thinc.api import Model, get_array_module
 
 from ..adapters.batches import WindowBatches
-from ..alignment.encoding import WantedStates
+from ..alignment.encoded import WantedStates, concatenate
+from ..alignment.pieces import Ints1d
 from ..layers.encode_pieces import get_shim
 from ..layers.tok2vec_ptuning import LAYER_NAME
 from .adapter_shim import AdapterShim
@@ -51,8 +52,12 @@ class Request:
         return windows
 
     def pass_settings(self, *, is_train: bool) -> Hashable:
-        """What must be equal for layers that run in one pass."""
-        return self.shim.encoder.pass_settings(training=is_train), self.windows
+        """What must be equal for layers that run in one pass.
+
+        In training that is the layout too: with other windows in its batches, a layer's dropout would differ.
+        """
+        windows = self.windows if is_train else self.windows.options.batch_pieces
+        return self.shim.encoder.pass_settings(training=is_train), windows
 
 
 def joint_layers(models: Iterable[Model[Any, Any] | None]) -> list[Model[Any, Any]]:
@@ -66,14 +71,15 @@ def read_ahead(requests: Sequence[Request]) -> None:
     """Compute what layers will predict; each then takes its part. One that has none to run with is left out."""
     for group in _joinable(requests, is_train=False):
         batch = _JointBatch(group)
-        if not len(batch.encoded.token_window):
+        if batch.is_empty:
             continue
         predicted = predict_jointly([request.shim.encoder for request in group], batch.windows(is_train=False))
-        for request, rows, states in zip(group, batch.rows, predicted, strict=True):
-            bounds = np.cumsum([len(own) for own in rows])[:-1]
-            parts = get_array_module(states).split(states, bounds)
-            lengths = [batch.lengths[place] for place in batch.places(request)]
-            by_doc = [PieceHiddenStates(*pair) for pair in zip(parts, lengths, strict=True)]
+        for request, parts, states in zip(group, batch.parts, predicted, strict=True):
+            bounds = np.cumsum([len(part.states) for part in parts])[:-1]
+            by_doc = [
+                PieceHiddenStates(own, part.lengths, part.per_sequence, part.made_of)
+                for own, part in zip(get_array_module(states).split(states, bounds), parts, strict=True)
+            ]
             request.shim.predicted.give(request.copies or request.docs, by_doc)
 
 
@@ -88,12 +94,15 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
     steps = []
     for group in _joinable(requests, is_train=True):
         batch = _JointBatch(group)
-        if not len(batch.encoded.token_window):
+        if batch.is_empty:
             continue
         step = TrainingPass([request.shim for request in group], batch.windows(is_train=True))
         for number, (request, states) in enumerate(zip(group, step.states, strict=True)):
-            lengths = np.concatenate([batch.lengths[place] for place in batch.places(request)])
-            own = PieceHiddenStates(states, lengths, partial(step.backprop, number))
+            parts = batch.parts[number]
+            lengths = np.concatenate([part.lengths for part in parts])
+            per_sequence = np.concatenate([part.per_sequence for part in parts])
+            made_of = [part.made_of for part in parts]
+            own = PieceHiddenStates(states, lengths, per_sequence, made_of, partial(step.backprop, number))
             request.shim.begun.give(request.docs, [(place, own) for place in range(len(request.docs))])
         steps.append(step)
     return steps
@@ -113,31 +122,69 @@ def _joinable(requests: Sequence[Request], *, is_train: bool) -> list[list[Reque
     return [group for group in groups.values() if len(group) > 1]
 
 
-class _JointBatch:
-    """The Docs of some requests, each encoded once.
+@dataclass(frozen=True)
+class _Part:
+    """What is wanted for a Doc. states (Ints1d): By their places among all of an encoding. The rest: As in `Rows`."""
 
-    encoded (EncodedDocs): All of them. lengths (list[Ints1d]): Pieces per token of each Doc.
-    rows (list[list[Ints1d]]): For each request and each of its Docs, the rows of `encoded` that hold its pieces.
+    states: Ints1d
+    lengths: Ints1d
+    per_sequence: Ints1d
+    made_of: Hashable
+
+
+class _Encoding:
+    """The Docs of requests with the same layout and windows, each encoded once."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        docs = {id(doc): doc for request in requests for doc in request.docs}
+        windows = requests[0].windows
+        self.encoded = windows.encode(list(docs.values()), [request.shim for request in requests])
+        rows = self.encoded.rows
+        sequences = np.searchsorted(self.encoded.doc_of, np.arange(len(docs) + 1))
+        row_bounds = np.cumsum([0, *rows.per_sequence])
+        state_bounds = np.cumsum([0, *rows.lengths])
+        self._parts = {}
+        for (key, doc), (first, last) in zip(docs.items(), pairwise(sequences.tolist()), strict=True):
+            of_doc = slice(row_bounds[first], row_bounds[last])
+            states = np.arange(state_bounds[of_doc.start], state_bounds[of_doc.stop])
+            made_of = windows.made_of(doc)
+            self._parts[key] = _Part(states, rows.lengths[of_doc], rows.per_sequence[first:last], made_of)
+
+    def parts(self, request: Request) -> list[_Part]:
+        """Return what a request wants for each of its Docs."""
+        return [self._parts[id(doc)] for doc in request.docs]
+
+    def wanted(self, request: Request, first_window: int) -> WantedStates:
+        """Return the same as places in windows. first_window (int): Windows of other encodings before these."""
+        places = np.concatenate([part.states for part in self.parts(request)])
+        states = self.encoded.rows.states
+        return WantedStates(states.window[places] + first_window, states.column[places])
+
+
+class _JointBatch:
+    """The Docs of some requests, as windows of one pass.
+
+    parts (list[list[_Part]]): What each request wants for each of its Docs.
     """
 
     def __init__(self, group: Sequence[Request]) -> None:
         self._group = group
-        docs = {id(doc): doc for request in group for doc in request.docs}
-        self._place = {key: place for place, key in enumerate(docs)}
-        self.encoded = group[0].windows.encode(list(docs.values()), [request.shim for request in group])
-        tokens = np.cumsum([0, *self.encoded.tokens_per_doc])
-        pieces = np.cumsum([0, *self.encoded.pieces_per_token])[tokens]
-        self.lengths = np.split(self.encoded.pieces_per_token, tokens[1:-1])
-        of_doc = [np.arange(start, end) for start, end in pairwise(pieces)]
-        self.rows = [[of_doc[place] for place in self.places(request)] for request in group]
+        by_windows: dict[Hashable, list[Request]] = defaultdict(list)
+        for request in group:
+            by_windows[request.windows].append(request)
+        self._encodings = {windows: _Encoding(requests) for windows, requests in by_windows.items()}
+        self.parts = [self._encodings[request.windows].parts(request) for request in group]
 
-    def places(self, request: Request) -> list[int]:
-        """Return which of the encoded Docs are those of a request."""
-        return [self._place[id(doc)] for doc in request.docs]
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is wanted."""
+        return not any(len(part.states) for parts in self.parts for part in parts)
 
     def windows(self, *, is_train: bool) -> WindowBatches:
         """Return the batches of windows, with the states that each layer of the group wants of them."""
-        rows = [np.concatenate(own) for own in self.rows]
-        wanted = [WantedStates(self.encoded.token_window[own], self.encoded.token_column[own]) for own in rows]
+        all_windows = [encoding.encoded.windows for encoding in self._encodings.values()]
+        starts = np.cumsum([0, *(len(windows.lengths) for windows in all_windows)]).tolist()
+        first = dict(zip(self._encodings, starts, strict=False))
+        wanted = [self._encodings[r.windows].wanted(r, first[r.windows]) for r in self._group]
         leader = self._group[0]
-        return leader.windows.batch(self.encoded, wanted, leader.shim.backbone, is_train=is_train)
+        return leader.windows.batch(concatenate(all_windows), wanted, leader.shim.backbone, is_train=is_train)

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
@@ -27,14 +27,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PieceHiddenStates:
-    """The states of the pieces that tokens stand on.
+    """The hidden states that the rows of a layer are pooled from.
 
-    states (Floats2d): Tokens in order. Shape: (n_rows, hidden_width). pieces_per_token (Ints1d): Shape: (n_tokens,)
+    states (Floats2d): Those of all rows, in order. Shape: (n_states, hidden_width)
+    lengths (Ints1d): How many of them each row has. Shape: (n_rows,)
+    per_sequence (Ints1d): Rows of each sequence. Shape: (n_sequences,)
+    made_of (Hashable): See `WindowEncoding.made_of`; a list of one for each Doc if there are several.
     backprop (Callable | None): Takes the gradient of the states; None if they are a prediction.
     """
 
     states: Floats2d
-    pieces_per_token: Ints1d
+    lengths: Ints1d
+    per_sequence: Ints1d
+    made_of: Any = None
     backprop: Callable[[Floats2d], object] | None = None
 
 

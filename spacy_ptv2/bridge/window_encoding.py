@@ -1,26 +1,20 @@
-"""Settings and steps that both document layers share: Docs to windows, windows to batches."""
+"""What document layers share: Docs to sequences and windows, windows to batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 from spacy.tokens import Doc
 
 from ..adapters.batches import WindowBatches
 from ..adapters.encoder import AdaptedEncoder
-from ..alignment.encoding import (
-    CPU_BATCH_COST,
-    CPU_TRAINING_BATCH_COST,
-    GPU_BATCH_COST,
-    EncodedDocs,
-    SpanGetter,
-    WantedStates,
-    WindowLimits,
-    batch_windows,
-    encode_docs,
-    resolve_limits,
-)
+from ..alignment.batches import CPU_BATCH_COST, CPU_TRAINING_BATCH_COST, GPU_BATCH_COST, batch_windows
+from ..alignment.encoded import EncodedDocs, EncodedWindows, RowKind, WantedStates
+from ..alignment.encoding import encode_docs
+from ..alignment.layouts import DocLayout
+from ..alignment.sequences import Layout
+from ..alignment.windows import WindowLimits, resolve_limits
 from ..backbones.backbone import Backbone
 from ..options import WindowOptions
 from .adapter_shim import AdapterShim
@@ -28,19 +22,34 @@ from .adapter_shim import AdapterShim
 
 @dataclass(frozen=True)
 class WindowEncoding:
-    """How Docs become windows. options (WindowOptions); get_spans (SpanGetter | None): Stretches to cut within."""
+    """How Docs become what a backbone reads, and rows.
+
+    options (WindowOptions): How long windows are.
+    layout (Layout): Which sequences Docs make.
+    rows (RowKind): Which rows are made of a sequence.
+    """
 
     options: WindowOptions
-    get_spans: SpanGetter | None = None
+    layout: Layout = field(default_factory=DocLayout)
+    rows: RowKind = "tokens"
 
     def encode(self, docs: Sequence[Doc], shims: Sequence[AdapterShim]) -> EncodedDocs:
-        """Tokenise, cut and align Docs for shims of one backbone.
+        """Lay out, tokenise, cut and align Docs for shims of one backbone.
 
         RAISES (PTuningError): As `limits`.
         """
         limits = self.limits(shims[0].encoder)
         with_word_shapes = any(shim.encoder.word_shape is not None for shim in shims)
-        return encode_docs(docs, shims[0].backbone, limits, with_word_shapes=with_word_shapes, get_spans=self.get_spans)
+        backbone = shims[0].backbone
+        return encode_docs(
+            docs, backbone, limits, with_word_shapes=with_word_shapes, layout=self.layout, rows=self.rows
+        )
+
+    def made_of(self, doc: Doc) -> Hashable:
+        """Return what decides on the sequences of a Doc; states that were computed for other ones are not taken."""
+        if isinstance(self.layout, DocLayout):
+            return None
+        return tuple(sequence.key for sequence in self.layout([doc]))
 
     def limits(self, encoder: AdaptedEncoder) -> WindowLimits:
         """Return how long windows are for an encoder.
@@ -54,16 +63,16 @@ class WindowEncoding:
             most=encoder.backbone.max_positions,
             n_special=len(prefix) + len(suffix),
             shift=encoder.shift or 0,
-            whole_spans=self.get_spans is not None,
+            whole_spans=isinstance(self.layout, DocLayout) and self.layout.get_spans is not None,
         )
 
     def batch(
-        self, encoded: EncodedDocs, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
+        self, windows: EncodedWindows, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
     ) -> WindowBatches:
         """Pad the windows into batches within the budget, for one or several encoders."""
         on_cpu = CPU_TRAINING_BATCH_COST if is_train else CPU_BATCH_COST
         return batch_windows(
-            encoded,
+            windows,
             wanted,
             budget=self.options.batch_pieces,
             pad_id=backbone.pad_id,

@@ -23,6 +23,7 @@ class Family:
     model_types: The `model_type`s of the family's configs. model_class: The class of transformers that loads it.
     layers_at: Where the list of layers is in a model. attention_at: Where the self-attention is in a layer.
     position_layers: What linear layers that read relative positions, and no pieces, have in their names.
+    reads_last_piece: Whether a whole sequence is read from its last piece: where the first is a word, or sees no other.
     dropout_name: What an attention block calls its dropout on attention weights (a module or a rate).
     """
 
@@ -31,6 +32,7 @@ class Family:
     attention_at: ClassVar[str]
     position_layers: ClassVar[tuple[str, ...]] = ()
     model_class: ClassVar[str] = "AutoModel"
+    reads_last_piece: ClassVar[bool] = False
     dropout_name: ClassVar[str] = "dropout"
 
     def layers(self, model: nn.Module) -> list[Any]:
@@ -87,6 +89,23 @@ class Family:
         start = self.first_position(model.config) + shift
         positions = torch.arange(start, start + embeddings.shape[1], device=embeddings.device).unsqueeze(0)
         return {"inputs_embeds": embeddings, "position_ids": positions}
+
+    def with_types(self, model: Any, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """Return piece embeddings that carry token types, for a model that adds the embedding of type 0 to all.
+
+        Models without token types leave them as they are.
+        embeddings: Shape: (batch, pieces, width). types: Shape: (batch, pieces)
+        """
+        table = self.type_embeddings(model)
+        if table is None or len(table) < 2:
+            return embeddings
+        return embeddings + (table[types] - table[0]).to(embeddings.dtype)
+
+    def type_embeddings(self, model: Any) -> torch.Tensor | None:
+        """Return the embeddings of token types, None if a model has none. Shape: (n_types, width)"""
+        found = (part for name, part in model.named_modules() if name.endswith("token_type_embeddings"))
+        table = next(found, None)
+        return None if table is None else table.weight
 
     def attention_dropout(self, block: nn.Module) -> float:
         """Return the rate at which a block drops attention weights now, 0 unless it trains."""

@@ -15,7 +15,6 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
-from ..alignment.encoding import WantedStates
 from ..backbones.model_config import find_width
 from ..bridge.adapter_shim import AdapterShim
 from ..bridge.arrays import to_ints
@@ -52,17 +51,17 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     """See `Tok2VecPTuning`."""
     pooling, xp = model.layers[1], model.ops.xp
     found = _take_over(model, X, is_train) or _compute(model, X, is_train)
-    words = np.flatnonzero(found.pieces_per_token)
+    bounds = np.cumsum(found.per_sequence)[:-1]
+    words = np.flatnonzero(found.lengths)
     if not len(words):
-        return [_spaces(model, len(doc)) for doc in X], lambda dY: X
-    lengths = to_ints(model.ops, found.pieces_per_token[words])
-    vectors, backprop_pooling = pooling(Ragged(found.states, lengths), is_train)
+        empty = _spaces(model, len(found.lengths))
+        return cast(OutT, xp.split(empty, bounds) if len(found.per_sequence) else []), lambda dY: X
+    vectors, backprop_pooling = pooling(Ragged(found.states, to_ints(model.ops, found.lengths[words])), is_train)
     rows: Any = slice(None)
-    if len(words) < len(found.pieces_per_token):
+    if len(words) < len(found.lengths):
         of_words, rows = vectors, to_ints(model.ops, words)
-        vectors = _spaces(model, len(found.pieces_per_token))
+        vectors = _spaces(model, len(found.lengths))
         vectors[rows] = of_words
-    bounds = np.cumsum([len(doc) for doc in X])[:-1]
 
     def backprop(dY: OutT) -> InT:
         d_states = backprop_pooling(xp.concatenate(dY)[rows])
@@ -81,27 +80,31 @@ def _spaces(model: Model[InT, OutT], n_tokens: int) -> Floats2d:
 
 
 def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStates | None:
+    """Return what was computed in advance for these Docs, None if there is nothing, or it was for other sequences."""
     shim = get_shim(model.layers[0])
+    windows: WindowEncoding = model.attrs["windows"]
     if is_train:
         begun = shim.begun.take(X) or []
         in_order = [place for place, _ in begun] == list(range(len(X)))
-        return begun[0][1] if begun and in_order else None
+        return begun[0][1] if begun and in_order and begun[0][1].made_of == [*map(windows.made_of, X)] else None
     parts = shim.predicted.take(X)
-    if not parts:
+    if not parts or [part.made_of for part in parts] != [*map(windows.made_of, X)]:
         return None
-    lengths = np.concatenate([part.pieces_per_token for part in parts])
-    return PieceHiddenStates(model.ops.xp.concatenate([part.states for part in parts]), lengths)
+    lengths = np.concatenate([part.lengths for part in parts])
+    per_sequence = np.concatenate([part.per_sequence for part in parts])
+    return PieceHiddenStates(model.ops.xp.concatenate([part.states for part in parts]), lengths, per_sequence)
 
 
 def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStates:
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
     encoded = windows.encode(X, [get_shim(encode)])
-    if not len(encoded.token_window):
-        return PieceHiddenStates(model.ops.alloc2f(0, model.get_dim("nO")), encoded.pieces_per_token)
-    wanted = WantedStates(encoded.token_window, encoded.token_column)
-    states, backprop = encode(windows.batch(encoded, [wanted], get_shim(encode).backbone, is_train=is_train), is_train)
-    return PieceHiddenStates(states, encoded.pieces_per_token, backprop)
+    rows = encoded.rows
+    if not len(rows.states.window):
+        return PieceHiddenStates(model.ops.alloc2f(0, model.get_dim("nO")), rows.lengths, rows.per_sequence)
+    batches = windows.batch(encoded.windows, [rows.states], get_shim(encode).backbone, is_train=is_train)
+    states, backprop = encode(batches, is_train)
+    return PieceHiddenStates(states, rows.lengths, rows.per_sequence, backprop=backprop)
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:

@@ -19,7 +19,7 @@ from thinc.types import Floats3d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import PreTrainedModel
 
-from ..alignment.encoding import EncodedDocs, WantedStates
+from ..alignment.encoded import EncodedDocs, WantedStates
 from ..alignment.pieces import ramps, starts_of
 from ..backbones.model_config import asked_in_vain, find_config, find_width
 from ..bridge.adapter_shim import AdapterShim
@@ -86,13 +86,14 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     encode = model.layers[0]
     windows: WindowEncoding = model.attrs["windows"]
     encoded = windows.encode(X, [get_shim(encode)])
-    if not len(encoded.lengths):
+    lengths = encoded.windows.lengths
+    if not len(lengths):
         return FullTransformerBatch.empty(len(X)), lambda dY: X
-    every = _every_piece(encoded)
+    every = WantedStates(np.repeat(np.arange(len(lengths)), lengths), ramps(lengths))
     rows, backprop_encode = encode(
-        windows.batch(encoded, [every], get_shim(encode).backbone, is_train=is_train), is_train
+        windows.batch(encoded.windows, [every], get_shim(encode).backbone, is_train=is_train), is_train
     )
-    n_windows, n_columns, width = len(encoded.lengths), int(encoded.lengths.max()), model.get_dim("nO")
+    n_windows, n_columns, width = len(lengths), int(lengths.max()), model.get_dim("nO")
     places = to_ints(model.ops, every.window * n_columns + every.column)
     states = model.ops.alloc2f(n_windows * n_columns, width)
     states[places] = rows
@@ -136,18 +137,15 @@ def replace_listener_cfg(tok2vec_model_cfg: dict[str, Any], listener_model_cfg: 
     return {**pooling, "@architectures": REPLACED_ARCHITECTURE, "transformer": dict(tok2vec_model_cfg)}
 
 
-def _every_piece(encoded: EncodedDocs) -> WantedStates:
-    """Ask for every piece of every window, special ones included."""
-    return WantedStates(np.repeat(np.arange(len(encoded.lengths)), encoded.lengths), ramps(encoded.lengths))
-
-
 def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: AdapterShim) -> OutT:
     n_columns = states.shape[1]
     wordpieces = _wordpieces(encoded, n_columns, shim)
     flat, lengths = _alignment(encoded, n_columns, has_first_piece=bool(shim.backbone.special_pieces[0]))
     doc_data: list[TransformerData] = []
     first_window = first_token = first_row = 0
-    for n_windows, n_tokens in zip(encoded.windows_per_doc, encoded.tokens_per_doc, strict=True):
+    for n_windows, n_tokens in zip(
+        encoded.windows_per_sequence.tolist(), encoded.rows.per_sequence.tolist(), strict=True
+    ):
         if n_windows == 0:
             doc_data.append(TransformerData.empty())
             continue
@@ -174,10 +172,11 @@ def _alignment(encoded: EncodedDocs, n_columns: int, *, has_first_piece: bool) -
     That is in numpy, whatever the device. Tokens of spaces stand on the special piece before their Doc, for a vector of
     their own and because some poolings need a piece; has_first_piece (bool): Whether there is one.
     """
-    lengths, places = encoded.pieces_per_token, encoded.token_window * n_columns + encoded.token_column
+    rows = encoded.rows
+    lengths, places = rows.lengths, rows.states.window * n_columns + rows.states.column
     if has_first_piece:
         spaces = np.flatnonzero(lengths == 0)
-        first_window = np.repeat(starts_of(np.array(encoded.windows_per_doc)), encoded.tokens_per_doc)
+        first_window = np.repeat(starts_of(encoded.windows_per_sequence), rows.per_sequence)
         places = np.insert(places, starts_of(lengths)[spaces], first_window[spaces] * n_columns)
         lengths = np.maximum(lengths, 1)
     return places.astype("int32"), lengths.astype("int32")
@@ -190,9 +189,8 @@ def _model_output(states: Any) -> BaseModelOutput:
 
 def _wordpieces(encoded: EncodedDocs, n_columns: int, shim: AdapterShim) -> WordpieceBatch:
     tokenizer, pad_id = shim.backbone.tokenizer, shim.backbone.pad_id
-    ids: Any = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.ids])
-    mask: Any = (np.arange(n_columns) < encoded.lengths[:, None]).astype("float32")
+    ids: Any = np.stack([np.pad(row, (0, n_columns - len(row)), constant_values=pad_id) for row in encoded.windows.ids])
+    mask: Any = (np.arange(n_columns) < encoded.windows.lengths[:, None]).astype("float32")
     strings = [cast(list[str], tokenizer.convert_ids_to_tokens(row)) for row in ids]
-    return WordpieceBatch(
-        strings=strings, input_ids=ids, attention_mask=mask, lengths=encoded.lengths.tolist(), token_type_ids=None
-    )
+    lengths = encoded.windows.lengths.tolist()
+    return WordpieceBatch(strings=strings, input_ids=ids, attention_mask=mask, lengths=lengths, token_type_ids=None)

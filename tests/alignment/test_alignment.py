@@ -9,16 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
-from spacy_ptv2.alignment.encoding import (
-    WantedStates,
-    WindowLimits,
-    batch_windows,
-    encode_docs,
-    group_with_little_padding,
-    resolve_limits,
-)
+from spacy_ptv2.alignment.batches import batch_windows, group_with_little_padding
+from spacy_ptv2.alignment.encoded import WantedStates
+from spacy_ptv2.alignment.encoding import encode_docs
+from spacy_ptv2.alignment.layouts import DocLayout
 from spacy_ptv2.alignment.pieces import NO_PIECE, piece_docs
-from spacy_ptv2.alignment.windows import cut_windows
+from spacy_ptv2.alignment.windows import WindowLimits, cut_windows, resolve_limits
 from spacy_ptv2.alignment.word_shape import (
     ALPHANUMERIC,
     INITIAL,
@@ -64,20 +60,20 @@ def backbone(request):
 
 
 def check_encoding(docs, encoded, limits):
-    assert encoded.tokens_per_doc == [len(doc) for doc in docs]
-    assert len(encoded.pieces_per_token) == sum(len(doc) for doc in docs)
+    assert encoded.rows.per_sequence.tolist() == [len(doc) for doc in docs]
+    assert len(encoded.rows.lengths) == sum(len(doc) for doc in docs)
     is_space = np.array([token.is_space for doc in docs for token in doc], dtype=bool)
-    assert ((encoded.pieces_per_token == 0) == is_space).all()
-    assert len(encoded.token_window) == len(encoded.token_column) == encoded.pieces_per_token.sum()
-    lengths = np.array([len(ids) for ids in encoded.ids])
+    assert ((encoded.rows.lengths == 0) == is_space).all()
+    assert len(encoded.rows.states.window) == len(encoded.rows.states.column) == encoded.rows.lengths.sum()
+    lengths = np.array([len(ids) for ids in encoded.windows.ids])
     assert (lengths <= limits.window).all()
     if len(lengths):
-        assert (encoded.token_column < lengths[encoded.token_window]).all()
-    assert (encoded.token_column >= 0).all()
+        assert (encoded.rows.states.column < lengths[encoded.rows.states.window]).all()
+    assert (encoded.rows.states.column >= 0).all()
     # every token reads from a window of its own Doc
-    window_doc = np.repeat(np.arange(len(docs)), encoded.windows_per_doc)
-    row_doc = np.repeat(np.repeat(np.arange(len(docs)), encoded.tokens_per_doc), encoded.pieces_per_token)
-    assert (window_doc[encoded.token_window] == row_doc).all()
+    window_doc = np.repeat(np.arange(len(docs)), encoded.windows_per_sequence)
+    row_doc = np.repeat(np.repeat(np.arange(len(docs)), encoded.rows.per_sequence), encoded.rows.lengths)
+    assert (window_doc[encoded.rows.states.window] == row_doc).all()
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
@@ -116,8 +112,8 @@ def test_doc_without_pieces_stands_on_the_special_piece(tiny):
     assert set(pieces.first) == {NO_PIECE}
     assert pieces.pieces_per_token.tolist() == [1, 0, 1]
     encoded = encode_docs(docs, tiny, WindowLimits(20, 0), with_word_shapes=True)
-    assert encoded.token_window.tolist() == [0, 1, 1]
-    assert set(encoded.token_column[1:]) == {0}
+    assert encoded.rows.states.window.tolist() == [0, 1, 1]
+    assert set(encoded.rows.states.column[1:]) == {0}
 
 
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta", "roberta", "albert"])
@@ -146,14 +142,18 @@ def test_casing_classes(text, expected):
     assert NONE < expected < N_WORD_SHAPES
 
 
+def cut(length, *, overlap=0, stretches=None):
+    """Windows of 20 pieces over one body."""
+    lengths, room, shared = (np.array([number]) for number in (length, 20, overlap))
+    return cut_windows(lengths, room=room, overlap=shared, stretches=stretches)
+
+
 def ranges_of(windows):
     return list(zip(windows.starts.tolist(), windows.ends.tolist(), strict=True))
 
 
-def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
-    doc = Doc(NLP.vocab, words=["peter"] * 50)
-    pieces = piece_docs([doc], tiny.tokenizer, with_word_shapes=False)
-    windows = cut_windows(pieces, body=20, overlap=8, token_spans=None)
+def test_windows_overlap_and_each_piece_is_read_with_most_context():
+    windows = cut(50, overlap=8)
     assert ranges_of(windows) == [(0, 20), (12, 32), (24, 44), (30, 50)]
     assert windows.source.tolist() == list(range(50))
     context = [
@@ -164,24 +164,22 @@ def test_windows_overlap_and_each_piece_is_read_with_most_context(tiny):
     assert context == best
 
 
-def test_of_two_windows_with_equal_context_the_first_is_read(tiny):
-    pieces = piece_docs([Doc(NLP.vocab, words=["peter"] * 31)], tiny.tokenizer, with_word_shapes=False)
-    windows = cut_windows(pieces, body=20, overlap=9, token_spans=None)
+def test_of_two_windows_with_equal_context_the_first_is_read():
+    windows = cut(31, overlap=9)
     assert ranges_of(windows) == [(0, 20), (11, 31)]
     assert windows.owner.tolist() == [0] * 16 + [1] * 15
 
 
 def test_span_getter_restricts_windows_and_others_borrow(tiny):
     doc = Doc(NLP.vocab, words=["peter"] * 10)
-    pieces = piece_docs([doc], tiny.tokenizer, with_word_shapes=False)
-    windows = cut_windows(pieces, body=20, overlap=0, token_spans=[[(2, 4), (6, 6), (6, 9)]])
+    windows = cut(10, stretches=[[(2, 4), (6, 9)]])
     assert ranges_of(windows) == [(2, 4), (6, 9)]
     assert windows.source.tolist() == [2, 2, 2, 3, 3, 3, 6, 7, 8, 8]
-    nothing = cut_windows(pieces, body=20, overlap=0, token_spans=[[]])
+    nothing = cut(10, stretches=[[(0, 0)]])
     assert ranges_of(nothing) == [(0, 0)]
     assert set(nothing.source) == {NO_PIECE}
     limits = WindowLimits(22, 0)
-    spans = {"get_spans": lambda docs: [[d[2:4], d[6:9]] for d in docs]}
+    spans = {"layout": DocLayout(lambda docs: [[d[2:4], d[6:6], d[6:9]] for d in docs])}
     check_encoding([doc, doc], encode_docs([doc, doc], tiny, limits, with_word_shapes=False, **spans), limits)
 
 
@@ -197,14 +195,15 @@ def test_batches_stay_in_budget_and_lose_nothing():
 def test_a_long_window_does_not_pad_all_others_in_training(tiny):
     docs = [NLP.make_doc("mary works")] * 40 + [NLP.make_doc("peter in london " * 8)]
     encoded = encode_docs(docs, tiny, WindowLimits(64, 0), with_word_shapes=False)
-    wanted = [WantedStates(encoded.token_window, encoded.token_column)]
+    wanted = [WantedStates(encoded.rows.states.window, encoded.rows.states.column)]
     encoding = WindowEncoding(WindowOptions(batch_pieces=100_000))
     for is_train in (True, False):
-        batches = encoding.batch(encoded, wanted, tiny, is_train=is_train).batches
+        batches = encoding.batch(encoded.windows, wanted, tiny, is_train=is_train).batches
         assert [len(batch.ids) for batch in batches] == [40, 1]
     few = encode_docs(docs[-3:], tiny, WindowLimits(64, 0), with_word_shapes=False)
-    wanted = [WantedStates(few.token_window, few.token_column)]
-    assert [len(encoding.batch(few, wanted, tiny, is_train=is_train).batches) for is_train in (True, False)] == [1, 1]
+    wanted = [WantedStates(few.rows.states.window, few.rows.states.column)]
+    counts = [len(encoding.batch(few.windows, wanted, tiny, is_train=is_train).batches) for is_train in (True, False)]
+    assert counts == [1, 1]
 
 
 @settings(max_examples=60)
@@ -230,17 +229,17 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
     """For two readers: one of every Doc, one of the last two alone."""
     docs = [NLP.make_doc(text) for text in ("peter in london", "", "the office of paris and john works", "mary")]
     encoded = encode_docs(docs, tiny, WindowLimits(16, 4), with_word_shapes=True)
-    late = encoded.token_window >= encoded.windows_per_doc[0]
+    late = encoded.rows.states.window >= encoded.windows_per_sequence[0]
     wanted = [
-        WantedStates(encoded.token_window, encoded.token_column),
-        WantedStates(encoded.token_window[late], encoded.token_column[late]),
+        WantedStates(encoded.rows.states.window, encoded.rows.states.column),
+        WantedStates(encoded.rows.states.window[late], encoded.rows.states.column[late]),
     ]
-    windows = batch_windows(encoded, wanted, budget=16, pad_id=0, is_train=False, per_batch=0)
+    windows = batch_windows(encoded.windows, wanted, budget=16, pad_id=0, is_train=False, per_batch=0)
     assert len(windows.batches) > 1
     for reader, (own, order) in enumerate(zip(wanted, windows.orders, strict=True)):
         readings = [(batch, batch.readings[reader]) for batch in windows.batches]
         flat = np.concatenate([b.ids[r.rows].reshape(-1)[r.wanted].numpy() for b, r in readings])[order]
-        expected = [encoded.ids[w][c] for w, c in zip(own.window, own.column, strict=True)]
+        expected = [encoded.windows.ids[w][c] for w, c in zip(own.window, own.column, strict=True)]
         assert flat.tolist() == expected
     assert [sum(len(b.readings[reader].rows) for b in windows.batches) for reader in (0, 1)] == [3, 2]
     for batch in windows.batches:
@@ -249,10 +248,10 @@ def test_batches_return_the_wanted_pieces_in_order(tiny):
         assert rows * batch.ids.shape[1] <= 16 or len(batch.ids) == 1
     counts = []
     for readers in (wanted, wanted[:1]):
-        batches = batch_windows(encoded, readers, budget=32, pad_id=0, is_train=True, per_batch=9).batches
+        batches = batch_windows(encoded.windows, readers, budget=32, pad_id=0, is_train=True, per_batch=9).batches
         counts.append([len(batch.ids) for batch in batches])
     assert counts[0] == counts[1]
-    in_prediction = batch_windows(encoded, wanted, budget=32, pad_id=0, is_train=False, per_batch=9).batches
+    in_prediction = batch_windows(encoded.windows, wanted, budget=32, pad_id=0, is_train=False, per_batch=9).batches
     assert len(in_prediction) > len(counts[0])
 
 
@@ -303,15 +302,20 @@ def test_all_docs_at_once_as_doc_by_doc(tiny_folder, docs, window, with_spans):
     docs = [Doc(NLP.vocab, words=words) for words in docs]
     spans = (lambda docs: [[d[1:3], d[5:9], d[8:20]] for d in docs]) if with_spans else None
     limits = WindowLimits(window, min(3, window - 3))
-    encoded = encode_docs(docs, backbone, limits, with_word_shapes=True, get_spans=spans)
+    encoded = encode_docs(docs, backbone, limits, with_word_shapes=True, layout=DocLayout(spans))
     ids, word_shape, per_doc, places = plain_encoding(
-        docs, backbone.tokenizer, backbone.special_pieces, window=window, overlap=limits.overlap, get_spans=spans
+        docs,
+        backbone.tokenizer,
+        backbone.special_pieces,
+        window=window,
+        overlap=limits.overlap,
+        get_spans=spans,
     )
-    assert [own.tolist() for own in encoded.ids] == ids
-    assert encoded.flat_word_shapes.tolist() == list(chain.from_iterable(word_shape))
-    assert encoded.windows_per_doc == per_doc
-    assert encoded.pieces_per_token.tolist() == [len(own) for own in places]
-    assert list(zip(encoded.token_window.tolist(), encoded.token_column.tolist(), strict=True)) == list(
+    assert [own.tolist() for own in encoded.windows.ids] == ids
+    assert encoded.windows.flat_word_shapes.tolist() == list(chain.from_iterable(word_shape))
+    assert encoded.windows_per_sequence.tolist() == per_doc
+    assert encoded.rows.lengths.tolist() == [len(own) for own in places]
+    assert list(zip(encoded.rows.states.window.tolist(), encoded.rows.states.column.tolist(), strict=True)) == list(
         chain.from_iterable(places)
     )
 

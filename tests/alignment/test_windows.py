@@ -5,7 +5,7 @@ import spacy
 from spacy.util import load_config
 
 from benchmarks.annotators import READING
-from spacy_ptv2.alignment.encoding import WindowLimits, resolve_limits
+from spacy_ptv2.alignment.windows import WindowLimits, resolve_limits
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.encode_pieces import get_shim
@@ -88,5 +88,5 @@ def test_short_position_tables(tiny_folder, shift):
     model = build_tok2vec_ptuning_v1(BackboneSource(str(tiny_folder)), **options)
     model.initialize()
     encoded = model.attrs["windows"].encode([DOC], [get_shim(model.layers[0])])
-    assert encoded.lengths.max() == 64 - shift
+    assert encoded.windows.lengths.max() == 64 - shift
     assert model.predict([DOC])[0].shape == (len(DOC), 32)

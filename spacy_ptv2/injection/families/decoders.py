@@ -16,6 +16,7 @@ class LlamaRule(Family):
     """Llama and its likes: rotary positions, fewer heads for keys and values than for queries."""
 
     model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2", "qwen3")
+    reads_last_piece: ClassVar[bool] = True
     layers_at: ClassVar[str] = "layers"
     attention_at: ClassVar[str] = "self_attn"
     dropout_name: ClassVar[str] = "attention_dropout"
@@ -30,6 +31,7 @@ class GPT2Rule(Family):
     """GPT-2: `model.h[i].attn`."""
 
     model_types: ClassVar[tuple[str, ...]] = ("gpt2",)
+    reads_last_piece: ClassVar[bool] = True
     layers_at: ClassVar[str] = "h"
     attention_at: ClassVar[str] = "attn"
     dropout_name: ClassVar[str] = "attn_dropout"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
+
+from ...errors import Errors, PTuningError
 from ..attention import PromptedAttention
 from ..family import split_heads
 from .bert import BertRule
@@ -27,3 +30,10 @@ class MobileBertRule(BertRule):
         value = split_heads(block.value(call["value_tensor"]), width)
         dropout = self.attention_dropout(block)
         return (attend(query, key, value, call.get("attention_mask"), scale=width**-0.5, dropout=dropout),)
+
+    def with_types(self, model: Any, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """See `Family.with_types`: here the types join after a convolution over three pieces, out of reach.
+
+        RAISES (PTuningError): P222.
+        """
+        raise PTuningError(Errors.P222)

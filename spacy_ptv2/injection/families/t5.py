@@ -16,6 +16,7 @@ class T5Rule(Family):
     """Of a whole T5 only the encoder is loaded."""
 
     model_types: ClassVar[tuple[str, ...]] = ("t5", "mt5")
+    reads_last_piece: ClassVar[bool] = True
     layers_at: ClassVar[str] = "encoder.block"
     attention_at: ClassVar[str] = "layer.0.SelfAttention"
     model_class: ClassVar[str] = "AutoModelForTextEncoding"

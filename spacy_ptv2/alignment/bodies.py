@@ -1,0 +1,103 @@
+"""Where the texts of sequences are among the pieces of all Docs, and the line of pieces that windows slide over.
+
+In: sequences and the pieces of their Docs. Out: the bodies one after the other, with the markers put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Span
+
+from .pieces import NO_PIECE, DocPieces, Ints1d, ramps, starts_of
+from .sequences import InputSequence
+from .word_shape import NONE
+
+
+class Places:
+    """Finds stretches of Docs in the pieces of all of them.
+
+    pieces (DocPieces): Of all Docs. keys (Sequence[int]): The id of each Doc.
+    """
+
+    def __init__(self, pieces: DocPieces, keys: Sequence[int]) -> None:
+        self.pieces = pieces
+        self._number = {key: number for number, key in enumerate(keys)}
+        self._first_token = starts_of(pieces.tokens_per_doc)
+        self._first_piece = starts_of(pieces.pieces_per_doc)
+
+    def tokens(self, span: Span) -> tuple[int, int]:
+        """Return the tokens of a span by their numbers among those of all Docs, end exclusive."""
+        first = int(self._first_token[self._number[id(span.doc)]])
+        return first + span.start, first + span.end
+
+    def piece_range(self, span: Span) -> tuple[int, int]:
+        """Return the places of a span's pieces, end exclusive; a whole Doc has all of its."""
+        number = self._number[id(span.doc)]
+        first = int(self._first_piece[number])
+        end = first + int(self.pieces.pieces_per_doc[number])
+        if first == end or (span.start, span.end) == (0, len(span.doc)):
+            return first, end
+        if span.start == span.end:
+            return first, first
+        a, b = self.tokens(span)
+        return int(self.pieces.first[a]), int(self.pieces.last[b - 1]) + 1
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The bodies of sequences on one line of pieces.
+
+    start, end (Ints1d): Places of each body's pieces among those of all Docs. Shape: (n_sequences,)
+    lengths (Ints1d): Pieces of each body on the line, markers included. Shape: (n_sequences,)
+    ids, word_shape (Ints1d): The line: piece ids and shape classes. Shape: (sum of lengths,)
+    marks (Ints1d): For each piece of a marker, how many pieces that are none come before it. Ascending.
+    """
+
+    start: Ints1d
+    end: Ints1d
+    lengths: Ints1d
+    ids: Ints1d
+    word_shape: Ints1d
+    marks: Ints1d
+
+    def on_line(self, sequence: Ints1d, place: Ints1d) -> Ints1d:
+        """Return where pieces of Docs stand on the line, as those of some sequences. Shape of all: (n,)"""
+        unmarked = starts_of(self.end - self.start)[sequence] + place - self.start[sequence]
+        marked: Ints1d = unmarked + np.searchsorted(self.marks, unmarked, side="right")
+        return marked
+
+
+def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any) -> Bodies:
+    """Put the bodies of sequences on one line."""
+    pieces = places.pieces
+    ranges = np.array([places.piece_range(s.body) for s in sequences], dtype=np.int64).reshape(-1, 2)
+    start, end = ranges[:, 0], ranges[:, 1]
+    lengths = end - start
+    place = np.repeat(start, lengths) + ramps(lengths)
+    ids, shapes = pieces.ids[place], pieces.word_shape[place]
+    inserted = _inserted(sequences, places, start, lengths, tokenizer)
+    if not len(inserted):
+        return Bodies(start, end, lengths, ids, shapes, np.zeros(0, dtype=np.int64))
+    sequence, marks, marker_ids = inserted.T
+    lengths = lengths + np.bincount(sequence, minlength=len(sequences))
+    return Bodies(start, end, lengths, np.insert(ids, marks, marker_ids), np.insert(shapes, marks, NONE), marks)
+
+
+def _inserted(
+    sequences: Sequence[InputSequence], places: Places, start: Ints1d, lengths: Ints1d, tokenizer: Any
+) -> Ints1d:
+    """Return (its sequence, the pieces on the line before it, its id) of each piece of a marker. Shape: (n, 3)"""
+    found = []
+    for number, offset in enumerate(starts_of(lengths).tolist()):
+        sequence = sequences[number]
+        first_token = places.tokens(sequence.body)[0] - sequence.body.start
+        for token, text in sequence.markers:
+            mark = offset + int(lengths[number])
+            if token < sequence.body.end and places.pieces.first[first_token + token] != NO_PIECE:
+                mark = offset + int(places.pieces.first[first_token + token] - start[number])
+            found += [(number, mark, piece) for piece in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
