@@ -58,6 +58,16 @@ York NNP I-NP I-LOC
 """
 
 
+# Around one text, and around two; the number after a colon is the token type.
+TEMPLATES = {
+    "bert": ("<s> $A </s>", "<s> $A </s> $B:1 </s>:1"),
+    "roberta": ("<s> $A </s>", "<s> $A </s> </s> $B </s>"),
+    "t5": ("$A </s>", "$A </s> $B </s>"),
+    "mt5": ("$A </s>", "$A </s> $B </s>"),
+    "llama": ("<s> $A", "<s> $A <s> $B:1"),
+    "mistral": ("<s> $A", "<s> $A <s> $B:1"),
+}
+ROBERTA_LIKE = ("camembert", "mpnet", "roberta", "xlm-roberta")
 UNIGRAM = ("albert", "camembert", "deberta-v2", "mt5", "t5", "xlm-roberta")
 BYTE_LEVEL = ("deberta", "gpt2", "llama", "mistral", "modernbert", "qwen2", "qwen3", "roberta")
 
@@ -141,10 +151,11 @@ def build_tokenizer(family: str) -> PreTrainedTokenizerFast:
     tokenizer = {"unigram": _unigram, "byte_level": _byte_level, "word_piece": _word_piece}[kind]()
     pad, first, last, unknown, mask = SPECIAL
     decoder = family in ("gpt2", "qwen2", "qwen3")  # these add nothing
-    template = {"t5": f"$A {last}", "mt5": f"$A {last}", "llama": f"{first} $A", "mistral": f"{first} $A"}
     if not decoder:
+        single, pair = TEMPLATES.get(family, TEMPLATES["roberta" if family in ROBERTA_LIKE else "bert"])
         tokenizer.post_processor = TemplateProcessing(
-            single=template.get(family, f"{first} $A {last}"),
+            single=single,
+            pair=pair,
             special_tokens=[(piece, tokenizer.token_to_id(piece)) for piece in (first, last)],
         )
     return PreTrainedTokenizerFast(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Span
 
-from .pieces import NO_PIECE, DocPieces, Ints1d, ramps, starts_of
+from .pieces import DocPieces, Ints1d, ramps, starts_of
 from .sequences import InputSequence
 from .word_shape import NONE
 
@@ -96,8 +96,10 @@ def _inserted(
         sequence = sequences[number]
         first_token = places.tokens(sequence.body)[0] - sequence.body.start
         for token, text in sequence.markers:
+            while token < sequence.body.end and not places.pieces.pieces_per_token[first_token + token]:
+                token += 1  # before the next word: spaces stand on no piece of their own
             mark = offset + int(lengths[number])
-            if token < sequence.body.end and places.pieces.first[first_token + token] != NO_PIECE:
+            if token < sequence.body.end:
                 mark = offset + int(places.pieces.first[first_token + token] - start[number])
             found += [(number, mark, piece) for piece in tokenizer(text, add_special_tokens=False)["input_ids"]]
     return np.array(found, dtype=np.int64).reshape(-1, 3)
