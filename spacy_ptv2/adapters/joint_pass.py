@@ -95,11 +95,17 @@ def _run_in_engine(
     leader = encoders[0]
     in_torch = leader.training or torch.is_grad_enabled()
     engine = None if in_torch else get_engine(leader.backbone, leader.runtime.engine)
-    if engine is None or not all(len(own.mask) for own in inputs):
+    if engine is None:
         return None
     by_encoder: list[Sequence[torch.Tensor]] = []
     for encoder, own in zip(encoders, inputs, strict=True):
-        states = engine.run(leader.backbone, own, shift=leader.shift, all_states=encoder.scalar_mix is not None)
+        all_states = encoder.scalar_mix is not None
+        states: Sequence[torch.Tensor] | None
+        if len(own.mask):
+            states = engine.run(leader.backbone, own, shift=leader.shift, all_states=all_states)
+        else:  # it reads other batches
+            nothing = own.embeddings.new_zeros(*own.mask.shape, leader.backbone.hidden_width, dtype=torch.float32)
+            states = [nothing] * (leader.backbone.n_layers + 1 if all_states else 1)
         if states is None:
             return None
         by_encoder.append(states)

@@ -195,7 +195,7 @@ def oracle_of(folder, encoder):
 
 @pytest.fixture(scope="module")
 def oracle(folder):
-    """A function from a case and a layer of `build` to the rows of the oracle, each case computed once, with its graph."""
+    """Rows of the oracle for a case and a layer of `build`, with the oracle's encoder; each case is computed once."""
     known = {}
 
     def rows(name, kind, model):
