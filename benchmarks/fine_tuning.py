@@ -30,7 +30,7 @@ from spacy.util import load_config, registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed
 from torch import nn
 
-from spacy_ptv2.optimizers.base import averaging_share
+from spacy_ptv2.optimizers.averaging import averaging_share
 
 from .pipelines import MINILM
 from .training import ENCODER, compute_on, count_parts, evaluated, score

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,17 @@ class DivergenceWatch:
         """Forget the losses, as after a restart, or while the rates rise."""
         self._losses.clear()
         self._chances.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return what is remembered, as values for JSON."""
+        return {"losses": [*self._losses], "chances": [*self._chances], "n_bad_steps": self._n_bad_steps}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Remember what another watch did."""
+        self.forget()
+        self._losses.extend(state["losses"])
+        self._chances.extend(state["chances"])
+        self._n_bad_steps = state["n_bad_steps"]
 
     def problem(self, norm: float) -> str | None:
         """Return what is wrong, None if nothing is; to be asked once a step. norm (float): That of its gradients."""

@@ -19,9 +19,8 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
-from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
-from ..optimizers.finite import stepping_what_is_finite
+from ..optimizers.protocol import observe
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
 from .private_settings import withdraw_downloads
@@ -233,10 +232,10 @@ class TokenClassifier(SafetensorsPipe):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Let the optimizer step, and one of ours know how the training goes."""
-        if self._unreported and isinstance(sgd, PromptAdamW):
-            sgd.observe(sum(self._unreported) / len(self._unreported), self._chance.nats)
+        if self._unreported:
+            observe(sgd, sum(self._unreported) / len(self._unreported), self._chance.nats)
         self._unreported = []
-        super().finish_update(stepping_what_is_finite(sgd, self.name))
+        super().finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Logits. Shape of each, and of its gradient: (n_tokens, n_tags)"""

@@ -20,7 +20,7 @@ from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed
 
 from ..errors import Errors, PTuningError
-from ..optimizers.adamw import PromptAdamW
+from ..optimizers.base import StepOptimizer
 from ..pipeline.shared_backbone import SharedBackbone
 from .rate_curve import RateCurve, RatePoint
 
@@ -44,11 +44,11 @@ class RateFinder:
         self._nlp = init_nlp(config, use_gpu=use_gpu)
         self._settings = registry.resolve(self._nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
         optimizer = self._settings["optimizer"]
-        if not isinstance(optimizer, PromptAdamW):
+        if not isinstance(optimizer, StepOptimizer):
             got = self._nlp.config["training"]["optimizer"].get("@optimizers")
             raise PTuningError(Errors.P410.format(got=got))
         settings = replace(optimizer.settings, restarts=0)
-        self._optimizer = type(optimizer)(settings, growing_factors(steps))
+        self._optimizer = StepOptimizer(optimizer.rule, settings, growing_factors(steps))
         self._judged = judged_components(self._nlp, self._settings["frozen_components"])
         if not self._judged:
             raise PTuningError(Errors.P411.format(names=", ".join(self._nlp.pipe_names)))

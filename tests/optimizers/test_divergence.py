@@ -9,8 +9,9 @@ from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
-from spacy_ptv2.optimizers.base import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.divergence import BAD_STEPS, WINDOW, ChanceLoss, DivergenceWatch
+from spacy_ptv2.optimizers.protocol import observe
+from spacy_ptv2.optimizers.restarts import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.005}
@@ -23,7 +24,7 @@ def make_optimizer(warmup=0.0, **settings):
 
 def step(optimizer, weights, gradient, loss=None, chance=1.0):
     if loss is not None:
-        optimizer.observe(loss, chance)
+        observe(optimizer, loss, chance)
     optimizer(KEY, weights, np.full_like(weights, gradient))
     optimizer.step_schedules()
 

@@ -257,4 +257,4 @@ def test_a_restart_resets_what_had_no_gradient_in_its_step(kind, tiny_folder, co
         with pytest.warns(UserWarning, match="PW08") if _ == BAD_STEPS - 1 else nullcontext():
             optimizer.step_schedules()
     assert all((array == before[key]).all() for key, array in weights_of(nlp).items())
-    assert optimizer.averages == {} and not optimizer._states
+    assert optimizer.averages == {} and not optimizer.states
