@@ -266,9 +266,7 @@ class Errors(_Messages):
         "nO to null there: it follows from the labels."
     )
     P405 = "Expected learning rates for the parts {expected}, got {got}."
-    P406 = (
-        "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
-    )
+    P406 = "The training corpus holds no example. Check the path and the reader under [corpora.train]."
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
     P409 = (
