@@ -1,19 +1,19 @@
-"""One step over all tensors of a pipeline, whoever calls: `spacy train` or a loop of one's own.
+"""One step over all tensors of a pipeline, under `spacy train` or in a loop of one's own.
 
-In: tensors with gradients, one call each, as spaCy's components hand them over. Out: the step of an update rule over
-all of them, clipped by one global norm. thinc's own optimizer clips and steps each tensor by itself, as it comes.
-Until a step is over it is on trial (`gradients.py`). It is over, and its states, averages, schedule and watch for
+In: tensors with gradients, one call each, as spaCy's components hand them over. Out: one step of an update rule over
+all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor by itself, as it comes.)
+Until a step ends it is on trial (`gradients.py`). It ends, and rule states, averages, schedule and the watch for
 divergence move on, when
 
-- `step_schedules` is called, as `spacy train` does after every batch; whoever does is expected to do so again, and
-  until then nothing is tried,
-- or a tensor comes again, or a layer of ours begins a training pass, or finishes one, that has had its turn already
-  (`begins_pass`, `takes_turn`),
-- or somebody calls `step()` or asks for `averages`.
+- `step_schedules` is called, as `spacy train` does after every batch; after the first such call the next one is
+  expected, and nothing is tried until then;
+- a tensor comes again, or a layer of ours that had its turn in this step begins or finishes another training pass
+  (`begins_pass`, `takes_turn`);
+- `step()` is called, or `averages` are asked for.
 
-Layers whose gradients are still to come when their component is asked to finish, as before listeners, announce
-themselves (`turns.py`): a step that ends without those asks for what there is.
-Where training comes to nothing (`divergence.py`), it begins anew, at lower rates. What is evaluated is an average.
+A layer whose gradients are not there yet when its component finishes, as with listeners, announces them (`turns.py`);
+a step that ends before they come asks for what there is.
+Training that has diverged (`divergence.py`) restarts at lower rates. What is evaluated is an average of the steps.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ from .turns import Turns
 class StepOptimizer(Optimizer):
     """Global norm clipping, averages and restarts around an update rule, in the shape that spaCy expects.
 
-    rule (UpdateRule): Steps one tensor. schedule: See `as_schedule`. names: By which tensors go here and in `state`.
-    watch: Hears of losses. A restart puts every tensor back to what it was before its first step, and goes on with the
-    schedule. n_left_out (int): Steps that were left out because their gradients were not finite. is_driven (bool): By a
-    loop that calls `step_schedules`.
+    rule (UpdateRule): Steps one tensor. settings (StepSettings): Rates, clipping, restarts, averages.
+    schedule: Factors on all rates, see `as_schedule`. A restart does not set it back.
+    n_left_out (int): Steps that were skipped because their gradients were not finite.
+    is_driven (bool): Whether a loop calls `step_schedules` after each batch, so that nothing has to be tried.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class StepOptimizer(Optimizer):
         self.n_left_out = 0
         self.is_driven = False
         self._blocks: dict[Key, Blocks] = {}
-        self._gradients = CollectedGradients(self._updated)
+        self._gradients = CollectedGradients()
         self._groups = 0  # that are being handed over
 
     @property
@@ -124,7 +124,7 @@ class StepOptimizer(Optimizer):
         return weights, gradient
 
     def describe(self, blocks: Mapping[Key, Blocks]) -> None:
-        """Hear what matrices tensors are made of."""
+        """Take note of the matrices that tensors consist of."""
         self._blocks.update(blocks)
 
     @contextmanager
@@ -171,17 +171,17 @@ class StepOptimizer(Optimizer):
         return self.learn_rate * self.settings.learn_rates[part] * self.restarts.share(self.steps + 1)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return all that decides on later steps: arrays by the names of their tensors, and values for JSON.
+        """Return all that later steps depend on: named arrays (see `state.py`), and values for JSON.
 
-        It ends the step that is under way.
+        This ends the step under way.
         """
         self.step()
         return export_state(self, self._averages)
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Go on where the optimizer was that gave this `state`, with the same rule, settings and schedule.
+        """Go on from the `state` of an optimizer with the same rule, settings and schedule.
 
-        The pipeline must have been introduced and have its weights back. RAISES (PTuningError): P415, P416.
+        The pipeline must have been introduced, and its weights restored, before. RAISES (PTuningError): P415, P416.
         """
         self._averages = import_state(self, arrays, values)
         self.learn_rate = float(self._schedule(self.position))
@@ -197,11 +197,11 @@ class StepOptimizer(Optimizer):
 
     def _try(self) -> None:
         if not self.is_driven and not self._groups:
-            self._gradients.try_step(self.grad_clip)
+            self._gradients.try_step(self.grad_clip, self._updated)
 
     def _take(self) -> float:
         self.turns.end()
-        gradients = self._gradients.gradients()  # all of the step: where processes that share a batch will sum theirs
+        gradients = self._gradients.gradients()  # all of the step: processes that share a batch can sum theirs here
         norm = global_norm([square_sum(gradient) for gradient in gradients])
         problem = self.watch.problem(norm)
         self.schedule_is_due = True
@@ -215,7 +215,7 @@ class StepOptimizer(Optimizer):
 
     def _complete(self, norm: float) -> None:
         """Take the step for good."""
-        self._gradients.step(norm, self.grad_clip)
+        self._gradients.step(norm, self.grad_clip, self._updated)
         self.steps += 1
         for name, pending in self._gradients:
             if pending.state is not None:

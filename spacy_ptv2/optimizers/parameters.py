@@ -1,8 +1,8 @@
-"""Which tensor is which: Thinc's keys, which differ from process to process, and the names of the saved file.
+"""Names of tensors that hold in every process: those of the saved file.
 
-A tensor goes by its component, the number of its layer there and its own name, as "ner/3.W" or
-"transformer/1.prompt.values": in the file `ner/model.safetensors` it is "3.W". Thinc hands it over as (number of the
-layer or shim, "W"). Who knows a component or a pipeline introduces it to the optimizer (`protocol.introduce`).
+Thinc hands a tensor over under a key that holds in one process only: (number of the layer or shim, "W"). Here it is
+named after its component, the place of its layer in there and itself: "ner/3.W" is the tensor "3.W" in the file
+`ner/model.safetensors`. Whoever knows a component or a pipeline introduces it to the optimizer (`protocol.introduce`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .tensors import Key
 if TYPE_CHECKING:
     from spacy.language import Language
 
-OTHERS = "others"  # in the place of the component, for tensors of which nobody has told
+OTHERS = "others"  # in the place of the component, for tensors that were not introduced
 
 
 class Parameter(NamedTuple):
@@ -34,7 +34,7 @@ Parameters = Mapping[Key, Parameter]
 
 @runtime_checkable
 class HasTensors(Protocol):
-    """A shim that says what it trains. id (int): Its number in Thinc."""
+    """A shim that lists what it trains. id (int): Its number in Thinc."""
 
     id: int
 
@@ -43,7 +43,7 @@ class HasTensors(Protocol):
 
 
 def parameters_of(component: str, model: object) -> dict[Key, Parameter]:
-    """Return what trains in a component, as far as it exists by now. model (object): Nothing for what is no Model."""
+    """Return the trained tensors of a component that exist by now. model (object): No `Model` has none."""
     found: dict[Key, Parameter] = {}
     for index, node in enumerate(model.walk() if isinstance(model, Model) else ()):
         own: dict[Key, FloatsXd] = {(node.id, n): node.get_param(n) for n in node.param_names if node.has_param(n)}
@@ -55,12 +55,12 @@ def parameters_of(component: str, model: object) -> dict[Key, Parameter]:
 
 
 def parameters_of_component(component: Any) -> dict[Key, Parameter]:
-    """Return what trains in a component, by its own name."""
+    """Return the trained tensors of a component, by its own name."""
     return parameters_of(component.name, component.model)
 
 
 def parameters_of_pipeline(nlp: Language) -> dict[Key, Parameter]:
-    """Return what trains in all components of a pipeline, those that are switched off included."""
+    """Return the trained tensors of all components of a pipeline, including disabled ones."""
     found: dict[Key, Parameter] = {}
     for name, component in nlp.components:
         for key, parameter in parameters_of(name, getattr(component, "model", None)).items():
@@ -69,11 +69,11 @@ def parameters_of_pipeline(nlp: Language) -> dict[Key, Parameter]:
 
 
 class ParameterNames:
-    """The names of the tensors that an optimizer has met.
+    """The names of the tensors of an optimizer.
 
-    A tensor keeps the name that it has when it comes first. Where nobody has told of it, that is a number by the order
-    of appearance, the same in every run of one program. Where the name is taken, as by a pipeline that another one was
-    copied from, it gets a number behind it.
+    A tensor keeps its first name. One that was not introduced is numbered in the order of appearance, which is the same
+    in every run of a program. If its name is taken, as when two copies of a pipeline train, a number is appended:
+    "ner/3.W#2".
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class ParameterNames:
         self._others: dict[int, int] = {}
 
     def introduce(self, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
-        """Hear of a component or a pipeline. parameters: Returns its tensors; it is asked when one is not known."""
+        """Take note of a component or a pipeline. parameters (Callable): Returns its tensors; called when needed."""
         self._owners.setdefault(owner, parameters)
 
     def __getitem__(self, key: Key) -> str:
@@ -96,11 +96,11 @@ class ParameterNames:
         return self._names[key]
 
     def key(self, name: str) -> Key:
-        """Return the key of a tensor that has come, or is known."""
+        """Return the key of a tensor. RAISES (KeyError): If no tensor has that name."""
         return self._keys[name]
 
     def known(self) -> dict[str, FloatsXd]:
-        """Return the arrays of all tensors that somebody has told of, by their names."""
+        """Return the arrays of all introduced tensors, by their names."""
         arrays = {}
         for owner, parameters in list(self._owners.items()):
             for key, parameter in parameters(owner).items():

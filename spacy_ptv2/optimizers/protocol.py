@@ -1,6 +1,6 @@
-"""What components and loops tell an optimizer, whichever it is: one of Thinc's takes no notice.
+"""What components and loops tell an optimizer. Any optimizer can be passed; only one of ours listens.
 
-This is the only place that asks whether an optimizer is one of ours.
+This is the only module that asks whether an optimizer is one of ours, so components need not.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from .tensors import Blocks, Key, overwrite
 
 
 def introduce(optimizer: Optimizer, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
-    """Tell by what names the tensors of a component or a pipeline go.
+    """Tell the optimizer the names of a component's or a pipeline's tensors.
 
-    owner: Is not kept alive. parameters (Callable): `parameters_of_component` or `parameters_of_pipeline`.
+    owner (Any): The component or pipeline, which is not kept alive. parameters (Callable): Returns its tensors:
+    `parameters_of_component` or `parameters_of_pipeline`.
     """
     if isinstance(optimizer, StepOptimizer):
         optimizer.names.introduce(owner, parameters)
 
 
 def drive(optimizer: Optimizer) -> None:
-    """Promise that every step will be ended by `step_schedules`, so that none has to be tried before."""
+    """Promise that `step_schedules` will end every step, so that no step has to be tried before it is complete."""
     if isinstance(optimizer, StepOptimizer):
         optimizer.is_driven = True
 
 
 def observe(optimizer: Optimizer, loss: float, chance: float) -> None:
-    """Report a component's loss in this step, and what chance would lose; see `DivergenceWatch.note`."""
+    """Report a component's loss in this step, and the loss of guessing; see `DivergenceWatch.note`."""
     if isinstance(optimizer, StepOptimizer):
         optimizer.watch.note(loss, chance)
 
 
 @contextmanager
 def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | None = None) -> Iterator[Any]:
-    """Hand tensors over as a group, in this context, to what it gives: called as an optimizer is.
+    """Return a context for handing over tensors as a group. It yields what to call with each, like an optimizer.
 
-    One of ours tries the step when all of them are there, and leaves out the whole step where a gradient is not finite.
-    In the place of another comes one that leaves out such tensors: one such step and the weights are lost.
+    One of ours tries the step once all of them are there, and skips a whole step with a gradient that is not finite.
+    Any other optimizer is wrapped, so that it skips the tensors with such gradients: one such step ruins the weights.
 
-    name (str): Whose tensors they are, for the warning. blocks (Mapping): What matrices they are made of, by key.
+    name (str): Whose tensors they are, for the warning. blocks (Mapping): The matrices that they consist of, by key.
     """
     if isinstance(optimizer, StepOptimizer):
         optimizer.describe(blocks or {})
@@ -58,15 +59,16 @@ def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | Non
 
 
 def await_gradients(optimizer: Optimizer, hand_over: Callable[[], None]) -> None:
-    """Tell what is to be called, at the latest at the end of the step, for gradients that are still to come."""
+    """Announce gradients that are still to come: `hand_over` is called for them when the step ends, if not before."""
     if isinstance(optimizer, StepOptimizer):
         optimizer.turns.await_gradients(hand_over)
 
 
 def take_turn(optimizer: Optimizer, layer: int) -> Callable[[], None] | None:
-    """Tell that the component of a layer of ours finishes, with gradients or without: once in each step.
+    """Tell the optimizer that the component of a layer finishes its update, with gradients or without.
 
-    RETURNS (Callable[[], None] | None): To be called when a training pass of the layer begins. None: nothing is.
+    layer (int): Its number in Thinc.
+    RETURNS (Callable[[], None] | None): What to call when a training pass of the layer begins, if anything.
     """
     if not isinstance(optimizer, StepOptimizer):
         return None

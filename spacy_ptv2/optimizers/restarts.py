@@ -1,4 +1,4 @@
-"""Training that begins anew: every tensor as it was before its first step, at lower rates."""
+"""Restarts of a training that has diverged: all tensors go back to their values before their first step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WARMUP_STEPS = 20  # after a restart, in which they rise to that
 
 @dataclass
 class Start:
-    """A tensor, and what it was before its first step."""
+    """A tensor's array, and its values before its first step."""
 
     weights: FloatsXd
     values: FloatsXd
 
 
 class Restarts:
-    """Where every tensor started, by its name. most (int): How many restarts there may be."""
+    """The start of every tensor, by its name. most (int): How many restarts there may be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -34,7 +34,7 @@ class Restarts:
         return self.most - self.n
 
     def note(self, name: str, weights: FloatsXd) -> None:
-        """Remember a tensor as it is, if that is before its first step, and where its array is now."""
+        """Remember where a tensor's array is now, and its values if this is before its first step."""
         if name in self.starts:
             self.starts[name].weights = weights
         elif self.most:

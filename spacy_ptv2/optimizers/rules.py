@@ -1,4 +1,4 @@
-"""What an update rule is: a step of one tensor, from its gradient and what the rule remembers of it."""
+"""What an update rule is: it steps one tensor, given the gradient and what it remembers of the tensor."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from .tensors import Blocks
 
 @dataclass(frozen=True)
 class RuleState:
-    """What a rule remembers of a tensor: arrays of its shape by their names, and how many steps they are of."""
+    """What a rule remembers of a tensor.
+
+    arrays (Mapping[str, FloatsXd]): By their names; each of the tensor's shape. steps (int): Taken so far.
+    """
 
     arrays: Mapping[str, FloatsXd] = field(default_factory=dict)
     steps: int = 0
 
     def array(self, name: str, weights: FloatsXd) -> FloatsXd:
-        """Return an array of the state, before the first step zeros of the shape of the weights."""
+        """Return one of the arrays; before the first step, zeros."""
         found = self.arrays.get(name)
         return get_array_module(weights).zeros_like(weights) if found is None else found
 
 
 class StepSize(NamedTuple):
-    """How far a tensor goes in this step. rate: Its learning rate. decay: Its decoupled weight decay."""
+    """How large the step of a tensor is. rate: Its learning rate. decay: Its decoupled weight decay."""
 
     rate: float
     decay: float
@@ -37,17 +40,17 @@ class StepSize(NamedTuple):
 
 
 class UpdateRule(Protocol):
-    """How tensors are stepped. Knows one tensor at a time and changes nothing in place."""
+    """Steps one tensor at a time, and changes nothing in place."""
 
     @property
     def name(self) -> str:
-        """What states of this rule are marked with."""
+        """Marks the states of this rule."""
 
     def updated(
         self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
     ) -> tuple[FloatsXd, RuleState]:
-        """Return what a tensor is after this step, and what is remembered of it.
+        """Return a tensor after this step, and its new state.
 
-        gradient (FloatsXd): Clipped. Shape of all: that of the weights. blocks (Blocks | None): The matrices that the
-        tensor is made of, None if it was not described.
+        gradient (FloatsXd): Clipped; as the result, of the shape of the weights.
+        blocks (Blocks | None): The matrices that the tensor consists of, if it was described.
         """

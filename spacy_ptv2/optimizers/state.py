@@ -1,7 +1,7 @@
-"""The state of an optimizer outside of it: arrays by names, for a file of tensors, and what JSON can hold.
+"""Export and import of an optimizer's state: named arrays, for a file of tensors, and values for JSON.
 
-An array goes by its kind and the name of its tensor: "average/ner/3.W", "start/ner/3.W" (what it was before its first
-step), "rule/first/ner/3.W" (what the update rule calls "first").
+The name of an array is its kind and its tensor's name: "average/ner/3.W"; "start/ner/3.W", the values before the first
+step; "rule/first/ner/3.W", the array that the update rule calls "first".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def export_state(optimizer: StepOptimizer, averages: Averages | None) -> tuple[d
 def import_state(
     optimizer: StepOptimizer, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]
 ) -> Averages | None:
-    """Take over what `export_state` gave. RETURNS (Averages | None): The averages.
+    """Restore what `export_state` returned. RETURNS (Averages | None): The averages, if the optimizer keeps any.
 
     RAISES (PTuningError): P415 for the state of another optimizer, P416 for that of other tensors.
     """

@@ -34,10 +34,10 @@ def square_sum(array: Any) -> float:
 
 
 def copy_to_numpy(array: Any) -> NDArray[Any]:
-    """Return a copy that is numpy's, wherever the array is."""
+    """Return a copy as a numpy array, whether the array is on the CPU or on a GPU."""
     return np.array(get_array_ops(array).to_numpy(array))
 
 
 def copy_like(array: Any, values: NDArray[Any]) -> Any:
-    """Return a copy of values where an array is: on the CPU or on its GPU."""
+    """Return a copy of the values on the device of the array."""
     return get_array_ops(array).asarray(values.copy())

@@ -1,4 +1,4 @@
-"""Which layers of ours have had their turn in the step under way, and whose gradients are still to come."""
+"""Which of our layers had their turn in the step under way, and whose gradients are still to come."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Turns:
-    """A layer's component finishes once in each step, at times before the layer's gradients are there."""
+    """A layer's component finishes once in each step, sometimes before the layer has its gradients."""
 
     def __init__(self) -> None:
         self._had: set[int] = set()
@@ -25,11 +25,11 @@ class Turns:
         self._had.add(layer)
 
     def await_gradients(self, hand_over: Callable[[], None]) -> None:
-        """Note what is to be called, at the latest at the end of the step, for tensors whose gradients are to come."""
+        """Note gradients to come. hand_over (Callable): Called for them when the step ends, if not before."""
         self._awaited.append(hand_over)
 
     def end(self) -> None:
-        """Ask for all gradients that are still to come: another step begins."""
+        """Ask for all gradients that are still to come; then another step begins."""
         awaited, self._awaited = self._awaited, []
         for hand_over in awaited:
             hand_over()

@@ -13,10 +13,10 @@ from .trainer import Trainer
 
 
 def read_batches(trainer: Trainer, state: LoopState) -> Iterator[list[Example]]:
-    """Yield batch after batch, as often as the config's `max_epochs` says, and note in the state where that is.
+    """Yield the batches of all epochs, and keep the place in `state`.
 
-    The corpus is read when the first batch is asked for, and shuffled for each epoch, every time from the order of the
-    epoch before. With `max_epochs` = -1 it is streamed instead: read anew for each epoch, in its own order.
+    The corpus is read when the first batch is asked for. Each epoch shuffles the order of the epoch before. With
+    `max_epochs` = -1 the corpus is streamed instead: read again for each epoch, in its own order.
     RAISES (PTuningError): P406 if the corpus is empty.
     """
     max_epochs, batcher = trainer.settings["max_epochs"], trainer.settings["batcher"]

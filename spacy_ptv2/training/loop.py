@@ -1,13 +1,15 @@
 """The training loop: batches, steps and evaluations of one pipeline, or of several on the same batches.
 
-It gives what spaCy's own gives (`spacy.training.loop`): the same batches, weights, scores and files. Other than there,
-all that decides how a training goes on is one object (`Loop.state`), and an optimizer of ours knows when a step ends.
+Its results are those of spaCy's loop (`spacy.training.loop`): the same batches, weights, scores and files. In addition
+its state is one object (`Loop.state`), it can train several pipelines at once, and it tells our optimizers when a step
+ends.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -29,11 +31,11 @@ T = TypeVar("T", bound=Trainer)
 
 @dataclass(frozen=True)
 class Report(Generic[T]):
-    """Where a pipeline is after a step.
+    """A pipeline after a step.
 
-    info (dict): What spaCy's loggers take: epoch, step, words and seconds; losses since the last evaluation; score and
-    other_scores, None if there was no evaluation; checkpoints, all scores and steps up to now. is_best (bool | None):
-    Whether no score was better; None without an evaluation.
+    info (dict[str, Any]): What spaCy's loggers take: epoch, step, words, seconds; losses since the last evaluation;
+    score and other_scores, None without an evaluation; checkpoints, the scores and steps of all evaluations.
+    is_best (bool | None): Whether no earlier score was better; None without an evaluation.
     """
 
     trainer: T
@@ -42,9 +44,9 @@ class Report(Generic[T]):
 
 
 class Loop(Generic[T]):
-    """Trains pipelines on the batches of the first, by its plan: steps, evaluations and patience.
+    """Trains one or several pipelines. Batches, evaluations, patience and the end are those of the first one's config.
 
-    trainers (Sequence[Trainer]): The pipelines. state (LoopState): How far it has come.
+    trainers (Sequence[Trainer]): The pipelines.
     """
 
     def __init__(self, trainers: Sequence[T]) -> None:
@@ -63,7 +65,7 @@ class Loop(Generic[T]):
         return [trainer.evaluate() for trainer in self.trainers]
 
     def steps(self) -> Iterator[None]:
-        """Take one step after the other, up to `max_steps` and one more, as spaCy does."""
+        """Take the steps, without evaluations; as in spaCy's loop, one more than `max_steps`."""
         state, max_steps = self.state, self.plan["max_steps"]
         self._begun = perf_counter() - state.seconds
         for batch in read_batches(self.trainers[0], state):
@@ -77,7 +79,7 @@ class Loop(Generic[T]):
                 return
 
     def run(self) -> Iterator[list[Report[T]]]:
-        """Take steps, evaluate when it is time, and stop when training ends. Yields a report for each pipeline."""
+        """Take the steps and evaluate. After each step, yield a report for each pipeline."""
         for _ in self.steps():
             if self.state.step % self.plan["eval_frequency"] == 0:
                 scored = self.evaluate()
@@ -114,7 +116,7 @@ class Loop(Generic[T]):
         }
 
     def _is_exhausted(self) -> bool:
-        """Return whether no pipeline has become better in the last `patience` steps."""
+        """Return whether no pipeline has improved in the last `patience` steps."""
         patience = self.plan["patience"]
         return bool(patience) and all(self.state.step - t.state.best[1] >= patience for t in self.trainers)
 
@@ -129,9 +131,9 @@ def train(
 ) -> tuple[Language, Path | None]:
     """Train a pipeline by its config, as `spacy.training.loop.train` does.
 
-    nlp (Language): Initialised. output_path (Path | None): Gets model-last and model-best. use_gpu (int): The GPU, -1
-    for the CPU; it must be the active one. stdout, stderr: What the config's logger writes to.
-    RETURNS (tuple[Language, Path | None]): The pipeline, and where its last state is.
+    nlp (Language): Initialised. output_path (Path | None): Gets model-last and model-best.
+    use_gpu (int): The active GPU, -1 for the CPU. stdout, stderr (IO[str]): For messages and the config's logger.
+    RETURNS (tuple[Language, Path | None]): The pipeline, and the path of model-last.
     """
     config = nlp.config.interpolate()["training"]
     if config["seed"] is not None:
@@ -139,18 +141,14 @@ def train(
     if use_gpu >= 0 and config["gpu_allocator"]:
         set_gpu_allocator(config["gpu_allocator"])
     loop = Loop([Trainer(nlp, resolve_training(nlp))])
-    (trainer,), message = loop.trainers, Printer(no_print=True)
+    (trainer,) = loop.trainers
     clean_output_dir(output_path)
     _announce(trainer, stdout)
     with nlp.select_pipes(disable=trainer.settings["frozen_components"]):
         log_step, finalize = trainer.settings["logger"](nlp, stdout, stderr)
     try:
-        _run(loop, output_path, log_step)
-    except Exception as error:
-        if output_path is not None:
-            warning = f"Aborting and saving the final best model. Encountered exception: {error!r}"
-            stdout.write(message.warn(warning) + "\n")
-        raise
+        with _saying_why_it_ended(stdout if output_path is not None else None):
+            _run(loop, output_path, log_step)
     finally:
         finalize()
         if output_path is not None:
@@ -158,12 +156,24 @@ def train(
     if output_path is None:
         return nlp, None
     last = output_path / DIR_MODEL_LAST
-    stdout.write(message.good("Saved pipeline to output directory", last) + "\n")
+    stdout.write(Printer(no_print=True).good("Saved pipeline to output directory", last) + "\n")
     return nlp, last
 
 
+@contextmanager
+def _saying_why_it_ended(stdout: IO[str] | None) -> Iterator[None]:
+    """Write the error that ends a training before its pipeline is saved, if it is."""
+    try:
+        yield
+    except Exception as error:
+        if stdout is not None:
+            warning = f"Aborting and saving the final best model. Encountered exception: {error!r}"
+            stdout.write(Printer(no_print=True).warn(warning) + "\n")
+        raise
+
+
 def _announce(trainer: Trainer, stdout: IO[str]) -> None:
-    """Write what is about to be trained."""
+    """Write what is about to train."""
     lines = [f"Pipeline: {trainer.nlp.pipe_names}"]
     if frozen := trainer.settings["frozen_components"]:
         lines.append(f"Frozen components: {frozen}")
@@ -175,7 +185,7 @@ def _announce(trainer: Trainer, stdout: IO[str]) -> None:
 
 
 def _run(loop: Loop[Trainer], output_path: Path | None, log_step: LogStep) -> None:
-    """Train to the end, save at each evaluation, and log every step."""
+    """Train, save at each evaluation, and log each step."""
     for (report,) in loop.run():
         if report.is_best is not None:
             report.trainer.describe(report.info)

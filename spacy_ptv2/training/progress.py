@@ -1,4 +1,4 @@
-"""Where a training is: with the weights and the optimizers' states, all that decides how it goes on."""
+"""How far a training has come. Together with weights and optimizer states this decides how it goes on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class RandomState:
-    """The states of the generators that batches, components and layers draw from. of_gpus (tuple): Torch's, of each."""
+    """The states of all generators that training draws from. of_gpus (tuple): Those of torch, one per GPU."""
 
     of_python: tuple[Any, ...]
     of_numpy: Any
@@ -21,12 +21,12 @@ class RandomState:
 
     @classmethod
     def capture(cls) -> RandomState:
-        """Return the states as they are."""
+        """Return the present states."""
         of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), tuple(of_gpus))
 
     def restore(self) -> None:
-        """Let all generators go on from these states."""
+        """Set all generators to these states."""
         random.setstate(self.of_python)
         np.random.set_state(self.of_numpy)
         torch.set_rng_state(self.of_torch)
@@ -36,11 +36,11 @@ class RandomState:
 
 @dataclass
 class PipelineState:
-    """What a pipeline has achieved.
+    """How far one pipeline has come.
 
-    results (list[tuple[float, int]]): Score and step of each evaluation. losses (dict[str, float]): Of each component,
-    since the last evaluation. random (RandomState | None): What this pipeline draws from, where it does so apart from
-    others that train beside it.
+    results (list[tuple[float, int]]): Score and step of each evaluation.
+    losses (dict[str, float]): Of each component, since the last evaluation.
+    random (RandomState | None): Generators of its own, if it trains together with others.
     """
 
     results: list[tuple[float, int]] = field(default_factory=list)
@@ -58,10 +58,11 @@ class PipelineState:
 class LoopState:
     """How far a loop has come.
 
-    n_steps (int): Steps taken. epoch (int): The present one, from 0. n_batches (int): Batches taken in it. order
-    (list[int] | None): In which it reads the examples of the corpus; None where that is streamed. words (int), seconds
-    (float): Up to now. pipelines (list[PipelineState]): Of each pipeline. random (RandomState | None): After the last
-    evaluation.
+    n_steps (int): Steps taken. epoch (int): The present epoch, from 0. n_batches (int): Batches taken in it.
+    order (list[int] | None): The order of the corpus's examples in this epoch; None if the corpus is streamed.
+    words (int), seconds (float): Up to now.
+    pipelines (list[PipelineState]): One for each pipeline.
+    random (RandomState | None): After the last evaluation.
     """
 
     n_steps: int = 0

@@ -1,9 +1,10 @@
-"""One pipeline in training: what becomes of a batch, of a step, and of an evaluation, as `spacy train` has it."""
+"""One pipeline in training: how it learns from a batch, steps, is evaluated and saved, as under `spacy train`."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,14 @@ Scores = tuple[float, dict[str, Any]]  # the main score, and all
 
 
 def resolve_training(nlp: Language) -> dict[str, Any]:
-    """Return the [training] block of a pipeline's config, with its objects built."""
+    """Return the resolved [training] block of a pipeline's config."""
     return dict(registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining))
 
 
 class Trainer:
-    """A pipeline, how it is trained, and how well.
+    """A pipeline with its optimizer and the settings it trains by.
 
-    nlp (Language): Initialised. settings (dict): See `resolve_training`. optimizer (Optimizer): Is among them.
-    state (PipelineState): What it has achieved.
+    nlp (Language): Initialised. settings (dict[str, Any]): See `resolve_training`; the optimizer is among them.
     """
 
     def __init__(self, nlp: Language, settings: dict[str, Any]) -> None:
@@ -86,27 +86,31 @@ class Trainer:
             pipe.finish_update(self.optimizer)
         self.optimizer.step_schedules()
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context with the optimizer's averages as weights, if it keeps any."""
+        return self.nlp.use_params(self.optimizer.averages)
+
     def evaluate(self) -> Scores:
-        """Score the pipeline on the dev corpus, with the averages of its weights where there are any."""
-        with self.nlp.use_params(self.optimizer.averages):
+        """Score the pipeline on the dev corpus, with averaged weights if there are any."""
+        with self.averaged():
             return self._evaluate()
 
     def take_losses(self) -> dict[str, float]:
-        """Return the losses since the last call, and begin to sum anew."""
+        """Return the losses since the last call, and reset them."""
         losses, self.state.losses = self.state.losses, {}
         return losses
 
     def describe(self, info: Mapping[str, Any]) -> None:
-        """Write the scores and losses of an evaluation into the pipeline's meta. info: See `Loop.run`."""
+        """Write scores and losses of an evaluation into the pipeline's meta. info (Mapping): See `Report.info`."""
         with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
             update_meta(self.settings, self.nlp, dict(info))
 
     def save(self, folder: Path, *, is_best: bool) -> None:
-        """Write model-last, and model-best if it is that, into a folder, which is made where there is none."""
+        """Write model-last, and model-best if this is the best, into a folder, which is created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
         last, best = folder / DIR_MODEL_LAST, folder / DIR_MODEL_BEST
         before_to_disk = create_before_to_disk_callback(self.settings["before_to_disk"])
-        with self.nlp.use_params(self.optimizer.averages):
+        with self.averaged():
             before_to_disk(self.nlp).to_disk(last)
         if is_best:
             shutil.rmtree(best, ignore_errors=True)

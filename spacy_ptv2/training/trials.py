@@ -8,7 +8,7 @@ through `begin_update_ahead` and `read_ahead`, the tokenisation and the backbone
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Trial(Trainer):
     """One variant in training.
 
     name (str), changes (Mapping[str, Any]): What it is. nlp (Language): Its pipeline, initialised. folder (Path): Where
-    it is saved. Numbers that its heads and layers draw are its own, from now on.
+    it is saved. From now on its heads and layers draw random numbers of their own, as if it were alone.
     """
 
     def __init__(self, name: str, changes: Mapping[str, Any], nlp: Language, folder: Path) -> None:
@@ -93,7 +93,7 @@ class Trial(Trainer):
 
     @contextmanager
     def _own_numbers(self) -> Iterator[None]:
-        """Let all generators draw as if this trial were alone."""
+        """Let all generators go on where this trial left them."""
         others = RandomState.capture()
         if self.state.random is not None:
             self.state.random.restore()
@@ -102,10 +102,6 @@ class Trial(Trainer):
         finally:
             self.state.random = RandomState.capture()
             others.restore()
-
-    def averaged(self) -> AbstractContextManager[None]:
-        """Return a context with the optimizer's averages as weights, if it keeps any."""
-        return self.nlp.use_params(self.optimizer.averages)
 
     def annotate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
         """Annotate Docs, in place."""

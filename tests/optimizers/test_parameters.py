@@ -15,7 +15,7 @@ from spacy_ptv2.optimizers.parameters import ParameterNames, parameters_of, para
 from spacy_ptv2.optimizers.protocol import await_gradients, drive, introduce, observe, stepping, take_turn
 
 from ..tiny import build_pipeline
-from ..training.test_loops_of_ones_own import KINDS, start
+from ..training.kinds import KINDS, start
 
 
 def names_of(nlp):

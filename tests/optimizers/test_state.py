@@ -18,7 +18,7 @@ from spacy_ptv2.optimizers.protocol import drive, introduce, observe
 from spacy_ptv2.optimizers.schedules import build_epoch_decay_v1
 
 from ..tiny import build_pipeline
-from ..training.test_loops_of_ones_own import KINDS, config_of, weights_of
+from ..training.kinds import KINDS, config_of, weights_of
 
 RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.002}
 HALF = 10

@@ -1,5 +1,6 @@
 """Our training loop against spaCy's: the same files to the byte, and the same curve."""
 
+import copy
 import io
 import json
 import random
@@ -21,13 +22,13 @@ from spacy_ptv2.training.loop import Loop, train
 from spacy_ptv2.training.progress import RandomState
 from spacy_ptv2.training.trainer import Trainer, resolve_training
 
-from .test_loops_of_ones_own import KINDS, config_of
+from .kinds import KINDS, config_of, weights_of
 
 RESTING = dict.fromkeys(PARTS, 0.0)
 ADAM = {"@optimizers": "Adam.v1", "learn_rate": 0.01, "use_averages": True}
 
 
-@spacy.registry.callbacks("spacy_ptv2.tests.change.v1")
+@spacy.registry.callbacks("tests.change.v1")
 def build_change():
     """Change what is drawn next, and write down when."""
 
@@ -38,7 +39,7 @@ def build_change():
     return change
 
 
-@spacy.registry.callbacks("spacy_ptv2.tests.mark.v1")
+@spacy.registry.callbacks("tests.mark.v1")
 def build_mark():
     def mark(nlp):
         nlp.meta["description"] = f"saved at {nlp.meta['performance'].get('ents_f')}"
@@ -113,8 +114,8 @@ SETTINGS = {
     },
     "another optimizer": {"optimizer": ADAM},
     "callbacks": {
-        "training.before_update": {"@callbacks": "spacy_ptv2.tests.change.v1"},
-        "training.before_to_disk": {"@callbacks": "spacy_ptv2.tests.mark.v1"},
+        "training.before_update": {"@callbacks": "tests.change.v1"},
+        "training.before_to_disk": {"@callbacks": "tests.mark.v1"},
     },
     "no seed": {"training.seed": None},
 }
@@ -217,6 +218,37 @@ def test_the_state_says_where_a_training_is(tiny_folder, corpus, tmp_path):
     orders = [order for step, _, _, order in seen if step % 3 == 0]
     assert len(set(orders)) > 1 and all(sorted(order) == [0, 1, 2] for order in orders)
     assert loop.state.words == report.info["words"] > 0 and loop.state.seconds > 0
+
+
+def test_the_state_is_enough_to_go_on(tiny_folder, corpus, tmp_path):
+    """With the weights and the optimizer's state: the rest of the epoch and the next one, in fresh objects."""
+    changes = {"training.eval_frequency": 2, "is_planned": False, "training.max_steps": 8}
+    config = small_config("heads first", tiny_folder, corpus, tmp_path, changes)
+
+    def begin():
+        nlp = init_nlp(config)
+        return Loop([Trainer(nlp, resolve_training(nlp))])
+
+    loop = begin()
+    fix_random_seed(0)
+    for (report,) in loop.run():
+        if report.info["step"] == 4:
+            kept = copy.deepcopy(loop.state), report.trainer.nlp.to_bytes(), report.trainer.optimizer.state()
+    expected = weights_of(report.trainer.nlp)
+    state, weights, optimizer_state = kept
+    (trainer,) = begin().trainers
+    trainer.nlp.from_bytes(weights)
+    trainer.optimizer.load_state(*optimizer_state)
+    examples, order = list(trainer.train_corpus(trainer.nlp)), state.order
+    state.random.restore()
+    for epoch, n_done in ((state.epoch, state.n_batches), (state.epoch + 1, 0)):
+        if epoch > state.epoch:
+            random.shuffle(order)
+        for batch in list(trainer.settings["batcher"]([examples[place] for place in order]))[n_done:]:
+            trainer.update(batch, {})
+            trainer.step()
+    for key, array in weights_of(trainer.nlp).items():
+        np.testing.assert_array_equal(array, expected[key], err_msg=str(key))
 
 
 def test_random_numbers_go_on_from_a_state():

@@ -85,7 +85,7 @@ def test_one_pass_for_all(config, tmp_path, monkeypatch):
     assert set(passes) == {3}
 
 
-@spacy.registry.callbacks("spacy_ptv2.tests.count_batches.v1")
+@spacy.registry.callbacks("tests.count_batches.v1")
 def build_count_batches():
     def count(nlp, progress):
         nlp.meta.setdefault("seen", []).append(progress)
@@ -98,7 +98,7 @@ def test_before_update_is_called_once_a_batch_for_each_trial(config, tmp_path):
     overrides = {
         "initialize.before_init.epochs": 2,
         "training.accumulate_gradient": 3,
-        "training.before_update": {"@callbacks": "spacy_ptv2.tests.count_batches.v1"},
+        "training.before_update": {"@callbacks": "tests.count_batches.v1"},
     }
     counting = Config().from_str(config.to_str(), interpolate=False, overrides=overrides)
     for trial in train_trials(counting, {"a": {}, "b": {}}, tmp_path, report=lambda *_: None):
