@@ -15,6 +15,7 @@ from thinc.api import Optimizer, get_array_module
 
 from ..errors import Warnings
 from .base import StepOptimizer
+from .divergence import ChanceLoss
 from .parameters import Parameters
 from .tensors import Blocks, Key, overwrite
 
@@ -35,10 +36,10 @@ def drive(optimizer: Optimizer) -> None:
         optimizer.is_driven = True
 
 
-def observe(optimizer: Optimizer, loss: float, chance: float) -> None:
-    """Report a component's loss in this step, and the loss of guessing; see `DivergenceWatch.note`."""
+def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> None:
+    """Report a component's loss in this step, and the gold tags of the step; see `DivergenceWatch.observe`."""
     if isinstance(optimizer, StepOptimizer):
-        optimizer.watch.note(loss, chance)
+        optimizer.watch.observe(name, loss, seen)
 
 
 @contextmanager

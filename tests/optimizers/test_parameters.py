@@ -11,6 +11,7 @@ from spacy.training import Corpus
 from thinc.api import Adam
 
 from spacy_ptv2.optimizers import create_optimizer
+from spacy_ptv2.optimizers.divergence import ChanceLoss
 from spacy_ptv2.optimizers.parameters import ParameterNames, parameters_of, parameters_of_pipeline
 from spacy_ptv2.optimizers.protocol import await_gradients, drive, introduce, observe, stepping, take_turn
 
@@ -110,7 +111,7 @@ def test_gradients_come_by_name(nlp):
 def test_one_of_thincs_takes_no_notice(nlp):
     """Whatever our components tell: it trains, and a gradient that is not finite is left out."""
     optimizer, weights = Adam(0.01), np.ones(2, "float32")
-    observe(optimizer, 1.0, 2.0)
+    observe(optimizer, "head", 1.0, ChanceLoss(2))
     introduce(optimizer, nlp, parameters_of_pipeline)
     drive(optimizer)
     await_gradients(optimizer, lambda: pytest.fail("called"))
