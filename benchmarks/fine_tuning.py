@@ -23,14 +23,14 @@ from typing import Any
 
 import torch
 import typer
-from spacy.schemas import ConfigSchemaTraining
 from spacy.training.initialize import init_nlp
-from spacy.training.loop import create_train_batches
-from spacy.util import load_config, registry, resolve_dot_names
+from spacy.util import load_config
 from thinc.api import Config, fix_random_seed
 from torch import nn
 
-from spacy_ptv2.optimizers.base import averaging_share
+from spacy_ptv2.optimizers.averaging import averaging_share
+from spacy_ptv2.training.loop import Loop
+from spacy_ptv2.training.trainer import Trainer, resolve_training
 
 from .pipelines import MINILM
 from .training import ENCODER, compute_on, count_parts, evaluated, score
@@ -118,9 +118,9 @@ class FineTuning:
     def __init__(self, config: Config, rate: float) -> None:
         fix_random_seed(config["system"]["seed"])
         self.nlp = init_nlp(config, use_gpu=-1)
-        resolved = self.nlp.config.interpolate()
-        self._settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
-        (self._corpus,) = resolve_dot_names(resolved, [self._settings["train_corpus"]])
+        plan = resolve_training(self.nlp)
+        self._eval_frequency, self._n_steps = plan["eval_frequency"], plan["max_steps"]
+        self._trainer = Trainer(self.nlp, {**plan, "max_epochs": 0, "max_steps": 0})
         (shim,) = (shim for node in self.nlp.get_pipe("transformer").model.walk() for shim in node.shims)  # type: ignore[attr-defined]
         self.encoder = shim.encoder
         self.losses: list[float] = []  # of each step
@@ -131,33 +131,38 @@ class FineTuning:
         groups = [{"params": decayed, "weight_decay": DECAY}, {"params": undecayed, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         self._peak = rate
-        averaged = [] if self._settings["optimizer"].averages is None else self.weights
+        averaged = [] if self._trainer.optimizer.averages is None else self.weights
         self._averages = [(weights, weights.detach().clone()) for weights in averaged]
 
     def epochs(self) -> Iterator[None]:
         """Train, and stop after each epoch."""
-        plan, optimizer = self._settings, self._settings["optimizer"]
-        for step, (_, batch) in enumerate(create_train_batches(self.nlp, self._corpus, plan["batcher"], 0), start=1):
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._peak * optimizer.learn_rate
-            losses = self.nlp.update(batch, drop=plan["dropout"], sgd=optimizer, losses={})
+        loop = Loop([self._trainer])
+        factor = self._trainer.optimizer.learn_rate  # of the step that comes: afterwards it is that of the next
+        for _ in loop.steps():
+            losses = self._trainer.take_losses()
             self.losses.append(sum(loss for name, loss in losses.items() if name != "transformer"))
-            nn.utils.clip_grad_norm_([p for p in self.weights if p.grad is not None], MAX_NORM)
-            self._optimizer.step()
-            self._optimizer.zero_grad()
+            self._step(self._peak * factor)
             for weights, average in self._averages:
-                average.lerp_(weights.detach(), averaging_share(step))
-            optimizer.step_schedules()
-            if step % plan["eval_frequency"] == 0:
+                average.lerp_(weights.detach(), averaging_share(loop.state.n_steps))
+            factor = self._trainer.optimizer.learn_rate
+            if loop.state.n_steps % self._eval_frequency == 0:
                 yield
-            if step == plan["max_steps"]:
+            if loop.state.n_steps == self._n_steps:
                 return
+
+    def _step(self, rate: float) -> None:
+        """Step the backbone, whose gradients the loop has left."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        nn.utils.clip_grad_norm_([p for p in self.weights if p.grad is not None], MAX_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Have the averages of the steps in the place of all that trains, where they are kept."""
         self._swap()
-        with self.nlp.use_params(self._settings["optimizer"].averages):
+        with self.nlp.use_params(self._trainer.optimizer.averages):
             yield
         self._swap()
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import spacy
 from spacy.language import Language
-from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
-from spacy.util import load_config, registry, resolve_dot_names
+from spacy.util import load_config
 from thinc.api import Config, Model, PyTorchShim, fix_random_seed, require_gpu, set_gpu_allocator
 
 from spacy_ptv2 import BackboneSource, find_backbone
 from spacy_ptv2.serialization.models import trained_parameters
+from spacy_ptv2.training.trainer import Trainer, resolve_training
 
 from .pipelines import CONFIGS, read_corpus
 
@@ -125,16 +125,12 @@ class SpacyLoop:
     def __init__(self, config: Config, gpu_id: int = -1) -> None:
         config["initialize"]["before_init"]["epochs"] = 1000  # so that the schedule does not end
         self.nlp = init_nlp(config, use_gpu=gpu_id)
-        resolved = self.nlp.config.interpolate()
-        self._settings = registry.resolve(resolved["training"], schema=ConfigSchemaTraining)
-        (corpus,) = resolve_dot_names(resolved, [self._settings["train_corpus"]])
-        self.batches: list[list[Example]] = list(self._settings["batcher"](list(corpus(self.nlp))))
+        self._trainer = Trainer(self.nlp, resolve_training(self.nlp))
+        examples = list(self._trainer.train_corpus(self.nlp))
+        self.batches: list[list[Example]] = list(self._trainer.settings["batcher"](examples))
         fix_random_seed(0)
 
     def step(self, batch: int) -> None:
         """Learn from a batch, by its number."""
-        optimizer = self._settings["optimizer"]
-        self.nlp.update(self.batches[batch], drop=self._settings["dropout"], sgd=False, losses={})  # type: ignore[arg-type]
-        for _, pipe in self.nlp.pipeline:
-            pipe.finish_update(optimizer)  # type: ignore[attr-defined]
-        optimizer.step_schedules()
+        self._trainer.update(self.batches[batch], {"step": batch, "epoch": 0})
+        self._trainer.step()

@@ -12,7 +12,7 @@ The flow, from a config to annotations; each step is a folder or file here:
     engines/           the same model in prediction, compiled as one graph that every task feeds its prompt
 
 Beside it: `serialization/tensors.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
-`optimizers/` (what steps prompts, and schedules), `training/` (planning, the curve, trials, the range test),
+`optimizers/` (what steps prompts, and schedules), `training/` (the loop, planning, the curve, trials, the range test),
 `serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries), `cli/`
 (`spacy ptv2`), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.

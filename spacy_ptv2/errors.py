@@ -278,9 +278,7 @@ class Errors(_Messages):
         "nO to null there: it follows from the labels."
     )
     P405 = "Expected learning rates for the parts {expected}, got {got}."
-    P406 = (
-        "The training corpus gave no example, so the number of training steps cannot be planned. Check [corpora.train]."
-    )
+    P406 = "The training corpus holds no example. Check the path and the reader under [corpora.train]."
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
     P409 = (
@@ -301,6 +299,19 @@ class Errors(_Messages):
         "The training corpus is streamed ([training] max_epochs = -1) and may have no end, so its batches cannot be "
         "counted. Take [initialize.before_init] out, and set max_steps and eval_frequency in [training], and the "
         "schedule's total_steps; or set max_epochs to 0 to read it into memory."
+    )
+    P415 = (
+        "The optimizer cannot go on from this state: expected {field!r} to be {expected!r}, got {got!r}. Use the "
+        "config that the state was saved with, or train from the start."
+    )
+    P416 = (
+        "The optimizer's state holds {got!r} of the shape {shape}, which fits no tensor that the optimizer knows. "
+        "Expected one of: {expected}. Load the state with the config it was saved with, into an optimizer that knows "
+        "the initialised pipeline, as that of create_optimizer(nlp, total_steps) does."
+    )
+    P417 = (
+        "Expected a schedule to be a function of the step, several numbers, or one number, got {got}. Name a schedule, "
+        'as @schedules = "spacy_ptv2.warmup_linear.v1".'
     )
     P430 = (
         "{path} cannot be read as .spacy ({problem}). Check that it was copied whole, or write it again with "

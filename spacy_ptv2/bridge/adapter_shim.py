@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -29,9 +29,8 @@ from ..backbones.backbone import Backbone
 from ..backbones.registry import get_backbone, on_device
 from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError, Warnings
-from ..optimizers.base import StepOptimizer
-from ..optimizers.finite import stepping_what_is_finite
-from ..optimizers.muon import Blocks, PromptMuon
+from ..optimizers.protocol import stepping
+from ..optimizers.tensors import Blocks, Key
 from ..options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions
 from ..serialization.header import check_adapter, read_header
 from ..serialization.tensors import dump_tensors, load_tensors
@@ -108,7 +107,7 @@ class AdapterShim(Shim):
     def begin_pass(self, step: TrainingPass) -> None:
         """Hear that a training pass begins: what belongs to earlier steps comes first."""
         self.hand_over()
-        self._due.begin(step, self.id)
+        self._due.begin(step)
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Let the optimizer step each trainable tensor, under the key (shim id, name), once its gradient is there."""
@@ -130,11 +129,7 @@ class AdapterShim(Shim):
             self._step(optimizer)
 
     def _step(self, optimizer: Optimizer) -> None:
-        if isinstance(optimizer, PromptMuon):
-            for name, row_counts in self.encoder.prompt.row_counts.items():
-                optimizer.describe((self.id, f"prompt.{name}"), Blocks(row_counts, self.backbone.n_key_heads))
-        step_one = stepping_what_is_finite(optimizer, "the prompt")
-        with optimizer.together() if isinstance(optimizer, StepOptimizer) else nullcontext():
+        with stepping(optimizer, "the prompt", self._blocks()) as step_one:
             for name, parameter in self.encoder.named_parameters():
                 if parameter.grad is None:
                     continue
@@ -142,6 +137,17 @@ class AdapterShim(Shim):
                 updated, _ = step_one((self.id, name), weights, gradient)
                 parameter.data = xp2torch(updated, device=parameter.device)
                 parameter.grad = torch.zeros_like(parameter)  # the old one is still that of `nlp.rehearse`
+
+    def trained_arrays(self) -> dict[str, FloatsXd]:
+        """Return what trains, by the names under which it is handed over; see `optimizers.parameters.HasTensors`."""
+        if self._model is None:
+            return {}
+        return {name: cast(FloatsXd, torch2xp(tensor.data)) for name, tensor in self.encoder.named_parameters()}
+
+    def _blocks(self) -> dict[Key, Blocks]:
+        """Return what matrices trained tensors are made of: the keys, and the values, of each head of a layer."""
+        row_counts = self.encoder.prompt.row_counts
+        return {(self.id, f"prompt.{n}"): Blocks(rows, self.backbone.n_key_heads) for n, rows in row_counts.items()}
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from thinc.api import Optimizer
 
-from ..optimizers.base import StepOptimizer
+from ..optimizers.protocol import await_gradients, take_turn
 
 if TYPE_CHECKING:
     from .training_pass import TrainingPass
@@ -25,7 +25,7 @@ class GradientsDue:
     def __init__(self) -> None:
         self._pass: Callable[[], TrainingPass | None] = lambda: None  # the last one in training, while it may come back
         self._optimizer: Optimizer | None = None  # that waits for it
-        self._last: Callable[[], StepOptimizer | None] = lambda: None  # of ours, with which its component finished
+        self._tell_begin: Callable[[], None] | None = None  # the optimizer of ours with which its component finished
 
     @property
     def are_to_come(self) -> bool:
@@ -33,18 +33,16 @@ class GradientsDue:
         step = self._pass()
         return step is not None and not step.is_over
 
-    def begin(self, step: TrainingPass, layer: int) -> None:
-        """A training pass begins, with the weights after all earlier steps. layer (int): Whose, by its number."""
-        last = self._last()
-        if last is not None:
-            last.begins_pass(layer)
+    def begin(self, step: TrainingPass) -> None:
+        """A training pass begins, with the weights after all earlier steps."""
+        if self._tell_begin is not None:
+            self._tell_begin()
         self._pass = weakref.ref(step)
 
     def postpone(self, optimizer: Optimizer, hand_over: Callable[[], None]) -> None:
         """Let an optimizer wait. hand_over (Callable): Gives it what there is, for one whose step ends before."""
         self._optimizer = optimizer
-        if isinstance(optimizer, StepOptimizer):
-            optimizer.await_gradients(hand_over)
+        await_gradients(optimizer, hand_over)
 
     def end_pass(self) -> None:
         """Run the backward pass of a common step for those that gave gradients, where not all did."""
@@ -59,9 +57,7 @@ class GradientsDue:
 
     def finish(self, optimizer: Optimizer, layer: int) -> None:
         """The layer's component finishes its update."""
-        if isinstance(optimizer, StepOptimizer):
-            optimizer.takes_turn(layer)
-            self._last = weakref.ref(optimizer)
+        self._tell_begin = take_turn(optimizer, layer) or self._tell_begin
 
     def __deepcopy__(self, memo: dict[int, object]) -> GradientsDue:
         """A copy owes nothing."""

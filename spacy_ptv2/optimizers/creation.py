@@ -8,6 +8,9 @@ from spacy.language import Language
 from spacy.util import registry
 from thinc.api import Config, Optimizer
 
+from .parameters import parameters_of_pipeline
+from .protocol import introduce
+
 OURS = "spacy_ptv2."
 SHIPPED = "ner.cfg"  # whose optimizer trains well on most tasks
 
@@ -26,6 +29,7 @@ def create_optimizer(nlp: Language, total_steps: int, steps_per_epoch: int | Non
         block = Config().from_str(text, interpolate=False)["training"]["optimizer"]
     fill_in(block, {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch or total_steps})
     optimizer: Optimizer = registry.resolve({"optimizer": block})["optimizer"]
+    introduce(optimizer, nlp, parameters_of_pipeline)
     return optimizer
 
 

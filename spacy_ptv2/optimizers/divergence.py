@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,15 @@ class DivergenceWatch:
     _losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _chances: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _n_bad_steps: int = 0
+    _seen: dict[str, ChanceLoss] = field(default_factory=dict)  # by component, in the whole training
+
+    def observe(self, name: str, loss: float, seen: ChanceLoss) -> None:
+        """Take note of a component's loss in a step, in nats per token, and of the gold tags that the step had."""
+        known = self._seen.get(name)
+        if known is None or known.n_tags != seen.n_tags:
+            known = self._seen[name] = ChanceLoss(seen.n_tags)
+        known.include(seen)
+        self.note(loss, known.nats)
 
     def note(self, loss: float, chance: float) -> None:
         """Take note of the loss of a step, and of that of chance on the tags seen so far, both in nats per token.
@@ -42,6 +52,23 @@ class DivergenceWatch:
         """Forget the losses, as after a restart, or while the rates rise."""
         self._losses.clear()
         self._chances.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return what is remembered, as values for JSON."""
+        return {
+            "losses": [*self._losses],
+            "chances": [*self._chances],
+            "n_bad_steps": self._n_bad_steps,
+            "seen": {name: seen.counts.tolist() for name, seen in self._seen.items()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Remember what another watch did."""
+        self.forget()
+        self._losses.extend(state["losses"])
+        self._chances.extend(state["chances"])
+        self._n_bad_steps = state["n_bad_steps"]
+        self._seen = {name: ChanceLoss.of(counts) for name, counts in state["seen"].items()}
 
     def problem(self, norm: float) -> str | None:
         """Return what is wrong, None if nothing is; to be asked once a step. norm (float): That of its gradients."""
@@ -62,17 +89,28 @@ class ChanceLoss:
     """What a model would lose that knows the frequencies of tags alone. n_tags (int): The number of tags."""
 
     n_tags: int
-    _counts: NDArray[np.int64] = field(init=False)
+    counts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counts = np.zeros(self.n_tags, dtype=np.int64)
+        self.counts = np.zeros(self.n_tags, dtype=np.int64)
+
+    @classmethod
+    def of(cls, counts: Sequence[int]) -> ChanceLoss:
+        """Return that of tags which were counted. counts (Sequence[int]): How often each occurs."""
+        chance = cls(len(counts))
+        chance.counts += np.asarray(counts, dtype=np.int64)
+        return chance
 
     def add(self, tags: Iterable[int]) -> None:
         """Count gold tags."""
-        self._counts += np.bincount(np.fromiter(tags, dtype=np.int64), minlength=self.n_tags)
+        self.counts += np.bincount(np.fromiter(tags, dtype=np.int64), minlength=self.n_tags)
+
+    def include(self, other: ChanceLoss) -> None:
+        """Count the tags that another one has counted, of the same number of tags."""
+        self.counts += other.counts
 
     @property
     def nats(self) -> float:
         """The entropy of the tags counted so far, per token."""
-        shares = self._counts[self._counts > 0] / max(1, self._counts.sum())
+        shares = self.counts[self.counts > 0] / max(1, self.counts.sum())
         return float(-(shares * np.log(shares)).sum())

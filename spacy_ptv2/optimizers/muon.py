@@ -8,18 +8,19 @@ section 2.2, https://arxiv.org/abs/2502.16982 (steps as large as those of AdamW,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from thinc.api import Optimizer, get_array_module
 from thinc.types import FloatsXd
 
 from ..errors import Errors, PTuningError
-from ..parameter_groups import part_of
-from .adamw import AdamWSettings, PromptAdamW
-from .settings import check_learn_rates
-from .tensors import Key, Moments
+from .adamw import AdamW
+from .base import StepOptimizer
+from .rules import RuleState, StepSize, UpdateRule
+from .settings import StepSettings, check_learn_rates
+from .tensors import Blocks
 
 ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of the odd polynomial of degree 5, for speed: singular values end
 N_ITERATIONS = 5  # between about 0.7 and 1.2
@@ -27,50 +28,23 @@ ADAM_RMS = 0.2  # the root mean square of AdamW's steps, as a share of the rate
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Which matrices a tensor is made of.
-
-    row_counts (tuple[int, ...]): Rows of the matrices one below the other. n_heads (int): How many stand side by side.
-    """
-
-    row_counts: tuple[int, ...]
-    n_heads: int
-
-
-@dataclass(frozen=True)
-class MuonSettings(AdamWSettings):
-    """AdamW's settings, for all that is no prompt, and the momentum of the prompt, a Nesterov momentum."""
+class Muon:
+    """The rule for tensors that were described as matrices. momentum (float): Nesterov's. rest: For all others."""
 
     momentum: float = 0.95
+    rest: UpdateRule = field(default_factory=AdamW)
 
+    name = "muon"
 
-class PromptMuon(PromptAdamW):
-    """As `PromptAdamW`, with Muon for the tensors that were described to it."""
-
-    __slots__ = ("_blocks",)
-
-    settings: MuonSettings
-
-    def __init__(self, settings: MuonSettings, schedule: Iterable[float]) -> None:
-        super().__init__(settings, schedule)
-        self._blocks: dict[Key, Blocks] = {}
-
-    def describe(self, key: Key, blocks: Blocks) -> None:
-        """Say of what matrices a tensor is made."""
-        self._blocks[key] = blocks
-
-    def updated(self, key: Key, weights: FloatsXd, gradient: FloatsXd) -> tuple[FloatsXd, Moments]:
-        """See `StepOptimizer.updated`."""
-        blocks = self._blocks.get(key)
+    def updated(
+        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
+    ) -> tuple[FloatsXd, RuleState]:
+        """See `UpdateRule.updated`."""
         if blocks is None:
-            return super().updated(key, weights, gradient)
-        settings, part = self.settings, part_of(key[1])
-        state = self._moments(key, weights)
-        first = state.first * settings.momentum + gradient
-        step = orthogonal_blocks(gradient + settings.momentum * first, blocks)
-        rate = self.rate(part)
-        kept = weights * (1 - rate * settings.weight_decays.get(part, 0.0))
-        return kept - rate * step, Moments(first, state.second, state.steps + 1)
+            return self.rest.updated(weights, gradient, state, size, blocks)
+        first = state.array("first", weights) * self.momentum + gradient
+        step = orthogonal_blocks(gradient + self.momentum * first, blocks)
+        return size.shrink(weights) - size.rate * step, RuleState({"first": first}, state.steps + 1)
 
 
 def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
@@ -132,11 +106,10 @@ def build_muon_v1(
 
     momentum (float): Of the prompt's gradients, from 0 to below 1. The other arguments: See `build_adamw_v1`. The rate
     of the prompt means what it means there.
-    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers.
+    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers; P417.
     """
     check_learn_rates(learn_rates, weight_decays, restarts)
     if not 0.0 <= momentum < 1.0:
         raise PTuningError(Errors.P407.format(name="momentum", expected="at least 0 and below 1", got=momentum))
-    rates, decays = dict(learn_rates), dict(weight_decays)
-    settings = MuonSettings(rates, decays, grad_clip, restarts, use_averages, beta1, beta2, eps, momentum)
-    return PromptMuon(settings, schedule)
+    settings = StepSettings(dict(learn_rates), dict(weight_decays), grad_clip, restarts, use_averages)
+    return StepOptimizer(Muon(momentum, AdamW(beta1, beta2, eps)), settings, schedule)

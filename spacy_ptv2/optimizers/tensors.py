@@ -1,52 +1,26 @@
-"""What an optimizer keeps of each tensor."""
+"""Trained tensors as an optimizer sees them: their keys in Thinc, and arrays that change in place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from thinc.types import FloatsXd
+import numpy as np
+from numpy.typing import NDArray
+from thinc.backends import get_array_ops
 
 Key = tuple[int, str]  # number of a node or shim of Thinc, name of its tensor
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Running moments of one tensor, and how many steps they are of."""
+class Blocks:
+    """Which matrices a tensor is made of.
 
-    first: FloatsXd
-    second: FloatsXd
-    steps: int = 0
-
-
-@dataclass
-class Pending:
-    """One tensor that waits for the end of the step: its array is changed in place.
-
-    before (FloatsXd | None): What it was before the step, once that was tried. scale (float | None): With which its
-    gradient was stepped; None as long as it was not. moments (Moments | None): After that.
+    row_counts (tuple[int, ...]): Rows of the matrices one below the other. n_heads (int): How many stand side by side.
     """
 
-    weights: FloatsXd
-    gradient: FloatsXd
-    square: float
-    before: FloatsXd | None = None
-    scale: float | None = None
-    moments: Moments | None = None
-
-    def undo(self) -> None:
-        """Put the tensor back to what it was before the step."""
-        if self.before is not None:
-            overwrite(self.weights, self.before)
-        self.scale = self.moments = None
-
-
-@dataclass
-class Start:
-    """A tensor, and what it was before its first step."""
-
-    weights: FloatsXd
-    values: FloatsXd
+    row_counts: tuple[int, ...]
+    n_heads: int
 
 
 def overwrite(array: Any, values: Any) -> None:
@@ -57,3 +31,13 @@ def overwrite(array: Any, values: Any) -> None:
 def square_sum(array: Any) -> float:
     """Return the sum of squares, in double precision."""
     return float((array.astype("float64") ** 2).sum())
+
+
+def copy_to_numpy(array: Any) -> NDArray[Any]:
+    """Return a copy as a numpy array, whether the array is on the CPU or on a GPU."""
+    return np.array(get_array_ops(array).to_numpy(array))
+
+
+def copy_like(array: Any, values: NDArray[Any]) -> Any:
+    """Return a copy of the values on the device of the array."""
+    return get_array_ops(array).asarray(values.copy())

@@ -1,4 +1,4 @@
-"""What our components share: annotating a stream in bounded batches, and saving.
+"""What our components share: annotating a stream in bounded batches, stepping, and saving.
 
 What is saved are settings as JSON, everything trained as one safetensors file, and nothing else.
 """
@@ -13,8 +13,11 @@ import srsly
 from spacy import util
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
+from thinc.api import Optimizer
 
 from ..errors import Errors, FormatError
+from ..optimizers.parameters import parameters_of_component
+from ..optimizers.protocol import introduce, stepping
 from ..reading import parse_object
 from ..serialization.models import model_from_bytes, model_to_bytes
 from ..serialization.tensors import read_file
@@ -42,6 +45,12 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
                 handle_error(self.name, self, docs, error)
             else:
                 yield from docs
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Let the optimizer step, and know one of ours by what names the tensors go."""
+        introduce(sgd, self, parameters_of_component)
+        with stepping(sgd, self.name) as step:
+            super().finish_update(step)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Return the component's state, the backbone excluded."""

@@ -19,9 +19,8 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
-from ..optimizers.adamw import PromptAdamW
 from ..optimizers.divergence import ChanceLoss
-from ..optimizers.finite import stepping_what_is_finite
+from ..optimizers.protocol import observe
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
 from .private_settings import withdraw_downloads
@@ -72,8 +71,8 @@ class TokenClassifier(SafetensorsPipe):
             "configured": configured,
         }
         self._tag_scheme: TagScheme | None = None
-        self._chance = ChanceLoss(0)
         self._unreported: list[float] = []  # losses since the last step
+        self._seen = ChanceLoss(0)  # the gold tags of the same batches
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -222,9 +221,9 @@ class TokenClassifier(SafetensorsPipe):
         gold = self._gold(examples)
         loss, d_logits = self._loss_of(gold, logits)
         backprop(d_logits)
-        if self._chance.n_tags != len(self.tag_scheme.tags):
-            self._chance = ChanceLoss(len(self.tag_scheme.tags))
-        self._chance.add(tag for tag in gold if tag is not None)
+        if self._seen.n_tags != len(self.tag_scheme.tags):
+            self._seen = ChanceLoss(len(self.tag_scheme.tags))
+        self._seen.add(tag for tag in gold if tag is not None)
         self._unreported.append(loss)
         if sgd is not None:
             self.finish_update(sgd)
@@ -233,10 +232,10 @@ class TokenClassifier(SafetensorsPipe):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Let the optimizer step, and one of ours know how the training goes."""
-        if self._unreported and isinstance(sgd, PromptAdamW):
-            sgd.observe(sum(self._unreported) / len(self._unreported), self._chance.nats)
-        self._unreported = []
-        super().finish_update(stepping_what_is_finite(sgd, self.name))
+        if self._unreported:
+            observe(sgd, self.name, sum(self._unreported) / len(self._unreported), self._seen)
+        self._unreported, self._seen = [], ChanceLoss(0)
+        super().finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Logits. Shape of each, and of its gradient: (n_tokens, n_tags)"""

@@ -1,3 +1,3 @@
-"""What `spacy train` needs for prompts beside optimizers: planning of steps and the learning curve. Beside it, several
-trials in one pass over the data, and the range test of learning rates.
+"""Training: the loop of our own (`loop.py`), which gives what `spacy train` gives, several trials in one pass over the
+data, and the range test of learning rates. For `spacy train` itself: planning of steps and the learning curve.
 """

@@ -2,7 +2,7 @@
 
 In: a training config with one of our optimizers. Out: points, one per step, as they come: the factor on all its
 learning rates, and the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of
-spaCy's training loop.
+training.
 Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; growth from step to step by a constant factor,
 smoothing and the end: Gugger 2018, https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html.
 """
@@ -12,17 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from spacy.language import Language
-from spacy.schemas import ConfigSchemaTraining
 from spacy.training.initialize import init_nlp
-from spacy.training.loop import create_train_batches, train_while_improving
 from spacy.ty import ListenedToComponent
-from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed
 
 from ..errors import Errors, PTuningError
-from ..optimizers.adamw import PromptAdamW
+from ..optimizers.base import StepOptimizer
 from ..pipeline.shared_backbone import SharedBackbone
+from .loop import Loop
 from .rate_curve import RateCurve, RatePoint
+from .trainer import Trainer, resolve_training
 
 LOWEST, HIGHEST = 1e-3, 1e2
 MIN_STEPS = 20
@@ -42,14 +41,17 @@ class RateFinder:
         self.steps = steps
         self.curve = RateCurve()
         self._nlp = init_nlp(config, use_gpu=use_gpu)
-        self._settings = registry.resolve(self._nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
-        optimizer = self._settings["optimizer"]
-        if not isinstance(optimizer, PromptAdamW):
+        plan = resolve_training(self._nlp)
+        given = plan["optimizer"]
+        if not isinstance(given, StepOptimizer):
             got = self._nlp.config["training"]["optimizer"].get("@optimizers")
             raise PTuningError(Errors.P410.format(got=got))
-        settings = replace(optimizer.settings, restarts=0)
-        self._optimizer = type(optimizer)(settings, growing_factors(steps))
-        self._judged = judged_components(self._nlp, self._settings["frozen_components"])
+        settings = replace(given.settings, restarts=0)
+        self._optimizer = StepOptimizer(given.rule, settings, growing_factors(steps))
+        plan["max_epochs"] = min(plan["max_epochs"], 0)  # endless: 0, or -1 for a corpus that is streamed
+        plan["max_steps"] = steps - 1  # the number of the last step
+        self._trainer = Trainer(self._nlp, {**plan, "optimizer": self._optimizer})
+        self._judged = judged_components(self._nlp, self._trainer.settings["frozen_components"])
         if not self._judged:
             raise PTuningError(Errors.P411.format(names=", ".join(self._nlp.pipe_names)))
 
@@ -69,27 +71,11 @@ class RateFinder:
 
     def _train(self) -> Iterator[Mapping[str, float]]:
         """Yield the losses of each step."""
-        settings = self._settings
-        (corpus,) = resolve_dot_names(self._nlp.config.interpolate(), [settings["train_corpus"]])
-        fix_random_seed(settings["seed"] or 0)  # as spacy train does between its start and its first step
-        endless = min(settings["max_epochs"], 0)  # 0, or -1 for a corpus that is streamed
-        loop = train_while_improving(
-            self._nlp,
-            self._optimizer,
-            create_train_batches(self._nlp, corpus, settings["batcher"], endless),
-            lambda: (0.0, {}),  # no evaluation, but after each step: there the loop begins to sum losses anew
-            dropout=settings["dropout"],
-            eval_frequency=1,
-            accumulate_gradient=settings["accumulate_gradient"],
-            patience=0,
-            max_steps=self.steps - 1,  # the number of the last step
-            exclude=settings["frozen_components"],
-            annotating_components=settings["annotating_components"],
-            before_update=settings["before_update"],
-        )
+        fix_random_seed(self._trainer.settings["seed"] or 0)  # as spacy train does between its start and its first step
         try:
-            for _, info, _ in loop:
-                yield self._no_numbers() if self._optimizer.n_left_out else info["losses"]
+            for _ in Loop([self._trainer]).steps():
+                losses = self._trainer.take_losses()
+                yield self._no_numbers() if self._optimizer.n_left_out else losses
         except ValueError as error:
             if not any(code in str(error) for code in NO_NUMBER):
                 raise

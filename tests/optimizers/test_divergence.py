@@ -9,8 +9,9 @@ from spacy.util import fix_random_seed
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
-from spacy_ptv2.optimizers.base import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.divergence import BAD_STEPS, WINDOW, ChanceLoss, DivergenceWatch
+from spacy_ptv2.optimizers.protocol import observe
+from spacy_ptv2.optimizers.restarts import LOWER, WARMUP_STEPS
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 
 RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.005}
@@ -23,7 +24,7 @@ def make_optimizer(warmup=0.0, **settings):
 
 def step(optimizer, weights, gradient, loss=None, chance=1.0):
     if loss is not None:
-        optimizer.observe(loss, chance)
+        optimizer.watch.note(loss, chance)
     optimizer(KEY, weights, np.full_like(weights, gradient))
     optimizer.step_schedules()
 
@@ -34,6 +35,17 @@ def test_chance_is_the_entropy_of_the_tags():
     chance.add([0, 0, 1])
     chance.add([2])
     assert chance.nats == pytest.approx(-(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)))
+
+
+def test_chance_is_that_of_all_tags_up_to_now():
+    """Those of each component by themselves; where the tags change, of those since then."""
+    optimizer = make_optimizer()
+    for name, counts in (("a", [2, 1]), ("b", [5, 5]), ("a", [0, 3]), ("a", [1, 1, 1])):
+        observe(optimizer, name, 2.0, ChanceLoss.of(counts))
+    state = optimizer.watch.state()
+    expected = [ChanceLoss.of(counts).nats for counts in ([2, 1], [5, 5], [2, 4], [1, 1, 1])]
+    assert (state["chances"], state["losses"]) == (pytest.approx(expected), [2.0] * 4)
+    assert state["seen"] == {"a": [1, 1, 1], "b": [5, 5]}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pytest
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
-from spacy_ptv2.optimizers.muon import ADAM_RMS, Blocks, build_muon_v1, orthogonal_blocks, orthogonalized
+from spacy_ptv2.optimizers.muon import ADAM_RMS, build_muon_v1, orthogonal_blocks, orthogonalized
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
+from spacy_ptv2.optimizers.tensors import Blocks
 from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline
@@ -49,7 +50,7 @@ def test_each_head_of_keys_and_of_values_is_a_matrix():
 def test_steps_are_as_large_as_those_of_adamw():
     rng = np.random.default_rng(2)
     ours, weights = build_muon_v1(RATES, schedule()), rng.normal(size=(128, 64)).astype("float32")
-    ours.describe(KEY, Blocks((64, 64), 2))
+    ours.describe({KEY: Blocks((64, 64), 2)})
     before = weights.copy()
     ours(KEY, weights, rng.normal(size=weights.shape).astype("float32") * 100)
     ours.step_schedules()
@@ -60,12 +61,12 @@ def test_momentum_and_decay():
     rng = np.random.default_rng(3)
     ours = build_muon_v1(RATES, schedule(), weight_decays={"prompt": 0.5}, momentum=0.9, grad_clip=0.0)
     weights = rng.normal(size=(8, 4)).astype("float32")
-    ours.describe(KEY, Blocks((8,), 1))
-    expected, momentum, factors = weights.copy(), np.zeros_like(weights), schedule()
-    for _ in range(3):
+    ours.describe({KEY: Blocks((8,), 1)})
+    expected, momentum, factor_of = weights.copy(), np.zeros_like(weights), schedule()
+    for step in range(3):
         gradient = rng.normal(size=weights.shape).astype("float32")
         momentum = 0.9 * momentum + gradient
-        rate = RATES["prompt"] * next(factors)
+        rate = RATES["prompt"] * factor_of(step)
         expected *= 1 - rate * 0.5
         expected -= rate * orthogonal_blocks(gradient + 0.9 * momentum, Blocks((8,), 1))
         ours(KEY, weights, gradient.copy())

@@ -11,7 +11,7 @@ from spacy.training.loop import train as train_nlp
 from thinc.api import Config
 
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.optimizers.adamw import PromptAdamW
+from spacy_ptv2.optimizers.base import StepOptimizer
 from spacy_ptv2.training.rate_finder import RateFinder, growing_factors, judged_components
 
 from ..tiny import small_ner_config
@@ -50,8 +50,8 @@ def test_factors_grow_from_a_thousandth_to_a_hundred():
 def test_each_step_is_taken_at_the_rate_of_its_point(finder, monkeypatch):
     """All steps are taken, though the config says one epoch, which is fewer."""
     rates = []
-    step = PromptAdamW.step_schedules
-    monkeypatch.setattr(PromptAdamW, "step_schedules", lambda self: rates.append(self.learn_rate) or step(self))
+    step = StepOptimizer.step_schedules
+    monkeypatch.setattr(StepOptimizer, "step_schedules", lambda self: rates.append(self.learn_rate) or step(self))
     points = list(finder.run())
     assert rates == [point.factor for point in points] == list(growing_factors(20))
     assert points == finder.curve.points

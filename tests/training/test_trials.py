@@ -85,6 +85,26 @@ def test_one_pass_for_all(config, tmp_path, monkeypatch):
     assert set(passes) == {3}
 
 
+@spacy.registry.callbacks("tests.count_batches.v1")
+def build_count_batches():
+    def count(nlp, progress):
+        nlp.meta.setdefault("seen", []).append(progress)
+
+    return count
+
+
+def test_before_update_is_called_once_a_batch_for_each_trial(config, tmp_path):
+    """As by `spacy train`, also where a batch comes in parts."""
+    overrides = {
+        "initialize.before_init.epochs": 2,
+        "training.accumulate_gradient": 3,
+        "training.before_update": {"@callbacks": "tests.count_batches.v1"},
+    }
+    counting = Config().from_str(config.to_str(), interpolate=False, overrides=overrides)
+    for trial in train_trials(counting, {"a": {}, "b": {}}, tmp_path, report=lambda *_: None):
+        assert trial.nlp.meta["seen"] == [{"step": step, "epoch": step} for step in range(3)]
+
+
 def test_trials_that_share_no_pass_train_all_the_same(config, tmp_path, roberta_folder):
     variants = {"one": {}, "other": {"components.transformer.model.backbone.name": str(roberta_folder)}}
     short = Config().from_str(config.to_str(), interpolate=False, overrides={"initialize.before_init.epochs": 2})

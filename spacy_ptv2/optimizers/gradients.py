@@ -1,0 +1,116 @@
+"""The gradients of one step, collected tensor by tensor, and that step, on trial or taken.
+
+In `nlp.update(examples, sgd=optimizer)` nothing tells an optimizer which tensor is the last. So the step is taken *on
+trial* with each tensor that comes: if the norm has changed the clipping, the earlier tensors are put back and stepped
+again. After the last tensor the weights are those of one step over all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from thinc.types import FloatsXd
+
+from .rules import RuleState
+from .tensors import Blocks, overwrite, square_sum
+
+
+@dataclass
+class Pending:
+    """One tensor in the step under way. Its array is changed in place.
+
+    part (str): See `PARTS`. blocks (Blocks | None): The matrices that it consists of, if it was described.
+    before (FloatsXd | None): Its values before the step; None until that is tried.
+    scale (float | None): The scale of the gradient that it was stepped with; None until it is.
+    state (RuleState | None): What the rule remembers after that.
+    """
+
+    weights: FloatsXd
+    gradient: FloatsXd
+    part: str
+    blocks: Blocks | None = None
+    before: FloatsXd | None = None
+    scale: float | None = None
+    state: RuleState | None = None
+    _square: float | None = None
+
+    @property
+    def square(self) -> float:
+        """The sum of the gradient's squares, computed once."""
+        if self._square is None:
+            self._square = square_sum(self.gradient)
+        return self._square
+
+    def undo(self) -> None:
+        """Put the tensor back to its values before the step."""
+        if self.before is not None:
+            overwrite(self.weights, self.before)
+        self.scale = self.state = None
+
+
+# Steps one tensor, given its name, what is known of it, its weights before the step and its clipped gradient.
+Update = Callable[[str, Pending, FloatsXd, FloatsXd], tuple[FloatsXd, RuleState]]
+
+
+class CollectedGradients:
+    """The tensors of the step under way, by their names."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Pending] = {}
+
+    def __len__(self) -> int:
+        """Return how many tensors are there."""
+        return len(self._pending)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether a tensor is there."""
+        return name in self._pending
+
+    def __iter__(self) -> Iterator[tuple[str, Pending]]:
+        """Yield name and tensor in the order of the names, whatever the order in which they came."""
+        yield from sorted(self._pending.items())
+
+    def add(self, name: str, pending: Pending) -> None:
+        """Add a tensor."""
+        self._pending[name] = pending
+
+    def gradients(self) -> list[FloatsXd]:
+        """Return all gradients in the order of the tensors' names."""
+        return [pending.gradient for _, pending in self]
+
+    def try_step(self, grad_clip: float, update: Update) -> None:
+        """Take the step over the tensors so far, on trial."""
+        norm = global_norm([pending.square for pending in self._pending.values()])
+        if not math.isfinite(norm):
+            self.undo()
+            return
+        for pending in self._pending.values():
+            pending.before = pending.weights.copy() if pending.before is None else pending.before
+        self.step(norm, grad_clip, update)
+
+    def step(self, norm: float, grad_clip: float, update: Update) -> None:
+        """Step every tensor, unless it was stepped with this clipping already. grad_clip (float): 0 for none."""
+        scale = min(1.0, grad_clip / norm) if grad_clip and norm else 1.0
+        for name, pending in self._pending.items():
+            if pending.scale == scale:
+                continue
+            origin = pending.weights if pending.before is None else pending.before
+            weights, pending.state = update(name, pending, origin, pending.gradient * scale)
+            overwrite(pending.weights, weights)
+            pending.scale = scale
+
+    def undo(self) -> None:
+        """Put every tensor back to its values before the step."""
+        for pending in self._pending.values():
+            pending.undo()
+
+    def clear(self) -> None:
+        """Forget the tensors."""
+        self._pending = {}
+
+
+def global_norm(squares: Sequence[float]) -> float:
+    """Return the norm over tensors with these sums of squares; however they are ordered, the same."""
+    return math.sqrt((math.fsum if all(map(math.isfinite, squares)) else sum)(squares))

@@ -1,0 +1,95 @@
+"""What components and loops tell an optimizer. Any optimizer can be passed; only one of ours listens.
+
+This is the only module that asks whether an optimizer is one of ours, so components need not.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from thinc.api import Optimizer, get_array_module
+
+from ..errors import Warnings
+from .base import StepOptimizer
+from .divergence import ChanceLoss
+from .parameters import Parameters
+from .tensors import Blocks, Key, overwrite
+
+
+def introduce(optimizer: Optimizer, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
+    """Tell the optimizer the names of a component's or a pipeline's tensors.
+
+    owner (Any): The component or pipeline, which is not kept alive. parameters (Callable): Returns its tensors:
+    `parameters_of_component` or `parameters_of_pipeline`.
+    """
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.names.introduce(owner, parameters)
+
+
+def drive(optimizer: Optimizer) -> None:
+    """Promise that `step_schedules` will end every step, so that no step has to be tried before it is complete."""
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.is_driven = True
+
+
+def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> None:
+    """Report a component's loss in this step, and the gold tags of the step; see `DivergenceWatch.observe`."""
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.watch.observe(name, loss, seen)
+
+
+@contextmanager
+def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | None = None) -> Iterator[Any]:
+    """Return a context for handing over tensors as a group. It yields what to call with each, like an optimizer.
+
+    One of ours tries the step once all of them are there, and skips a whole step with a gradient that is not finite.
+    Any other optimizer is wrapped, so that it skips the tensors with such gradients: one such step ruins the weights.
+
+    name (str): Whose tensors they are, for the warning. blocks (Mapping): The matrices that they consist of, by key.
+    """
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.describe(blocks or {})
+        with optimizer.together():
+            yield optimizer
+    else:
+        yield _stepping_what_is_finite(optimizer, name)
+
+
+def await_gradients(optimizer: Optimizer, hand_over: Callable[[], None]) -> None:
+    """Announce gradients that are still to come: `hand_over` is called for them when the step ends, if not before."""
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.turns.await_gradients(hand_over)
+
+
+def take_turn(optimizer: Optimizer, layer: int) -> Callable[[], None] | None:
+    """Tell the optimizer that the component of a layer finishes its update, with gradients or without.
+
+    layer (int): Its number in Thinc.
+    RETURNS (Callable[[], None] | None): What to call when a training pass of the layer begins, if anything.
+    """
+    if not isinstance(optimizer, StepOptimizer):
+        return None
+    optimizer.takes_turn(layer)
+    reference = weakref.ref(optimizer)
+
+    def begins_pass() -> None:
+        ours = reference()
+        if ours is not None:
+            ours.begins_pass(layer)
+
+    return begins_pass
+
+
+def _stepping_what_is_finite(optimizer: Optimizer, name: str) -> Callable[[Any, Any, Any], Any]:
+    def step(key: Any, weights: Any, gradient: Any) -> Any:
+        if bool(get_array_module(gradient).isfinite(gradient).all()):
+            return optimizer(key, weights, gradient)
+        warnings.warn(Warnings.PW12.format(name=name), stacklevel=2)
+        overwrite(gradient, 0.0)
+        return weights, gradient
+
+    return step

@@ -1,0 +1,117 @@
+"""One pipeline in training: how it learns from a batch, steps, is evaluated and saved, as under `spacy train`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training import Example
+from spacy.training.loop import (
+    DIR_MODEL_BEST,
+    DIR_MODEL_LAST,
+    create_before_to_disk_callback,
+    create_evaluation_callback,
+    subdivide_batch,
+    update_meta,
+)
+from spacy.util import registry, resolve_dot_names
+from thinc.api import Optimizer
+
+from ..optimizers.parameters import parameters_of_pipeline
+from ..optimizers.protocol import drive, introduce
+from .progress import PipelineState
+
+Scores = tuple[float, dict[str, Any]]  # the main score, and all
+
+
+def resolve_training(nlp: Language) -> dict[str, Any]:
+    """Return the resolved [training] block of a pipeline's config."""
+    return dict(registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining))
+
+
+class Trainer:
+    """A pipeline with its optimizer and the settings it trains by.
+
+    nlp (Language): Initialised. settings (dict[str, Any]): See `resolve_training`; the optimizer is among them.
+    """
+
+    def __init__(self, nlp: Language, settings: dict[str, Any]) -> None:
+        self.nlp = nlp
+        self.settings = settings
+        self.optimizer: Optimizer = settings["optimizer"]
+        self.state = PipelineState()
+        names = [settings["train_corpus"], settings["dev_corpus"]]
+        self.train_corpus, self.dev_corpus = resolve_dot_names(nlp.config.interpolate(), names)
+        self._evaluate = create_evaluation_callback(nlp, self.dev_corpus, self.settings["score_weights"])
+        drive(self.optimizer)
+        introduce(self.optimizer, nlp, parameters_of_pipeline)
+
+    @property
+    def trained(self) -> list[tuple[str, Any]]:
+        """The components that train."""
+        return [
+            (name, pipe)
+            for name, pipe in self.nlp.pipeline
+            if name not in self.settings["frozen_components"]
+            and getattr(pipe, "is_trainable", False)
+            and getattr(pipe, "model", None) not in (True, False, None)
+        ]
+
+    def update(self, batch: Sequence[Example], progress: Mapping[str, int]) -> None:
+        """Learn from a batch, without a step. progress (Mapping): "step" and "epoch", for `before_update`."""
+        self.before_update(progress)
+        for part in subdivide_batch(batch, self.settings["accumulate_gradient"]):  # type: ignore[no-untyped-call]
+            self.nlp.update(
+                part,
+                drop=self.settings["dropout"],
+                losses=self.state.losses,
+                sgd=False,  # type: ignore[arg-type]
+                exclude=self.settings["frozen_components"],
+                annotates=self.settings["annotating_components"],
+            )
+
+    def before_update(self, progress: Mapping[str, int]) -> None:
+        """Call the config's `before_update`, if it has one."""
+        if self.settings["before_update"]:
+            self.settings["before_update"](self.nlp, dict(progress))
+
+    def step(self) -> None:
+        """Let the optimizer step."""
+        for _, pipe in self.trained:
+            pipe.finish_update(self.optimizer)
+        self.optimizer.step_schedules()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Return a context with the optimizer's averages as weights, if it keeps any."""
+        return self.nlp.use_params(self.optimizer.averages)
+
+    def evaluate(self) -> Scores:
+        """Score the pipeline on the dev corpus, with averaged weights if there are any."""
+        with self.averaged():
+            return self._evaluate()
+
+    def take_losses(self) -> dict[str, float]:
+        """Return the losses since the last call, and reset them."""
+        losses, self.state.losses = self.state.losses, {}
+        return losses
+
+    def describe(self, info: Mapping[str, Any]) -> None:
+        """Write scores and losses of an evaluation into the pipeline's meta. info (Mapping): See `Report.info`."""
+        with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
+            update_meta(self.settings, self.nlp, dict(info))
+
+    def save(self, folder: Path, *, is_best: bool) -> None:
+        """Write model-last, and model-best if this is the best, into a folder, which is created if missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        last, best = folder / DIR_MODEL_LAST, folder / DIR_MODEL_BEST
+        before_to_disk = create_before_to_disk_callback(self.settings["before_to_disk"])
+        with self.averaged():
+            before_to_disk(self.nlp).to_disk(last)
+        if is_best:
+            shutil.rmtree(best, ignore_errors=True)
+            shutil.copytree(last, best)
