@@ -2,30 +2,28 @@
 
 Two ways in for a prompt-tuned backbone: `TransformerModel.v1` where `spacy-transformers.TransformerModel.v3` stood,
 and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of the factory `ptuning_transformer`.
+
+Layers are imported when one is built: they load torch and transformers, which a config that is only read does not need.
 """
 
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, reduce_first, with_array
 from thinc.types import Floats2d, Ragged
 
-from .alignment.encoding import SpanGetter
-from .backbones.precision import Precision
 from .backbones.source import AttentionKind, BackboneSource, Quantization, Verification
-from .bridge.adapter_shim import AdapterShim
-from .bridge.window_encoding import WindowEncoding
 from .errors import Errors, PTuningError, Warnings
-from .layers.listener import PTuningListener
-from .layers.tok2vec_ptuning import Tok2VecPTuning
 from .options import (
     EncoderOptions,
     EngineName,
     NormalStart,
     Pieces,
+    Precision,
     PromptOptions,
     PromptStart,
     Switch,
@@ -33,7 +31,7 @@ from .options import (
     WordShapePlace,
     WordStart,
 )
-from .types import Tok2VecModel, TransformerLayer
+from .types import SpanGetter, Tok2VecModel, TransformerLayer
 
 OptionsT = TypeVar("OptionsT", BackboneSource, EncoderOptions, WindowOptions)
 
@@ -121,6 +119,10 @@ def build_tok2vec_ptuning_v1(
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
     settings = locals()
+    from .bridge.adapter_shim import AdapterShim
+    from .bridge.window_encoding import WindowEncoding
+    from .layers.tok2vec_ptuning import Tok2VecPTuning
+
     shim = AdapterShim(backbone, prompt, _pick(EncoderOptions, settings))
     return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(_pick(WindowOptions, settings)))
 
@@ -163,8 +165,12 @@ def build_transformer_model_v1(
     PW03).
     The rest: See `BackboneSource`, `PromptOptions`, `EncoderOptions`, `WindowOptions`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
+    RAISES (PTuningError): P215 without spacy-transformers, P207, P210.
     """
     settings = locals()
+    _require_spacy_transformers()
+    from .bridge.adapter_shim import AdapterShim
+    from .bridge.window_encoding import WindowEncoding
     from .layers.transformer_model import TransformerModel
 
     _check_hf_settings(tokenizer_config, transformer_config, grad_scaler_config)
@@ -177,7 +183,11 @@ def build_transformer_model_v1(
 def build_replaced_transformer_listener_v1(
     transformer: TransformerLayer, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
 ) -> Tok2VecModel:
-    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood."""
+    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood.
+
+    RAISES (PTuningError): P215 without spacy-transformers.
+    """
+    _require_spacy_transformers()
     from spacy_transformers.layers import trfs2arrays
 
     from .layers.transformer_model import replace_listener
@@ -191,6 +201,8 @@ def build_ptuning_listener_v1(upstream: str = "*", width: int | None = None) -> 
     upstream (str): The name of that component, "*" for any. width (int | None): nO, the backbone's hidden width, for
     architectures that ask for it while they are built, as that of entity_linker; None to take it over from upstream.
     """
+    from .layers.listener import PTuningListener
+
     return PTuningListener(upstream, width)
 
 
@@ -212,6 +224,11 @@ def build_token_classifier_v1(
 def _pick(kind: type[OptionsT], settings: Mapping[str, Any]) -> OptionsT:
     """Build options from the arguments of a function that have the names of their fields."""
     return kind(**{field.name: settings[field.name] for field in fields(kind)})
+
+
+def _require_spacy_transformers() -> None:
+    if find_spec("spacy_transformers") is None:
+        raise PTuningError(Errors.P215)
 
 
 def _check_hf_settings(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:

@@ -222,6 +222,11 @@ class Errors(_Messages):
         "An adapter needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
         "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
     )
+    P215 = (
+        "spacy_ptv2.TransformerModel.v1 replaces a layer of spacy-transformers, which is not installed here. Run "
+        "`pip install 'spacy-ptv2[spacy-transformers]'`, or use spacy_ptv2.Tok2VecPTuning.v1 under the factory "
+        "ptuning_transformer, which does without it."
+    )
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."

@@ -12,6 +12,7 @@ Switch = bool | Literal["auto"]
 WordShapePlace = Literal["pieces", "prompt"]
 Pieces = int | Literal["auto"]
 EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 # Of what the tokens of a Doc are read from. Prompts are trained on sentences, and of all sentences 99 in 100 fit into
 # such a window; in windows of 512 they lose 12 points of F1 (docs/recipes.md, "Whole documents").
 TOKEN_WINDOW, TOKEN_OVERLAP = 96, 24

@@ -6,19 +6,20 @@ pieces in them) and `WindowBatches` (padded, sorted by length, each within a bud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
 from ..adapters.batches import PieceBatch, Reading, WindowBatches
 from ..backbones.backbone import Backbone
 from ..errors import Errors, PTuningError
 from ..options import TOKEN_OVERLAP, TOKEN_WINDOW, Pieces
+from ..types import SpanGetter
 from .pieces import NO_PIECE, DocPieces, Ints1d, piece_docs, ramps, starts_of
 from .windows import DocWindows, cut_windows
 
@@ -26,8 +27,6 @@ LONGEST_WINDOW = 512  # that is not asked for by its number
 # What a batch costs beside its pieces, in pieces: the Python of all layers, in training forth and back. On a GPU pieces
 # are cheap.
 CPU_BATCH_COST, CPU_TRAINING_BATCH_COST, GPU_BATCH_COST = 64, 120, 4096
-
-SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from ..alignment.encoding import (
     CPU_TRAINING_BATCH_COST,
     GPU_BATCH_COST,
     EncodedDocs,
-    SpanGetter,
     WantedStates,
     WindowLimits,
     batch_windows,
@@ -23,6 +22,7 @@ from ..alignment.encoding import (
 )
 from ..backbones.backbone import Backbone
 from ..options import WindowOptions
+from ..types import SpanGetter
 from .adapter_shim import AdapterShim
 
 
