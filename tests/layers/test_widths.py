@@ -27,11 +27,16 @@ def model_block(name):
     }
 
 
-def test_known_where_the_backbone_is_here(tiny_folder):
-    assert build_tok2vec(build_backbone_v1(str(tiny_folder)), build_prompt_v1()).get_dim("nO") == 32
-    assert build_drop_in(str(tiny_folder)).get_dim("nO") == 32
-    assert build_tok2vec(build_backbone_v1("not/here"), build_prompt_v1()).has_dim("nO") is None
-    assert build_drop_in("not/here").has_dim("nO") is None
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda name: build_tok2vec(build_backbone_v1(name), build_prompt_v1()),
+        pytest.param(build_drop_in, marks=pytest.mark.spacy_transformers),
+    ],
+)
+def test_known_where_the_backbone_is_here(build, tiny_folder):
+    assert build(str(tiny_folder)).get_dim("nO") == 32
+    assert build("not/here").has_dim("nO") is None
 
 
 @pytest.mark.parametrize("factory", ["token_classifier", "tagger"])
