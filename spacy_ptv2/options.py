@@ -1,6 +1,6 @@
 """What a config can say about a prompt and the encoder around it, as plain values without torch.
 
-Each class is what the ``@misc`` function of the same name gives (see the entry points in setup.cfg).
+Each class is what the ``@misc`` function of the same name gives (see the entry points in pyproject.toml).
 """
 
 from __future__ import annotations

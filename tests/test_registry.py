@@ -1,6 +1,5 @@
-"""The entry points of setup.cfg are the public list: each is there under its name, and nothing else is registered."""
+"""The entry points of pyproject.toml are the public list: each is registered under its name, and nothing else is."""
 
-import configparser
 import inspect
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from importlib import import_module
 
 import pytest
 import spacy
+import tomllib
 from spacy.language import Language
 
 from benchmarks.import_time import BLANK
@@ -19,13 +19,8 @@ REGISTRIES = ("architectures", "misc", "readers", "scorers", "callbacks", "logge
 
 
 def entry_points():
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf8")
-    table = {}
-    for group, lines in setup["options.entry_points"].items():
-        pairs = (line.split("=") for line in lines.strip().splitlines())
-        table[group.partition("_")[2]] = {name.strip(): target.strip() for name, target in pairs}
-    return table
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    return {group.partition("_")[2]: entries for group, entries in project["entry-points"].items()}
 
 
 TABLE = entry_points()
