@@ -4,6 +4,7 @@ import pytest
 import spacy
 from thinc.api import Model, reduce_mean
 
+from benchmarks import pipelines
 from spacy_ptv2 import architectures
 from spacy_ptv2.errors import PTuningError
 
@@ -15,3 +16,9 @@ def test_the_drop_in_without_spacy_transformers(monkeypatch):
         spacy.registry.resolve({"model": {"@architectures": "spacy_ptv2.TransformerModel.v1", "name": "not/here"}})
     with pytest.raises(PTuningError, match=line):  # of a pipeline whose `transformer` has gone
         architectures.build_replaced_transformer_listener_v1(Model("any", lambda *given: given), reduce_mean())
+
+
+def test_what_compares_with_spacy_transformers_without_it(monkeypatch):
+    monkeypatch.setattr(pipelines, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"`make install-spacy-transformers`.*.venv-spacy-transformers/bin/python"):
+        pipelines.baseline_config()

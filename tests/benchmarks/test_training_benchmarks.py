@@ -65,6 +65,7 @@ def test_training_on_a_gpu(folder, tmp_path):
     assert "ours, as shipped, top third, warm cache" in printed
 
 
+@pytest.mark.spacy_transformers
 def test_epoch(folder, tmp_path, monkeypatch):
     times = {"all": 2.0, "forward": 0.9, "backward": 0.7}
     monkeypatch.setattr(epoch, "run", lambda config, folder, profile=False: times)
