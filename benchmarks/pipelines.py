@@ -29,8 +29,8 @@ def baseline_config() -> Path:
     """Return configs/finetune_ner.cfg, or stop where spacy-transformers is missing, which it is made of."""
     if find_spec("spacy_transformers") is None:
         raise SystemExit(
-            "Fine-tuning needs spacy-transformers, not installed here. Run `make install-spacy-transformers`, then this "
-            "command by .venv-spacy-transformers/bin/python."
+            "Fine-tuning needs spacy-transformers, not installed here. Run `make install-spacy-transformers`, then "
+            "this command by .venv-spacy-transformers/bin/python."
         )
     return CONFIGS / "finetune_ner.cfg"
 
