@@ -28,8 +28,8 @@ def run(tmp_path):
         results = tmp_path / "RESULTS.md"
         outcome = CliRunner().invoke(app, [*map(str, arguments), "--repeats", "1", "--results", str(results)])
         assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
-        assert outcome.output.strip() in results.read_text(encoding="utf8")
-        return [line.split("   ")[0].strip() + "|" + line for line in outcome.output.splitlines()]
+        assert outcome.stdout.strip() in results.read_text(encoding="utf8")
+        return [line.split("   ")[0].strip() + "|" + line for line in outcome.stdout.splitlines()]
 
     return run
 
