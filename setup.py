@@ -1,7 +1,4 @@
-"""What setup.cfg cannot say: the configs, beside the code in this repository, are installed inside the package.
-
-All other metadata is in setup.cfg.
-"""
+"""What pyproject.toml cannot say: configs/, outside the package here, is installed as spacy_ptv2.configs."""
 
 from setuptools import find_packages, setup
 

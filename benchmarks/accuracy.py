@@ -34,7 +34,7 @@ from spacy.util import load_config
 
 from spacy_ptv2 import BackboneSource, find_backbone
 
-from .pipelines import CONFIGS, MINILM
+from .pipelines import CONFIGS, MINILM, baseline_config
 from .results import RESULTS, record, table
 from .training import ENCODER, count_parts, evaluated, score
 
@@ -104,6 +104,8 @@ def main(
     chosen = ways.split(",")
     if not set(chosen) <= set(WAYS):
         raise typer.BadParameter(f"expected --ways among {', '.join(WAYS)}, got {ways}")
+    if "spacy-transformers" in chosen:
+        baseline_config()  # stops before anything is trained
     tried = [Run(way, first, rate) for way in chosen for rate in ([""] if way == "prompts" else rates.split(","))]
     outcomes = run_all(task, tried, output, jobs)
     best = {way: max((r for r in tried if r.way == way), key=lambda r: outcomes[r]["dev"]) for way in chosen}
@@ -177,7 +179,7 @@ def config_and_changes(task: Task, run: Run) -> tuple[Path, dict[str, Any]]:
         "paths.backbone": find_backbone(BackboneSource(task.backbone)),
         "training.optimizer.learn_rate.initial_rate": run.rate,
     }
-    return CONFIGS / "finetune_ner.cfg", changes
+    return baseline_config(), changes
 
 
 def fine_tune(task: Task, run: Run, folder: Path, log: IO[str]) -> None:

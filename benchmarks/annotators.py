@@ -33,7 +33,7 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.options import EngineName
 from spacy_ptv2.serialization.models import adapter_shims
 
-from .pipelines import CONFIGS, LABELS, draw_head, read_corpus
+from .pipelines import CONFIGS, LABELS, baseline_config, draw_head, read_corpus
 
 SHIPPED = load_config(CONFIGS / "ner.cfg")
 WINDOWS = SHIPPED["components"]["transformer"]["model"]["windows"]
@@ -145,7 +145,7 @@ def without_tuning(nlp: Language) -> Language:
 
 def spacy_transformers(backbone: str) -> Language:
     """Return configs/finetune_ner.cfg over the same backbone, untrained."""
-    config: Config = load_config(CONFIGS / "finetune_ner.cfg", overrides={"paths.backbone": str(folder_of(backbone))})
+    config: Config = load_config(baseline_config(), overrides={"paths.backbone": str(folder_of(backbone))})
     config["initialize"]["before_init"] = None
     nlp = load_model_from_config(config, auto_fill=True)
     words = [label.lower() for label in LABELS]

@@ -1,11 +1,13 @@
-"""What the package adds to `import spacy` and to `spacy --help`.
+"""What the package adds to `import spacy`, to `spacy.blank("en")` and to `spacy --help`.
 
 python -m benchmarks.import_time [--repeats 10]
 
 Each run is a fresh process; those with and without alternate, the first round warms the disk cache. Without the package
-`spacy --help` runs with its entry points hidden from importlib.metadata. Times include the start of Python: by the
-clock, and what the processor spent on it, which other jobs of the machine disturb less.
-Bars: at most 50 ms beyond `import spacy`; `spacy --help` not slower, within the spread of its own repeats.
+the last two run with its entry points hidden from importlib.metadata; those of spacy-transformers, whose factories load
+transformers, are hidden from `spacy.blank` in both. Times include the start of Python: by the clock, and what the
+processor spent on it, which other jobs of the machine disturb less.
+Bars: at most 50 ms beyond `import spacy` and 100 ms beyond `spacy.blank("en")`; `spacy --help` not slower, within the
+spread of its own repeats.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ import typer
 from .pipelines import seconds, spread
 from .results import RESULTS, record, table
 
-MAX_MILLISECONDS = 50.0
-HELP = """
+MAX_MILLISECONDS = {"import spacy_ptv2": 50, "spacy.blank": 100}
+HIDE = """
 import sys
 from importlib import metadata
-hidden = sys.argv.pop(1)
+hidden = sys.argv.pop(1).split(",")
 original = metadata.Distribution.entry_points.fget
-kept = lambda found: metadata.EntryPoints(point for point in found if point.value.partition(".")[0] != hidden)
+kept = lambda found: metadata.EntryPoints(point for point in found if point.value.partition(".")[0] not in hidden)
 metadata.Distribution.entry_points = property(lambda distribution: kept(original(distribution)))
+"""
+BLANK = f"{HIDE}import spacy; spacy.blank('en')"
+HELP = f"""{HIDE}
 from spacy.cli import setup_cli
 sys.argv = ["spacy", "--help"]
 setup_cli()
@@ -38,6 +43,7 @@ setup_cli()
 # what is measured: the command with the package, the one without
 PAIRS: dict[str, tuple[list[str], list[str]]] = {
     "import spacy_ptv2": (["import spacy, spacy_ptv2"], ["import spacy"]),
+    "spacy.blank": ([BLANK, "spacy_transformers"], [BLANK, "spacy_transformers,spacy_ptv2"]),
     "spacy --help": ([HELP, "nothing"], [HELP, "spacy_ptv2"]),
 }
 Times = Sequence[float]
@@ -48,7 +54,8 @@ def main(repeats: int = 10, results: Path = RESULTS) -> None:
     """Print and record one row per command."""
     check_hidden()
     rows = [row(name, *measured) for name, pair in PAIRS.items() for measured in measure(*pair, repeats)]
-    text = f"{table(HEADER, rows)}\n\nbar: import at most {MAX_MILLISECONDS:.0f} ms beyond"
+    bars = ", ".join(f"{name} at most {most} ms beyond" for name, most in MAX_MILLISECONDS.items())
+    text = f"{table(HEADER, rows)}\n\nbars: {bars}"
     print(text)
     record("Import time", text, results)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +23,16 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 WIKIGOLD = Path(__file__).parents[1] / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 LABELS = ["LOC", "MISC", "ORG", "PER"]
+
+
+def baseline_config() -> Path:
+    """Return configs/finetune_ner.cfg, or stop where spacy-transformers is missing, which it is made of."""
+    if find_spec("spacy_transformers") is None:
+        raise SystemExit(
+            "Fine-tuning needs spacy-transformers, not installed here. Run `make install-spacy-transformers`, then "
+            "this command by .venv-spacy-transformers/bin/python."
+        )
+    return CONFIGS / "finetune_ner.cfg"
 
 
 def read_corpus(corpus: Path | None, vocab: Vocab) -> Iterator[Doc]:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.backends import cuda as kernel_flags  # named after CUDA, but the flags hold for CPUs as well
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, DynamicCache
 from transformers.modeling_utils import PreTrainedModel
 
 from spacy_ptv2 import BackboneSource, PromptOptions, find_backbone
@@ -159,7 +159,9 @@ class RowPromptStates(nn.Module):
             rows = self.embedding(positions).unflatten(-1, self.shape)  # rows, length, 2 x layers, heads, head width
             by_layer = rows.permute(2, 0, 3, 1, 4).split(2)
             longer = torch.cat([mask.new_ones(positions.shape), mask], dim=1)
-            output = self.model(input_ids=batch.pieces.ids, attention_mask=longer, past_key_values=by_layer)
+            output = self.model(
+                input_ids=batch.pieces.ids, attention_mask=longer, past_key_values=DynamicCache(by_layer)
+            )
         return read_states(output.last_hidden_state, batch)
 
 

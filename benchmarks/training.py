@@ -23,7 +23,7 @@ from spacy_ptv2 import BackboneSource, find_backbone
 from spacy_ptv2.serialization.models import trained_parameters
 from spacy_ptv2.training.trainer import Trainer, resolve_training
 
-from .pipelines import CONFIGS, read_corpus
+from .pipelines import CONFIGS, baseline_config, read_corpus
 
 BATCH_WORDS = 640  # padded, of all that is compared: as configs/finetune_ner.cfg has it
 ENCODER = "components.transformer.model"
@@ -76,7 +76,7 @@ def finetune_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | No
     """
     own = {"paths.backbone": str(find_backbone(BackboneSource(backbone)))}
     overrides = {**_paths(corpus), **own, **(changes or {})}
-    config = load_config(CONFIGS / "finetune_ner.cfg", overrides=overrides, interpolate=False)
+    config = load_config(baseline_config(), overrides=overrides, interpolate=False)
     listener = config["components"].pop("ner")["model"]["tok2vec"]
     head = deepcopy(load_config(CONFIGS / "ner.cfg", interpolate=False)["components"]["token_classifier"])
     head["model"]["tok2vec"] = listener

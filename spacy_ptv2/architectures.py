@@ -2,11 +2,14 @@
 
 There are two ways in for a frozen backbone with an adapter: `TransformerModel.v1` in the place of
 `spacy-transformers.TransformerModel.v3`, and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of
-the factory `ptuning_transformer`.
+the factory `ptuning_transformer`. `SequenceEncoder.v1` reads questions, predicates and pairs of texts.
+
+Layers are imported when one is built: they load torch and transformers, which a config that is only read does not need.
 """
 
 import warnings
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, cast
 
 from spacy.tokens import Doc
@@ -14,16 +17,12 @@ from thinc.api import Dropout, Linear, Model, chain, reduce_first, reduce_mean, 
 from thinc.types import Floats2d, Ragged
 
 from .alignment.encoded import RowKind
-from .alignment.layouts import DocLayout, SpanGetter
+from .alignment.layouts import DocLayout
 from .alignment.sequences import Layout
 from .backbones.source import BackboneSource
-from .bridge.adapter_shim import AdapterShim
-from .bridge.window_encoding import WindowEncoding
 from .errors import Errors, PTuningError, Warnings
-from .layers.listener import PTuningListener
-from .layers.tok2vec_ptuning import Tok2VecPTuning
 from .options import AdapterOptions, RuntimeOptions, Switch, WindowOptions
-from .types import Tok2VecModel, TransformerLayer
+from .types import SpanGetter, Tok2VecModel, TransformerLayer
 
 
 def build_tok2vec_ptuning_v1(
@@ -42,8 +41,7 @@ def build_tok2vec_ptuning_v1(
     pooling (Model[Ragged, Floats2d] | None): From a token's pieces to its vector; None for the first piece.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer; nO is the backbone's hidden width.
     """
-    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
-    return Tok2VecPTuning(shim, pooling or reduce_first(), WindowEncoding(windows or WindowOptions()))
+    return _encode(backbone, adapter, windows, runtime, DocLayout(), "tokens", pooling or reduce_first())
 
 
 def build_sequence_encoder_v1(
@@ -65,9 +63,8 @@ def build_sequence_encoder_v1(
         token, the mean over the windows of a sequence, the mean over the pieces of a span.
     RETURNS (Model[list[Doc], list[Floats2d]]): The layer. Shape of each array: (n_rows, nO)
     """
-    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
-    encoding = WindowEncoding(windows or WindowOptions(), layout, rows)
-    return Tok2VecPTuning(shim, pooling or (reduce_first() if rows == "tokens" else reduce_mean()), encoding)
+    pooling = pooling or (reduce_first() if rows == "tokens" else reduce_mean())
+    return _encode(backbone, adapter, windows, runtime, layout, rows, pooling)
 
 
 def build_transformer_model_v1(
@@ -94,8 +91,11 @@ def build_transformer_model_v1(
     backbone (BackboneSource | None): What else is to be said of the backbone; its name must be `name`.
     adapter, windows, runtime: As in `build_tok2vec_ptuning_v1`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
-    RAISES (PTuningError): P207, P210, and P220 if there are two names.
+    RAISES (PTuningError): P215 without spacy-transformers, P207, P210, and P220 if there are two names.
     """
+    _require_spacy_transformers()
+    from .bridge.adapter_shim import AdapterShim
+    from .bridge.window_encoding import WindowEncoding
     from .layers.transformer_model import TransformerModel
 
     _check_hf_settings(tokenizer_config, transformer_config, grad_scaler_config)
@@ -112,7 +112,11 @@ def build_transformer_model_v1(
 def build_replaced_transformer_listener_v1(
     transformer: TransformerLayer, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
 ) -> Tok2VecModel:
-    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood."""
+    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood.
+
+    RAISES (PTuningError): P215 without spacy-transformers.
+    """
+    _require_spacy_transformers()
     from spacy_transformers.layers import trfs2arrays
 
     from .layers.transformer_model import replace_listener
@@ -126,6 +130,8 @@ def build_ptuning_listener_v1(upstream: str = "*", width: int | None = None) -> 
     upstream (str): The name of that component, "*" for any. width (int | None): nO, the backbone's hidden width, for
     architectures that ask for it while they are built, as that of entity_linker; None to take it over from upstream.
     """
+    from .layers.listener import PTuningListener
+
     return PTuningListener(upstream, width)
 
 
@@ -142,6 +148,28 @@ def build_token_classifier_v1(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", head.layers[-1])
     return model
+
+
+def _encode(
+    backbone: BackboneSource,
+    adapter: AdapterOptions | None,
+    windows: WindowOptions | None,
+    runtime: RuntimeOptions | None,
+    layout: Layout,
+    rows: RowKind,
+    pooling: Model[Ragged, Floats2d],
+) -> Tok2VecModel:
+    from .bridge.adapter_shim import AdapterShim
+    from .bridge.window_encoding import WindowEncoding
+    from .layers.tok2vec_ptuning import Tok2VecPTuning
+
+    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
+    return Tok2VecPTuning(shim, pooling, WindowEncoding(windows or WindowOptions(), layout, rows))
+
+
+def _require_spacy_transformers() -> None:
+    if find_spec("spacy_transformers") is None:
+        raise PTuningError(Errors.P215)
 
 
 def _check_hf_settings(tokenizer: dict[str, Any], transformer: dict[str, Any], scaler: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from thinc.api import Model
 from thinc.types import Floats2d
 
 Tok2VecModel = Model[list[Doc], list[Floats2d]]  # one row per token. Shape of each: (n_tokens, nO)
 TransformerLayer = Model[list[Doc], Any]  # to a FullTransformerBatch, not named here: its import is heavy
+SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]  # of spacy-transformers: stretches to cut within

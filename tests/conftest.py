@@ -1,11 +1,13 @@
 """Fixtures: tiny backbones built in code (seeded, no network), small corpora, and pipelines over them.
 
-Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU; each is skipped without it.
+Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU, those marked
+`spacy_transformers` that package; each is skipped without it.
 """
 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -46,7 +48,7 @@ def full_precision() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of real weights or of GPUs where these are missing, and put long modules first.
+    """Skip tests of what is missing here, and put long modules first.
 
     Of workers that take module after module, none is then left alone with a long one at the end.
     """
@@ -58,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {}
     if KNOWN_PACKAGES[MINILM].locate() is None:
         missing["real"] = f"needs `{KNOWN_PACKAGES[MINILM].install_command}`"
+    if find_spec("spacy_transformers") is None:
+        missing["spacy_transformers"] = "needs spacy-transformers: `make test-spacy-transformers` runs it"
     if not (has_cupy_gpu and torch.cuda.is_available()):
         missing["gpu"] = "needs a CUDA GPU, a CUDA build of torch, and CuPy"
     for marker, reason in missing.items():

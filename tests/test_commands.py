@@ -15,7 +15,7 @@ from .tiny import FAST
 
 TREES = ROOT / "configs" / "tagging_parsing.cfg"
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
-OF_ENTITIES = [path for path in CONFIGS if path != TREES]
+FINE_TUNING = ROOT / "configs" / "finetune_ner.cfg"
 BACKBONE_SETTING = {
     "ner": "components.transformer.model.backbone.name",
     "multitask": "paths.backbone",
@@ -89,7 +89,12 @@ def overrides(name, tiny_folder, corpus):
     return [part for key, value in settings.items() for part in (f"--{key}", str(value))]
 
 
-@pytest.fixture(scope="module", params=OF_ENTITIES, ids=[path.stem for path in OF_ENTITIES])
+def as_params(paths):
+    needs = {FINE_TUNING: pytest.mark.spacy_transformers}
+    return [pytest.param(path, id=path.stem, marks=needs.get(path, ())) for path in paths]
+
+
+@pytest.fixture(scope="module", params=as_params(path for path in CONFIGS if path != TREES))
 def config_path(request):
     return request.param
 
@@ -126,7 +131,7 @@ def test_evaluate(pipeline, corpus, tmp_path):
     assert set(scores["ents_per_type"]) == {"LOC", "MISC", "ORG", "PER"}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
+@pytest.mark.parametrize("path", as_params(CONFIGS))
 def test_fill_config_adds_nothing(path, tmp_path):
     """The shipped files are complete, which is what `spacy debug` asks for."""
     spacy_command("init", "fill-config", path, tmp_path / "filled.cfg")

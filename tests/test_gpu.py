@@ -239,6 +239,7 @@ def test_dropout_is_the_same_alone_and_beside_others(tiny_folder):
     torch.testing.assert_close(read_batches(encoders, [batch])[1], expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.spacy_transformers
 def test_the_drop_in_for_spacy_transformers(tiny_folder, corpus, tmp_path):
     with on_gpu():
         nlp = drop_in.build_pipeline(tiny_folder, corpus)

@@ -1,6 +1,5 @@
-"""The entry points of setup.cfg are the public list: each is there under its name, and nothing else is registered."""
+"""The entry points of pyproject.toml are the public list: each is registered under its name, and nothing else is."""
 
-import configparser
 import inspect
 import subprocess
 import sys
@@ -9,7 +8,10 @@ from importlib import import_module
 
 import pytest
 import spacy
+import tomllib
 from spacy.language import Language
+
+from benchmarks.import_time import BLANK
 
 from .conftest import ROOT
 
@@ -18,13 +20,8 @@ REGISTRIES = ("architectures", "misc", "readers", "scorers", "callbacks", "logge
 
 
 def entry_points():
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf8")
-    table = {}
-    for group, lines in setup["options.entry_points"].items():
-        pairs = (line.split("=") for line in lines.strip().splitlines())
-        table[group.partition("_")[2]] = {name.strip(): target.strip() for name, target in pairs}
-    return table
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    return {group.partition("_")[2]: entries for group, entries in project["entry-points"].items()}
 
 
 TABLE = entry_points()
@@ -78,3 +75,24 @@ def test_starting_spacys_command_line_loads_neither_torch_nor_transformers():
         for text in (code, plain)
     )
     assert ours == theirs
+
+
+def modules_after(code, *arguments):
+    """Return what a fresh process has imported once it has run some code."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)", *arguments]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_making_any_pipeline_loads_nothing_heavy():
+    """spaCy imports all factories whenever a `Language` is made, also for who does not use ours."""
+    found = modules_after(BLANK, "spacy_transformers") - modules_after(BLANK, "spacy_transformers,spacy_ptv2")
+    assert "spacy_ptv2.pipeline.factories" in found
+    assert {name.partition(".")[0] for name in found} <= {"spacy_ptv2", "platformdirs", "numpy"}
+
+
+def test_layers_are_loaded_when_one_is_built_and_what_scores_when_something_is_scored():
+    found = modules_after("import spacy_ptv2.architectures, spacy_ptv2.pipeline.scorers")
+    assert not found & {"spacy_ptv2.layers", "spacy_ptv2.adapters", "transformers"}
+    found = modules_after("import spacy; spacy.blank('en').add_pipe('token_classifier')")
+    assert found >= {"spacy_ptv2.layers", "spacy_ptv2.pipeline.scorers"}
+    assert "seqeval" not in found

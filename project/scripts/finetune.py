@@ -2,11 +2,13 @@
 
 python project/scripts/finetune.py CONFIG TRAIN DEV OUTPUT --backbone NAME --rates R[,R...] [--seed 0] [--gpu-id -1]
 
-Writes OUTPUT/rate-R/ for each rate (pipeline and curve.jsonl) and copies the best to OUTPUT/model-best, with its curve.
+It needs spacy-transformers, which the environment of `make install-spacy-transformers` has. Writes OUTPUT/rate-R/ for
+each rate (pipeline and curve.jsonl) and copies the best to OUTPUT/model-best, with its curve.
 """
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -27,6 +29,9 @@ def main(
     gpu_id: int = -1,
 ) -> None:
     """Train once per learning rate; the best dev F1 wins."""
+    if find_spec("spacy_transformers") is None:
+        command = ".venv-spacy-transformers/bin/python -m spacy project run ..."
+        msg.fail(f"Fine-tuning needs spacy-transformers: `make install-spacy-transformers`, then `{command}`", exits=1)
     folder = find_backbone(BackboneSource(backbone))
     best: tuple[float, Path] | None = None
     for rate in rates.split(","):

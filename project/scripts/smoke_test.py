@@ -26,7 +26,7 @@ from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 from spacy_ptv2.parameter_groups import part_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PINNED = ("torch", "transformers", "tokenizers", "spacy", "spacy-transformers", "thinc", "numpy", "safetensors")
+PINNED = ("torch", "transformers", "tokenizers", "spacy", "thinc", "numpy", "safetensors")
 ENGINES = ("openvino",)  # those that are installed here, for they may give other last digits than torch
 MAX_BYTES = 3_000_000
 FOREIGN_WEIGHTS = ("pytorch_model.bin", ".pt", ".pth", ".onnx", ".h5", ".pkl")

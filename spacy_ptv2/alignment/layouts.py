@@ -6,7 +6,7 @@ Sources: Liu et al. 2021, section 4.1 (questions, roles); Shi and Lin 2019, sect
 (the predicate after the sentence); Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537 (pairs and choices).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacy.tokens import Doc, Span
@@ -14,9 +14,8 @@ from spacy.util import get_words_and_spaces
 from spacy.vocab import Vocab
 
 from ..errors import Errors, PTuningError
+from ..types import SpanGetter
 from .sequences import InputSequence
-
-SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]
 
 
 @dataclass(frozen=True)

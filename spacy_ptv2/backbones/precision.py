@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from ..kernels.processor import INTEL, is_made_by
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+from ..options import Precision
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:

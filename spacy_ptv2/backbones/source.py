@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..errors import BackboneError, Errors
-from .precision import Precision
+from ..options import Precision
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
 DOWNLOAD_VARIABLE = "SPACY_PTV2_ALLOW_DOWNLOAD"  # "1" or "true" lets every backbone be fetched that is not there

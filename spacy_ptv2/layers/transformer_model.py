@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -29,7 +29,7 @@ from ..errors import Errors, PTuningError
 from .encode_pieces import EncodePieces, get_shim
 
 InT = list[Doc]
-OutT = FullTransformerBatch
+OutT: TypeAlias = FullTransformerBatch
 REPLACED_ARCHITECTURE = "spacy_ptv2.ReplacedTransformerListener.v1"
 POOLING_SETTINGS = ("pooling", "grad_factor")
 

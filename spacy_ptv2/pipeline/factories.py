@@ -1,19 +1,22 @@
-"""The factories: what ``factory = "..."`` builds in a config, with defaults that train well."""
+"""The factories: what ``factory = "..."`` builds in a config, with defaults that train well.
+
+spaCy imports this module whenever any pipeline is made, of whatever components. So what a component is made of, torch
+and transformers with it, is imported when one is built.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from spacy.language import Language
+from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 from thinc.api import Config, Model
 from thinc.types import Floats2d
 
 from ..types import Tok2VecModel
 from .confidences import DEFAULTS, Confidence
-from .ptuning_transformer import PTuningTransformer
-from .shared_backbone import SharedBackbone
+from .stand_in import register_stand_in
 from .tag_schemes import Scheme
-from .token_classifier import TokenClassifier
 
 DEFAULT_TRANSFORMER = Config().from_str("""
 [model]
@@ -46,14 +49,18 @@ DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
 
 
 @Language.factory("ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]})
-def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> PTuningTransformer:
+def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> Pipe:
     """Build the component that runs a prompt-tuned backbone for its listeners."""
+    from .ptuning_transformer import PTuningTransformer
+
     return PTuningTransformer(nlp.vocab, model, name)
 
 
 @Language.factory("shared_backbone")
-def make_shared_backbone(nlp: Language, name: str) -> SharedBackbone:
+def make_shared_backbone(nlp: Language, name: str) -> Pipe:
     """Build the component that runs the prompts of all later ones in one pass."""
+    from .shared_backbone import SharedBackbone
+
     return SharedBackbone(nlp, name)
 
 
@@ -80,8 +87,10 @@ def make_token_classifier(
     confidence: Confidence,
     threshold: float,
     scorer: Callable[..., dict[str, Any]] | None,
-) -> TokenClassifier:
+) -> Pipe:
     """Build the component that labels entities with a linear head."""
+    from .token_classifier import TokenClassifier
+
     return TokenClassifier(
         nlp.vocab,
         model,
@@ -93,3 +102,6 @@ def make_token_classifier(
         threshold=threshold,
         scorer=scorer,
     )
+
+
+register_stand_in()

@@ -21,22 +21,26 @@ from thinc.api import Model
 from ..serialization.models import adapter_shims
 
 OWN_NAME = "spacy-ptv2"
+DROP_IN, EXTRA = "transformer_model", "spacy-transformers"  # a layer, and the extra of ours that it needs
 # What version 0.1.0 recorded, always both: the versions that were installed at training.
 RECORDED_BEFORE = (re.compile(r"torch>=\d+\.\d+"), re.compile(r"transformers>=\d+\.\d+,<6\.0\.0"))
 
 
-def record_requirements(nlp: Language | None, models: Iterable[Model[Any, Any]]) -> None:
+def record_requirements(nlp: Language | None, models: Iterable[Model[Any, Any] | None]) -> None:
     """Add what some models of a pipeline need to its meta; what is there for the same package is replaced."""
     if nlp is None:
         return
+    models = list(models)
     backbones = [shim.recorded.requirement for model in models for shim in adapter_shims(model) if shim.is_initialized]
-    needed = [own_requirement(), *(requirement for requirement in backbones if requirement)]
+    needed = [own_requirement(models), *(requirement for requirement in backbones if requirement)]
     nlp.meta["requirements"] = merge(_without_recorded_before(nlp.meta.get("requirements", [])), needed)
 
 
-def own_requirement() -> str:
-    """Return the requirement on this package, from the version that saves on to the next minor one."""
-    return f"{OWN_NAME}{get_minor_version_range(version(OWN_NAME))}"
+def own_requirement(models: Iterable[Model[Any, Any] | None]) -> str:
+    """Return the requirement of some models on this package, from the version that saves on to the next minor one."""
+    nodes = (node for model in models if model is not None for node in model.walk())
+    extra = f"[{EXTRA}]" if any(node.name == DROP_IN for node in nodes) else ""
+    return f"{OWN_NAME}{extra}{get_minor_version_range(version(OWN_NAME))}"
 
 
 def without_implied(found: Iterable[str], kept: Iterable[str]) -> list[str]:
@@ -44,9 +48,13 @@ def without_implied(found: Iterable[str], kept: Iterable[str]) -> list[str]:
 
     kept (Iterable[str]): What stays in any case, such as a user's own lines in meta.json.
     """
-    own = [Requirement(line) for line in requires(OWN_NAME) or ()]
-    implied = {canonicalize_name(line.name) for line in own if not line.marker or line.marker.evaluate({"extra": ""})}
     stays = set(kept)
+    extras = {"", *(extra for line in stays if _name_of(line) == OWN_NAME for extra in Requirement(line).extras)}
+    implied = {
+        canonicalize_name(line.name)
+        for line in map(Requirement, requires(OWN_NAME) or ())
+        if not line.marker or any(line.marker.evaluate({"extra": extra}) for extra in extras)
+    }
     return [requirement for requirement in found if requirement in stays or _name_of(requirement) not in implied]
 
 

@@ -7,8 +7,6 @@ what papers report, so the two must agree, and a test compares them.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from seqeval.metrics.v1 import precision_recall_fscore_support
-from seqeval.scheme import IOB2
 from spacy.scorer import get_ner_prf
 from spacy.training import Example, biluo_to_iob
 
@@ -47,6 +45,9 @@ def seqeval_scores(gold: list[list[str]], predicted: list[list[str]]) -> Scores:
     names = ("seqeval_p", "seqeval_r", "seqeval_f")
     if not any(tag != "O" for sequence in (*gold, *predicted) for tag in sequence):
         return dict.fromkeys(names)
+    from seqeval.metrics.v1 import precision_recall_fscore_support  # with scikit-learn, for whoever scores
+    from seqeval.scheme import IOB2
+
     *result, _ = precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2, zero_division=0)
     return {name: float(value) for name, value in zip(names, result, strict=True)}
 

@@ -144,6 +144,7 @@ def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, spacy_runs):
     assert outcome["dev"] == outcome["test"] == max(point["score"] for point in outcome["curve"])
 
 
+@pytest.mark.spacy_transformers
 def test_spacy_transformers_trains_every_number_of_the_backbone(folder, corpus, tmp_path, spacy_runs):
     run = accuracy.Run("spacy-transformers", 5, "2e-4")
     outcome, trained = train_once(tmp_path / "no.cfg", folder, corpus, tmp_path / "run", run)

@@ -28,12 +28,13 @@ def run(tmp_path):
         results = tmp_path / "RESULTS.md"
         outcome = CliRunner().invoke(app, [*map(str, arguments), "--repeats", "1", "--results", str(results)])
         assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
-        assert outcome.output.strip() in results.read_text(encoding="utf8")
-        return [line.split("   ")[0].strip() + "|" + line for line in outcome.output.splitlines()]
+        assert outcome.stdout.strip() in results.read_text(encoding="utf8")
+        return [line.split("   ")[0].strip() + "|" + line for line in outcome.stdout.splitlines()]
 
     return run
 
 
+@pytest.mark.spacy_transformers
 def test_annotation(run, folder):
     options = ("--docs", 5, "--long", 1, "--long-words", 80, "--length", 2)
     lines = "\n".join(run(annotation, "--backbone", folder, *options))
@@ -44,6 +45,7 @@ def test_annotation(run, folder):
     assert "80 words|" in lines
 
 
+@pytest.mark.spacy_transformers
 def test_annotation_of_chosen_candidates(run, folder, tmp_path):
     options = ("--docs", 2, "--long", 0, "--candidate", "torch", "--candidate", "torch, bf16")
     lines = run(annotation, "--backbone", folder, *options)
@@ -54,6 +56,7 @@ def test_annotation_of_chosen_candidates(run, folder, tmp_path):
         run(annotation, "--candidate", "ONNX")
 
 
+@pytest.mark.spacy_transformers
 def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     path = tmp_path / "pipeline"
     build_pipeline(folder, corpus).to_disk(path)

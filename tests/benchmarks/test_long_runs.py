@@ -25,7 +25,7 @@ def test_watches_memory(folder, tmp_path, what):
         outcome = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert outcome.exit_code == status, f"{outcome.output}\n{outcome.exception!r}"
         assert "growth after 0 minutes" in outcome.output
-        words = int(outcome.output.splitlines()[-3].split()[1].replace(",", ""))
+        words = int(outcome.stdout.splitlines()[-3].split()[1].replace(",", ""))
         assert words > 0
     assert "Memory of a" in results.read_text(encoding="utf8")
 

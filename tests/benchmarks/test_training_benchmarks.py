@@ -36,6 +36,7 @@ def run(module, folder, path, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.spacy_transformers
 def test_training_step(folder, tmp_path):
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2,64")
     tuned = ("as shipped, all layers", "P=64, top third", "as shipped", "P=2", "rank 7")
@@ -47,6 +48,7 @@ def test_training_step(folder, tmp_path):
     assert beside.count("(") == 2  # to fine-tuning, and to PEFT's
 
 
+@pytest.mark.spacy_transformers
 def test_a_family_without_past_key_values_has_no_peers(tmp_path):
     folder = save_tiny_backbone(tmp_path / "mpnet", "mpnet", max_position_embeddings=512)
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2")
@@ -55,6 +57,7 @@ def test_a_family_without_past_key_values_has_no_peers(tmp_path):
 
 
 @pytest.mark.gpu
+@pytest.mark.spacy_transformers
 def test_training_on_a_gpu(folder, tmp_path):
     printed = run(gpu_training, folder, tmp_path / "results.md", "--words", "160")
     require_cpu()
@@ -62,6 +65,7 @@ def test_training_on_a_gpu(folder, tmp_path):
     assert "ours, as shipped, top third, warm cache" in printed
 
 
+@pytest.mark.spacy_transformers
 def test_epoch(folder, tmp_path, monkeypatch):
     times = {"all": 2.0, "forward": 0.9, "backward": 0.7}
     monkeypatch.setattr(epoch, "run", lambda config, folder, profile=False: times)
@@ -81,6 +85,7 @@ def test_the_clock_of_an_epoch(folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.spacy_transformers
 def test_training_memory(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training_memory, "in_fresh_process", lambda function, *arguments: function(*arguments))
     printed = run(training_memory, folder, tmp_path / "results.md", "--steps", "1")

@@ -53,7 +53,7 @@ def piece_gradient(batch, gradients):
 LAYERS = [
     (token_layer, token_outputs, token_gradient, reduce_first),
     (token_layer, token_outputs, token_gradient, reduce_mean),
-    (piece_layer, piece_outputs, piece_gradient, reduce_first),
+    pytest.param(*(piece_layer, piece_outputs, piece_gradient, reduce_first), marks=pytest.mark.spacy_transformers),
 ]
 
 

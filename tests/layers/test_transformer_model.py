@@ -7,23 +7,24 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Corpus
-from spacy.util import fix_random_seed
-from spacy_transformers.layers import trfs2arrays
-from spacy_transformers.span_getters import configure_strided_spans
+from spacy.util import fix_random_seed, registry
 from thinc.api import reduce_first, reduce_mean
 
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1, build_transformer_model_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.layers.transformer_model import TransformerModel
 from spacy_ptv2.options import PromptOptions
+from spacy_ptv2.packaging.wheels import package_pipeline
 
+from ..packaging.conftest import unpack
 from ..pipeline.test_pipeline import TEXTS, check_replaced_listeners, entities
 from ..tiny import SMALL, build_options, ner_model, option_blocks, train
 
+pytestmark = pytest.mark.spacy_transformers
 PROMPT = PromptOptions(length=4, dropout=0.0)
 SETTINGS = {"prompt": PROMPT, "window": 32, "overlap": 8, "mixed_precision": False, "backbone_dropout": False}
+STRIDED = "spacy-transformers.strided_spans.v1"
 
 
 def model_config(folder):
@@ -31,7 +32,7 @@ def model_config(folder):
     return {
         "@architectures": "spacy_ptv2.TransformerModel.v1",
         "name": str(folder),
-        "get_spans": {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 24, "stride": 16},
+        "get_spans": {"@span_getters": STRIDED, "window": 24, "stride": 16},
         "tokenizer_config": {"use_fast": True},
         "transformer_config": {},
         "mixed_precision": False,
@@ -102,8 +103,21 @@ def test_replaced_listeners_share_the_backbone(trained, tmp_path):
     check_replaced_listeners(trained, "transformer", "ner", tmp_path)
 
 
+def test_its_wheel_requires_the_extra(trained, tmp_path):
+    """Which bounds spacy-transformers itself; also where the layer stands in the place of a listener."""
+    trained.replace_listeners("transformer", "ner", ["model.tok2vec"])
+    trained.remove_pipe("transformer")
+    trained.to_disk(tmp_path / "model")
+    wheel = package_pipeline(tmp_path / "model", tmp_path, name="whole", version="1.0.0")
+    (metadata,) = unpack(wheel, tmp_path / "site").glob("*.dist-info/METADATA")
+    required = [line for line in metadata.read_text().splitlines() if line.startswith("Requires-Dist")]
+    assert required == ["Requires-Dist: spacy-ptv2[spacy-transformers]<0.2.0,>=0.1.0"]
+
+
 @pytest.mark.parametrize("pooling", [reduce_first, reduce_mean])
 def test_agrees_with_our_own_layer(tiny_folder, pooling):
+    from spacy_transformers.layers import trfs2arrays
+
     docs = [spacy.blank("en")(text) for text in TEXTS]
     theirs = build(tiny_folder)
     own = build_tok2vec_ptuning_v1(BackboneSource(str(tiny_folder)), pooling=pooling(), **build_options(**SETTINGS))
@@ -132,8 +146,9 @@ def test_empty_docs(tiny_folder):
     backprop(batch)
 
 
-@pytest.mark.parametrize("get_spans", [None, configure_strided_spans(window=8, stride=8)])
-def test_long_documents(tiny_folder, get_spans):
+@pytest.mark.parametrize("n_tokens", [None, 8])
+def test_long_documents(tiny_folder, n_tokens):
+    get_spans = n_tokens and registry.get("span_getters", STRIDED)(window=n_tokens, stride=n_tokens)
     doc = spacy.blank("en")("Peter opens the Danish office in London . " * 20)
     model = build(tiny_folder, get_spans=get_spans)
     (data,) = model.predict([doc]).doc_data
@@ -164,6 +179,8 @@ def test_another_model_is_refused_as_soon_as_it_can_be(tiny_folder, settings, mo
 
 
 def test_tokenizer_and_transformer_are_public(tiny_folder):
+    from spacy_ptv2.layers.transformer_model import TransformerModel
+
     model = build_transformer_model_v1(name=str(tiny_folder))
     assert model.tokenizer is None and model.transformer is None
     model.initialize()

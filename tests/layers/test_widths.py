@@ -27,11 +27,16 @@ def model_block(name):
     }
 
 
-def test_known_where_the_backbone_is_here(tiny_folder):
-    assert build_tok2vec(BackboneSource(str(tiny_folder))).get_dim("nO") == 32
-    assert build_drop_in(str(tiny_folder)).get_dim("nO") == 32
-    assert build_tok2vec(BackboneSource("not/here")).has_dim("nO") is None
-    assert build_drop_in("not/here").has_dim("nO") is None
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda name: build_tok2vec(BackboneSource(name)),
+        pytest.param(build_drop_in, marks=pytest.mark.spacy_transformers),
+    ],
+)
+def test_known_where_the_backbone_is_here(build, tiny_folder):
+    assert build(str(tiny_folder)).get_dim("nO") == 32
+    assert build("not/here").has_dim("nO") is None
 
 
 @pytest.mark.parametrize("factory", ["token_classifier", "tagger"])

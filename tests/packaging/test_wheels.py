@@ -69,8 +69,8 @@ def test_a_newer_requirement_takes_the_place_of_an_older():
 
 
 def test_what_this_package_requires_is_not_repeated(nlp):
-    """Not by the installed versions: a node that has what setup.cfg asks for would download newer ones."""
-    spacy_adds = ["spacy_transformers>=1.4.7,<1.5.0", "torch>=2.13", "openvino>=2026.4.0", "some-lib>=1.2.0,<1.3.0"]
+    """Not by the installed versions: a node that has what we ask for would download newer ones."""
+    spacy_adds = ["huggingface_hub>=2.4.0,<2.5.0", "torch>=2.13", "openvino>=2026.4.0", "some-lib>=1.2.0,<1.3.0"]
     assert without_implied(spacy_adds, []) == ["openvino>=2026.4.0", "some-lib>=1.2.0,<1.3.0"]
     assert without_implied(spacy_adds, ["torch>=2.13"]) == spacy_adds[1:]  # a user's own
 

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 
 import numpy as np
 import pytest
@@ -180,3 +180,11 @@ def test_compare_prints_a_row_per_backbone(tiny_folder, corpus, tmp_path):
     adapter = 3 * (8 * 32 + 2 * (32 + 48))  # beside four matrices in attention, and two behind it
     assert rows[0]["trained"] == 3 * 2 * 4 * 32 + adapter + 4 + 9 * 32 + head  # prompt, adapter, mix, word shape
     assert "two" in one_line(result.stdout)
+
+
+@pytest.mark.skipif(find_spec("spacy_transformers") is not None, reason="this is for who has no spacy-transformers")
+def test_fine_tuning_names_the_environment_that_it_needs(corpus, tmp_path):
+    arguments = (ROOT / "configs" / "finetune_ner.cfg", corpus, corpus, tmp_path, "--backbone", "any")
+    result = run_script("finetune.py", *arguments)
+    assert result.returncode == 1
+    assert "`make install-spacy-transformers`" in one_line(result.stdout)

@@ -129,8 +129,14 @@ def test_judged_components(tiny_folder):
         nlp.add_pipe(name)
     assert judged_components(nlp, []) == ["token_classifier", "tagger"]
     assert judged_components(nlp, ["tagger"]) == ["token_classifier"]
-    nlp.add_pipe("transformer")  # that of spacy-transformers
-    assert judged_components(nlp, ["tagger"]) == ["token_classifier"]
+
+
+@pytest.mark.spacy_transformers
+def test_the_component_of_spacy_transformers_is_not_judged():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer")
+    nlp.add_pipe("tagger")
+    assert judged_components(nlp, []) == ["tagger"]
 
 
 def test_too_few_steps_are_refused(config):
