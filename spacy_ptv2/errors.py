@@ -227,11 +227,6 @@ class Errors(_Messages):
         "`pip install 'spacy-ptv2[spacy-transformers]'`, or use spacy_ptv2.Tok2VecPTuning.v1 under the factory "
         "ptuning_transformer, which does without it."
     )
-    P216 = (
-        "The factory 'transformer' is that of spacy-transformers, which is not installed here. For it, and for "
-        "spacy_ptv2.TransformerModel.v1 in it, run `pip install 'spacy-ptv2[spacy-transformers]'`; the factory "
-        "'ptuning_transformer' does without it."
-    )
     P220 = (
         "The backbone is {name!r} in `name` and {other!r} in the block `backbone`. Use one name in both, or leave the "
         "block out."

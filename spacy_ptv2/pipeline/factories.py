@@ -15,7 +15,6 @@ from thinc.types import Floats2d
 
 from ..types import Tok2VecModel
 from .confidences import DEFAULTS, Confidence
-from .stand_in import register_stand_in
 from .tag_schemes import Scheme
 
 DEFAULT_TRANSFORMER = Config().from_str("""
@@ -102,6 +101,3 @@ def make_token_classifier(
         threshold=threshold,
         scorer=scorer,
     )
-
-
-register_stand_in()
