@@ -61,6 +61,7 @@ lint: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy spacy_ptv2
+	$(BIN)/lint-imports
 
 format: install
 	$(BIN)/python -m ruff check --fix .

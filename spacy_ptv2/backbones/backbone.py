@@ -17,9 +17,9 @@ from transformers.modeling_utils import PreTrainedModel
 from ..injection.family import Family
 from ..injection.hooks import open_dropout, open_for_injection
 from ..injection.lora import Widths, linear_widths
+from ..injection.twins import make_twin
 from .pair_pieces import PairPieces, find_pair_pieces
 from .source import BackboneSource, Candidate, Recorded
-from .twins import make_twin
 
 
 @dataclass(eq=False)

@@ -15,8 +15,8 @@ from transformers.utils.quantization_config import BitsAndBytesConfig
 from ..errors import BackboneError, Errors
 from ..injection.families import find_family
 from ..injection.family import Family
-from ..injection.hooks import open_for_injection
-from ..kernels.frozen_linear import multiply_in_onednn, pays
+from ..injection.hooks import multiply_in_onednn, open_for_injection
+from ..kernels.frozen_linear import pays
 from .backbone import Backbone
 from .model_config import settle_calls
 from .plausibility import check_sizes

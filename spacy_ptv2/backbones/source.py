@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..errors import BackboneError, Errors
-from ..options import Precision
+from ..options import AttentionKind, Precision
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
 DOWNLOAD_VARIABLE = "SPACY_PTV2_ALLOW_DOWNLOAD"  # "1" or "true" lets every backbone be fetched that is not there
 MAX_NAME = 4096  # characters, as many as a path has on Linux
-AttentionKind = Literal["sdpa", "eager"]
 Quantization = Literal["int8", "nf4"]
 Verification = Literal["strict", "warn", "off"]
 

@@ -18,10 +18,10 @@ from torch.export import Dim, ExportedProgram
 
 from ..backbones.backbone import Backbone
 from ..backbones.model_config import call_model
-from ..backbones.twins import make_copy
 from ..injection.context import LayerLoRA, LayerPrompts, RowGroup, injected
 from ..injection.hooks import open_for_injection
 from ..injection.lora import open_linear_layers
+from ..injection.twins import make_copy
 
 INT8_STEPS = 127
 

@@ -22,8 +22,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from ..backbones.source import AttentionKind
 from ..kernels.plain_attention import add_mask, attend_apart, least, pays_apart, plain_attention
+from ..options import AttentionKind
 from .context import Injection, attention_injection, join_rows
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-from ..backbones.source import AttentionKind
+from ..kernels.frozen_linear import frozen_linear
+from ..options import AttentionKind
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
 from .checkpointing import call_layer
 from .context import active_injection, attention_injection
@@ -43,6 +45,17 @@ def open_dropout(model: Any, rule: Family) -> None:
     drops = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     for place, module in enumerate(drops, start=len(layers)):  # the numbers before are those of the attention
         _open_dropout(module, layer_of.get(id(module), 0), place)
+
+
+def multiply_in_onednn(model: nn.Module) -> None:
+    """Let the linear layers of a frozen model that are in float32 multiply in oneDNN, in place; see `frozen_linear`.
+
+    Outside `injected`, where their weights train after all, under autocast, and in what is exported, they do what they
+    did before.
+    """
+    for module in model.modules():
+        if type(module) in (nn.Linear, Conv1D) and module.weight.dtype == torch.float32:
+            _freeze_linear(module)
 
 
 def uses_attention_interface(block: nn.Module) -> bool:
@@ -94,3 +107,17 @@ def _replace_forward(block: nn.Module, rule: Family, layer: int, kind: Attention
         return rule.attend(block, attend, {**named, **named.get("kwargs", {})})
 
     block.forward = forward
+
+
+def _freeze_linear(module: Any) -> None:
+    original = module.forward
+    transposed = isinstance(module, Conv1D)
+
+    def forward(states: torch.Tensor) -> torch.Tensor:
+        weight = module.weight
+        elsewhere = active_injection() is None or torch.compiler.is_compiling()
+        if elsewhere or weight.requires_grad or torch.is_autocast_enabled("cpu"):
+            return original(states)  # type: ignore[no-any-return]
+        return frozen_linear(states, weight.t() if transposed else weight, module.bias)
+
+    module.forward = forward

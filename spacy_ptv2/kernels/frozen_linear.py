@@ -11,10 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
-from transformers.pytorch_utils import Conv1D
 
-from ..injection.context import active_injection
 from .processor import AMD, is_made_by
 
 
@@ -25,17 +22,6 @@ def pays() -> bool:
     if torch.backends.cpu.get_cpu_capability() != "AVX512":  # with AVX2 there is little between them
         return False
     return is_made_by(AMD)
-
-
-def multiply_in_onednn(model: nn.Module) -> None:
-    """Let the linear layers of a frozen model that are in float32 multiply in oneDNN, in place.
-
-    Outside `injected`, where their weights train after all, under autocast, and in what is exported, they do what they
-    did before.
-    """
-    for module in model.modules():
-        if type(module) in (nn.Linear, Conv1D) and module.weight.dtype == torch.float32:
-            _replace_forward(module)
 
 
 def frozen_linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -64,17 +50,3 @@ class _FrozenLinear(torch.autograd.Function):
 def _multiply(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
     return product
-
-
-def _replace_forward(module: Any) -> None:
-    original = module.forward
-    transposed = isinstance(module, Conv1D)
-
-    def forward(states: torch.Tensor) -> torch.Tensor:
-        weight = module.weight
-        elsewhere = active_injection() is None or torch.compiler.is_compiling()
-        if elsewhere or weight.requires_grad or torch.is_autocast_enabled("cpu"):
-            return original(states)  # type: ignore[no-any-return]
-        return frozen_linear(states, weight.t() if transposed else weight, module.bias)
-
-    module.forward = forward

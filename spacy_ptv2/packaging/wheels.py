@@ -77,8 +77,8 @@ def package_pipeline(
     """Build a pipeline's wheel.
 
     pipeline (Path): Its folder. name, version (str | None): Of the package, without the language; by default from
-    meta.json. bundle (bool): Put the backbone in. fp16 (bool): And store it as float16. texts (Path | None): Sample
-    texts, one a line; by default spaCy's examples of the language. report (Callable): Is told about long steps.
+    meta.json. bundle (bool): Put the backbone in, with fp16 as float16. texts (Path | None): Sample texts, one a line;
+    by default spaCy's examples of the language. report (Callable): Is told about long steps.
     RETURNS (Path): The wheel. RAISES (PTuningError): P605, P606, P608-P612, and whatever loading raises.
     """
     if fp16 and not bundle:
@@ -97,14 +97,19 @@ def package_pipeline(
         stage, source = Path(folder) / "pipeline", Path(folder) / f"{package}-{version}"
         shutil.copytree(pipeline, stage)
         _update_requirements(stage, nlp, bundle=bundle)
-        spacy_package(stage, Path(folder), name=name, version=version, create_sdist=False)
-        _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
+        _lay_out(stage, source, name=name, version=version)
         entry_points = _bundle(nlp, source / package, fp16=fp16, report=report) if bundle else {}
         _update_components(source / package / source.name, nlp)
         report("Predicting the sample")
         _complete(source, package, version, make_sample(nlp, sample))
         report("Building the wheel")
         return build_wheel(source, package, _settings(source, package, entry_points), output)
+
+
+def _lay_out(stage: Path, source: Path, *, name: str | None, version: str) -> None:
+    """Let spaCy write the source folder of a package beside a staged pipeline."""
+    spacy_package(stage, source.parent, name=name, version=version, create_sdist=False)
+    _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
 
 
 def _read_meta(pipeline: Path) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model, Optimizer
 
-from ..bridge.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
 from ..bridge.training_pass import TrainingPass
 from ..errors import Errors, PTuningError
 from .batching import MAX_BUFFERED_TOKENS, batch_by_tokens
+from .joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
 
 
 class SharedBackbone(Pipe):

@@ -14,10 +14,10 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..backbones.backbone import Backbone
-from ..bridge.joint_reading import Request, joint_layers, read_ahead
 from ..bridge.precomputed import Precomputed
 from ..errors import Errors, PTuningError
 from ..layers.listener import PTuningListener
+from ..pipeline.joint_reading import Request, joint_layers, read_ahead
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from ..serialization.models import adapter_shims
 from .info import TaskInfo, describe_backbone, describe_task

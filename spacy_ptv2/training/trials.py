@@ -21,9 +21,9 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import subdivide_batch
 from thinc.api import Config, Model, fix_random_seed
 
-from ..bridge.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..errors import Errors, PTuningError
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
+from ..pipeline.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import curve_point
 from .loop import Loop, Report

@@ -16,13 +16,13 @@ from thinc.api import torch2xp
 from spacy_ptv2.alignment.layouts import DocLayout, PairLayout, PredicateLayout, QuestionLayout
 from spacy_ptv2.architectures import build_sequence_encoder_v1
 from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.bridge import joint_reading
-from spacy_ptv2.bridge.joint_reading import Request, read_ahead
 from spacy_ptv2.bridge.training_pass import TrainingPass
 from spacy_ptv2.engines.engine import Engine
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.options import PromptOptions
+from spacy_ptv2.pipeline import joint_reading
+from spacy_ptv2.pipeline.joint_reading import Request, read_ahead
 
 from ..alignment.plain import align, choose_owners, cut
 from ..injection.oracles import install_oracle, load_bare

@@ -12,8 +12,8 @@ from spacy.util import fix_random_seed
 from thinc.api import Adam
 
 from spacy_ptv2.adapters import joint_pass
-from spacy_ptv2.bridge.joint_reading import Request, begin_update_ahead
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.pipeline.joint_reading import Request, begin_update_ahead
 from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import SMALL, option_blocks

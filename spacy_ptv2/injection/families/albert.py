@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from ...backbones.twins import make_twin
 from ..attention import PromptedAttention
 from ..family import Family, decoder_refusal, relative_key_refusal, split_heads
+from ..twins import make_twin
 
 
 class AlbertRule(Family):

@@ -20,12 +20,12 @@ from thinc.api import Model, get_array_module
 from ..adapters.batches import WindowBatches
 from ..alignment.encoded import WantedStates, concatenate
 from ..alignment.pieces import Ints1d
+from ..bridge.adapter_shim import AdapterShim
+from ..bridge.precomputed import PieceHiddenStates
+from ..bridge.training_pass import TrainingPass, predict_jointly
+from ..bridge.window_encoding import WindowEncoding
 from ..layers.encode_pieces import get_shim
 from ..layers.tok2vec_ptuning import LAYER_NAME
-from .adapter_shim import AdapterShim
-from .precomputed import PieceHiddenStates
-from .training_pass import TrainingPass, predict_jointly
-from .window_encoding import WindowEncoding
 
 
 @dataclass(frozen=True)
