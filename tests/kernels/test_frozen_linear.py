@@ -9,8 +9,8 @@ from spacy_ptv2.backbones import loading
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.injection.context import injected
-from spacy_ptv2.kernels import frozen_linear
 from spacy_ptv2.injection.hooks import multiply_in_onednn
+from spacy_ptv2.kernels import frozen_linear
 from spacy_ptv2.kernels.processor import AMD, INTEL
 
 from ..tiny import save_tiny_backbone
