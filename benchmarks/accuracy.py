@@ -1,7 +1,7 @@
-"""Accuracy of prompts beside fine-tuning: the same corpus, heads and effort, several seeds, selection on dev alone.
+"""Accuracy of adapters and of fine-tuning: the same corpus, heads and effort, several seeds, selection on dev alone.
 
 python -m benchmarks.accuracy OUTPUT TRAIN.spacy DEV.spacy TEST.spacy [--config configs/ner.cfg] [--backbone NAME]
-    [--seeds 0,1,2] [--ways prompts,features,plain,spacy-transformers] [--rates 5e-5,1e-4,2e-4] [--epochs 5]
+    [--seeds 0,1,2] [--ways adapter,features,plain,spacy-transformers] [--rates 5e-5,1e-4,2e-4] [--epochs 5]
     [--sentences 0] [--evaluations 0] [--gpu-id -1] [--jobs 1] [--results FILE.md]
 
 Prompts train by `spacy train` with the config as it is. The ways of fine-tuning: "features" and "plain" by
@@ -40,7 +40,7 @@ from .training import ENCODER, count_parts, evaluated, score
 
 PLAIN = "plain"
 WAYS = {
-    "prompts": "prompts",
+    "adapter": "deep prompts + LoRA",
     "features": "fine-tuning with our scalar mix, word shape and averages",
     PLAIN: "fine-tuning with our head",
     "spacy-transformers": "fine-tuning, spacy-transformers and `ner`",
@@ -69,7 +69,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """One training. rate (str): Of fine-tuning, empty for prompts."""
+    """One training. rate (str): Of fine-tuning, empty for adapters."""
 
     way: str
     seed: int
@@ -106,7 +106,7 @@ def main(
         raise typer.BadParameter(f"expected --ways among {', '.join(WAYS)}, got {ways}")
     if "spacy-transformers" in chosen:
         baseline_config()  # stops before anything is trained
-    tried = [Run(way, first, rate) for way in chosen for rate in ([""] if way == "prompts" else rates.split(","))]
+    tried = [Run(way, first, rate) for way in chosen for rate in ([""] if way == "adapter" else rates.split(","))]
     outcomes = run_all(task, tried, output, jobs)
     best = {way: max((r for r in tried if r.way == way), key=lambda r: outcomes[r]["dev"]) for way in chosen}
     rest = [Run(way, seed, best[way].rate) for way in chosen for seed in others]
@@ -137,7 +137,7 @@ def run_one(task: Task, run: Run, folder: Path) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         print(f"{run.name}: training, see {folder / 'log.txt'}", file=sys.stderr, flush=True)
         with (folder / "log.txt").open("w", encoding="utf8") as log:
-            train = train_by_spacy if run.way in ("prompts", "spacy-transformers") else fine_tune
+            train = train_by_spacy if run.way in ("adapter", "spacy-transformers") else fine_tune
             train(task, run, folder, log)
     outcome: dict[str, Any] = json.loads(result.read_text(encoding="utf8"))
     print(f"{run.name}: dev {outcome['dev']:.4f}, test {outcome['test']:.4f}", file=sys.stderr, flush=True)
@@ -169,8 +169,8 @@ def train_by_spacy(task: Task, run: Run, folder: Path, log: IO[str]) -> None:
 
 
 def config_and_changes(task: Task, run: Run) -> tuple[Path, dict[str, Any]]:
-    """Return the config that `spacy train` takes for prompts, or for spacy-transformers, and what is not as shipped."""
-    if run.way == "prompts":
+    """Return the config that `spacy train` takes for adapters or spacy-transformers, and what is not as shipped."""
+    if run.way == "adapter":
         epochs = load_config(task.config)["initialize"]["before_init"]["epochs"]
         return task.config, {**evaluated(task.evaluations, epochs), f"{ENCODER}.backbone.name": task.backbone}
     changes = {
@@ -230,7 +230,7 @@ def summary(by_way: Mapping[str, Sequence[Mapping[str, Any]]], rates: Mapping[st
             )
         )
     text = table(("what trains", "dev", "test", "trained", "time to within 1", f"to the best of {peer}"), rows)
-    parts = [outcomes[0]["parameters"] for way, outcomes in by_way.items() if way == "prompts"]
+    parts = [outcomes[0]["parameters"] for way, outcomes in by_way.items() if way == "adapter"]
     return "\n\n".join([text, *(", ".join(f"{name} {n:,}" for name, n in part.items()) for part in parts)])
 
 

@@ -96,12 +96,12 @@ def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> C
     overrides = {
         **changes,
         f"{ENCODER}.backbone.dtype": "float32",
-        f"{ENCODER}.attention_dropout": True,
-        f"{ENCODER}.engine": "torch",
-        f"{ENCODER}.scalar_mix": not plain,
-        f"{ENCODER}.word_shape": True,
-        f"{ENCODER}.prompt.length": 0,
-        f"{ENCODER}.lora_rank": 0,
+        f"{ENCODER}.runtime.attention_dropout": True,
+        f"{ENCODER}.runtime.engine": "torch",
+        f"{ENCODER}.adapter.scalar_mix": not plain,
+        f"{ENCODER}.adapter.word_shape": True,
+        f"{ENCODER}.adapter.prompt.length": 0,
+        f"{ENCODER}.adapter.lora_rank": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
     }
     if plain:

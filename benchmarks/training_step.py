@@ -56,7 +56,10 @@ from .training import (
 
 HEADER = ("loop", "what trains", "precision", "to fine-tuning", "to PEFT's")
 SHIPPED = "as shipped"
-LONG_PROMPT = {f"{ENCODER}.prompt.length": 64, f"{ENCODER}.lora_rank": 0}  # of the bars, and of the paper's kind
+LONG_PROMPT = {
+    f"{ENCODER}.adapter.prompt.length": 64,
+    f"{ENCODER}.adapter.lora_rank": 0,
+}  # of the bars, and of the paper's kind
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 PEFT, ROWWISE = "PEFT", "prompt per row"
 

@@ -37,20 +37,24 @@ pytestmark = pytest.mark.gpu
 ENCODER = "components.transformer.model"
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 NO_DROPOUT = {
-    f"{ENCODER}.backbone_dropout": False,
-    f"{ENCODER}.prompt.dropout": 0.0,
+    f"{ENCODER}.runtime.backbone_dropout": False,
+    f"{ENCODER}.adapter.prompt.dropout": 0.0,
     "components.token_classifier.model.dropout": 0.0,
     "training.dropout": 0.0,
 }
-UPPER_LAYERS = {f"{ENCODER}.prompt.layers": [1, 2], f"{ENCODER}.word_shape_place": "prompt"}
+UPPER_LAYERS = {f"{ENCODER}.adapter.prompt.layers": [1, 2], f"{ENCODER}.adapter.word_shape_place": "prompt"}
 VARIANTS = {
     "as shipped": {},
     "upper layers": UPPER_LAYERS,
-    "state cache": {**UPPER_LAYERS, f"{ENCODER}.hidden_state_cache_mb": 4, f"{ENCODER}.hidden_state_cache_disk_mb": 4},
-    "checkpointing": {f"{ENCODER}.gradient_checkpointing": True},
+    "state cache": {
+        **UPPER_LAYERS,
+        f"{ENCODER}.runtime.hidden_state_cache_mb": 4,
+        f"{ENCODER}.runtime.hidden_state_cache_disk_mb": 4,
+    },
+    "checkpointing": {f"{ENCODER}.runtime.gradient_checkpointing": True},
     "eager attention": {f"{ENCODER}.backbone.attention": "eager"},
     "AdamW and an MLP": {
-        f"{ENCODER}.prompt.mlp_width": 8,
+        f"{ENCODER}.adapter.prompt.mlp_width": 8,
         "training.optimizer": {
             "@optimizers": "spacy_ptv2.AdamW.v1",
             "learn_rates": {"prompt": 0.01, "lora": 0.001, "scalar_mix": 0.01, "word_shape": 0.001, "head": 0.001},
@@ -148,7 +152,7 @@ def test_spacy_train_leaves_a_pipeline_for_every_machine(tiny_folder, corpus, tm
     """With all dropout, averages and evaluations of the shipped config; mixed precision over float32 weights."""
     changes = {
         f"{ENCODER}.backbone.dtype": dtype,
-        f"{ENCODER}.mixed_precision": dtype == "float32",
+        f"{ENCODER}.runtime.mixed_precision": dtype == "float32",
         "initialize.before_init.epochs": 60,
     }
     small_ner_config(tiny_folder, corpus, changes).to_disk(tmp_path / "config.cfg")
@@ -267,7 +271,7 @@ def test_rates_are_found_and_variants_tried(tiny_folder, corpus, tmp_path):
     config = small_ner_config(tiny_folder, corpus, {"initialize.before_init.epochs": 3})
     with on_gpu():
         points = list(RateFinder(config, steps=20, use_gpu=0).run())
-        variants = {"short": {f"{ENCODER}.prompt.length": 2}, "long": {f"{ENCODER}.prompt.length": 5}}
+        variants = {"short": {f"{ENCODER}.adapter.prompt.length": 2}, "long": {f"{ENCODER}.adapter.prompt.length": 5}}
         trials = train_trials(config, variants, tmp_path, use_gpu=0, report=lambda *_: None)
     assert len(points) == 20
     assert {trial.name for trial in trials} == set(variants)

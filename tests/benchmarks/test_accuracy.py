@@ -85,15 +85,15 @@ def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(accuracy, "train_by_spacy", finish)
     monkeypatch.setattr(accuracy, "fine_tune", finish)
     results = tmp_path / "RESULTS.md"
-    options = {"seeds": "0,1", "rates": "1e-4,2e-4", "ways": "prompts,plain", "results": results}
+    options = {"seeds": "0,1", "rates": "1e-4,2e-4", "ways": "adapter,plain", "results": results}
     for _ in range(2):
         accuracy.main(tmp_path / "runs", corpus, corpus, corpus, backbone=str(folder), **options)
-    assert [run.name for run in called] == ["prompts-0", "plain-1e-4-0", "plain-2e-4-0", "prompts-1", "plain-2e-4-1"]
+    assert [run.name for run in called] == ["adapter-0", "plain-1e-4-0", "plain-2e-4-0", "adapter-1", "plain-2e-4-1"]
     written = results.read_text(encoding="utf8")
     rows = [" ".join(line.split()) for line in written.splitlines()]
-    assert "prompts .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50 never" in rows
+    assert "deep prompts + LoRA .6500 (.6000 .7000) .3250 (.3000 .3500) 1,200 0.50 never" in rows
     assert "fine-tuning with our head, rate 2e-4 .7500 (.7000 .8000) .3750 (.3500 .4000) 9,099 1.00 1.00" in rows
-    assert "prompts-1: dev 0.7000, test 0.3500" in capsys.readouterr().err
+    assert "adapter-1: dev 0.7000, test 0.3500" in capsys.readouterr().err
 
 
 def test_times_to_the_best_of_fine_tuning_go_by_the_seed():
@@ -103,7 +103,7 @@ def test_times_to_the_best_of_fine_tuning_go_by_the_seed():
 
     prompts = [outcome(s10=0.80, s30=0.90), outcome(s10=0.70, s50=0.90)]
     plain = [outcome(s40=0.79, s80=0.80), outcome(s40=0.79, s80=0.85)]
-    lines = accuracy.summary({"prompts": prompts, "plain": plain}, {"prompts": "", "plain": "1e-4"}).splitlines()
+    lines = accuracy.summary({"adapter": prompts, "plain": plain}, {"adapter": "", "plain": "1e-4"}).splitlines()
     assert lines[0].endswith("time to within 1   to the best of plain")
     # (30 + 50) / (40 + 80) until within a point of their own, (10 + 50) / (80 + 80) until fine-tuning's
     assert lines[2].split()[-2:] == ["0.67", "0.38"]
@@ -111,7 +111,7 @@ def test_times_to_the_best_of_fine_tuning_go_by_the_seed():
 
 
 def test_an_unknown_way_is_refused(corpus, tmp_path):
-    with pytest.raises(typer.BadParameter, match="prompts, features, plain, spacy-transformers, got lora"):
+    with pytest.raises(typer.BadParameter, match="adapter, features, plain, spacy-transformers, got lora"):
         accuracy.main(tmp_path, corpus, corpus, corpus, ways="lora")
 
 
@@ -137,7 +137,7 @@ def train_once(config, folder, corpus, output, run):
 def test_prompts_are_trained_by_spacy(folder, corpus, tmp_path, spacy_runs):
     config = tmp_path / "ner.cfg"
     small_ner_config(folder, corpus, {**BATCHES, "initialize.before_init.epochs": 1}).to_disk(config)
-    outcome, trained = train_once(config, folder, corpus, tmp_path / "run", accuracy.Run("prompts", 5))
+    outcome, trained = train_once(config, folder, corpus, tmp_path / "run", accuracy.Run("adapter", 5))
     assert trained["initialize"]["before_init"]["epochs"] == 1
     assert set(outcome["parameters"]) == set(PARTS)
     assert len(outcome["curve"]) == 1 + 3  # and one before the first step
