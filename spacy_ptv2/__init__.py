@@ -1,24 +1,26 @@
-"""P-Tuning v2 for spaCy: one frozen pretrained transformer, a megabyte of trained prompt per task.
+"""P-Tuning v2 for spaCy: one frozen pretrained transformer, a megabyte of trained adapter per task.
 
-The flow, from a config to annotations; each step is a folder or file here:
+The flow, from a config to annotations; each step is a folder or a file here:
 
-    architectures.py   what a config may name, as plain `options.py`
+    architectures.py   what a config may name, built from the plain settings in `options.py`
     pipeline/          components: `ptuning_transformer` for vectors, `token_classifier` for entities, `shared_backbone`
-                       for the prompts of several components in one pass
-    layers/            Thinc layers that join spaCy's arrays and torch
-    alignment/         Docs to pieces to windows, and pieces back to tokens
-    adapters/     the prompt and the encoder around it
-    backbones/         the frozen model: where it is, its identity, one shared copy, injection into its attention
-    engines/           the same model in prediction, compiled as one graph that every task feeds its prompt
+                       for the adapters of several components in one pass
+    layers/            Thinc layers: Docs in, vectors out
+    alignment/         Docs to sequences, pieces, windows and batches, and pieces back to tokens
+    bridge/            where Thinc meets torch: the shim that trains and saves an adapter, training passes
+    adapters/          what trains inside the backbone: prompt, LoRA, scalar mix, word shape
+    engines/           the backbone in prediction, compiled as one graph that takes any adapter
+    backbones/         the frozen model: where it is, its identity, one shared copy per process
+    injection/         inside the frozen model: how an adapter joins its layers; one file per model family
+    kernels/           what is written for one processor, with the measurement that chose it
 
-Beside it: `serialization/tensors.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
-`optimizers/` (what steps prompts, and schedules), `training/` (the loop, planning, the curve, trials, the range test),
-`serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries), `cli/`
-(`spacy ptv2`), `errors.py` (every message).
+In addition: `serialization/` (saved tensors), `packaging/` (wheels, and what checks them), `optimizers/` (what steps
+trained tensors), `training/` (the loop, planning, trials, the range test), `serving/` (many tasks in one process),
+`corpora/` (readers), `interchange/` (adapters of other libraries), `cli/` (`spacy ptv2`), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
-spaCy finds everything through entry points. This module is imported at every start of spaCy, so it loads neither
-torch nor transformers.
+spaCy finds everything through entry points. This module is imported whenever spaCy starts, so it loads neither torch
+nor transformers.
 """
 
 from importlib.metadata import version
