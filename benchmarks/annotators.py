@@ -92,9 +92,9 @@ def _tokens(texts: Sequence[Text]) -> Iterator[tuple[str, bool, str]]:
 
 
 def ours(backbone: str, *, dtype: str = "float32", **model: Any) -> Language:
-    """Return configs/ner.cfg over a backbone, with a seeded prompt, an adapter without effect and a random head.
+    """Return configs/ner.cfg over a backbone, with a seeded prompt, LoRA without effect and a random head.
 
-    model: Other settings of its `spacy_ptv2.Tok2VecPTuning.v1`, with dots as in `prompt.length`.
+    model: Other settings of its `spacy_ptv2.Tok2VecPTuning.v1`, with dots as in `adapter.prompt.length`.
     """
     settings = {**model, "backbone.name": backbone, "backbone.dtype": dtype}
     overrides = {f"components.transformer.model.{name}": value for name, value in settings.items()}
@@ -135,11 +135,11 @@ def _backbone_blocks(block: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def without_tuning(nlp: Language) -> Language:
-    """Take prompts and adapters out of a pipeline. RETURNS: The same pipeline."""
+    """Take adapters out of a pipeline. RETURNS: The same pipeline."""
     for _, pipe in nlp.pipeline:
         for shim in adapter_shims(getattr(pipe, "model", None)):
             shim.set_prompt(FlatPrompt(layers=(), lengths=(), width=shim.backbone.key_width, dropout=0.0))
-            shim.encoder.adapter = None
+            shim.encoder.lora = None
     return nlp
 
 

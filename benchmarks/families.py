@@ -2,7 +2,7 @@
 
 python -m benchmarks.families docs/families.md
 
-For each family and kind of attention: how far the injected model is from the oracle of tests/backbones/oracles.py (the
+For each family and kind of attention: how far the injected model is from the oracle of tests/injection/oracles.py (the
 larger of the two: hidden states, and gradients of the prompt by their size; prompts in all layers and in the middle one
 alone, with padding). Adds two columns to the table in the document and leaves those of other versions.
 """

@@ -83,7 +83,10 @@ def test_a_whole_block(tiny_folder):
     assert shim.runtime == RuntimeOptions()
 
 
-@pytest.mark.parametrize("build", [build_tok2vec_ptuning_v1, build_transformer_model_v1])
+DROP_IN = pytest.param(build_transformer_model_v1, marks=pytest.mark.spacy_transformers)
+
+
+@pytest.mark.parametrize("build", [build_tok2vec_ptuning_v1, DROP_IN])
 def test_blocks_that_are_left_out_are_the_defaults(build, tiny_folder):
     first = BackboneSource(str(tiny_folder)) if build is build_tok2vec_ptuning_v1 else str(tiny_folder)
     (shim,) = adapter_shims(build(first))
@@ -102,6 +105,7 @@ def test_the_factory_shows_all_settings():
             assert shown == {key: value for key, value in defaults.items() if key != "prompt"}
 
 
+@pytest.mark.spacy_transformers
 def test_the_drop_ins_own_switch_comes_first(tiny_folder):
     runtime = RuntimeOptions(mixed_precision=True)
     for given, expected in ((None, True), (False, False), ("auto", "auto")):
@@ -109,6 +113,7 @@ def test_the_drop_ins_own_switch_comes_first(tiny_folder):
         assert shim.runtime.mixed_precision == expected
 
 
+@pytest.mark.spacy_transformers
 def test_the_drop_in_has_one_backbone(tiny_folder):
     (shim,) = adapter_shims(
         build_transformer_model_v1(str(tiny_folder), backbone=BackboneSource(str(tiny_folder), "main"))

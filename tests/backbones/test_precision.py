@@ -61,7 +61,7 @@ def test_training_over_few_bits(folder, corpus, settings):
     assert losses[-1]["token_classifier"] < losses[0]["token_classifier"] * 2 / 3
     shim = nlp.get_pipe("ptuning_transformer").model.layers[0].shims[0]
     assert {parameter.dtype for parameter in shim.encoder.parameters()} == {torch.float32}
-    loaded = type(shim)(shim.source, shim.prompt_options, shim.options).from_bytes(shim.to_bytes())
+    loaded = type(shim)(shim.source, shim.adapter, shim.runtime).from_bytes(shim.to_bytes())
     assert loaded.backbone is shim.backbone
 
 

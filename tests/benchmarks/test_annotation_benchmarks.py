@@ -71,11 +71,11 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
 
 
 def test_what_is_shipped_and_untuned(folder):
-    nlp = ours(str(folder), engine="torch")
+    nlp = ours(str(folder), **{"runtime.engine": "torch"})
     (shim,) = adapter_shims(nlp.get_pipe("transformer").model)
-    assert (shim.encoder.prompt.longest, shim.encoder.adapter.rank) == (8, 7)
+    assert (shim.encoder.prompt.longest, shim.encoder.lora.rank) == (8, 7)
     without_tuning(nlp)
-    assert (shim.encoder.prompt.longest, shim.encoder.adapter) == (0, None)
+    assert (shim.encoder.prompt.longest, shim.encoder.lora) == (0, None)
 
 
 @pytest.mark.slow
