@@ -1,4 +1,4 @@
-"""The parts that are trained, by which learning rates and parameter counts are grouped.
+"""The parts of what is trained, each with a learning rate and a count of its own.
 
 A trained tensor is named MODULE.NAME; everything whose module is none of ours belongs to the head.
 """

@@ -1,4 +1,4 @@
-"""Files of others, read without trusting them: the one door for every JSON document that this package parses itself.
+"""Reads JSON files without trusting them: the one door for every document that this package parses itself.
 
 In: bytes or a path. Out: a document, or an `OSError` or `ValueError` that says what is wrong; whoever reads adds the
 file and what to do. What JSON lets through and nobody here ever writes is refused: nesting without end, numbers that

@@ -1,1 +1,1 @@
-"""What is trained, in plain torch: no spaCy and no Thinc here."""
+"""Adapters: what trains inside the backbone, in plain torch."""

@@ -1,4 +1,4 @@
-"""What a pass of a backbone reads: padded windows, and for each encoder the rows and the states that are its own."""
+"""The input of one pass of a backbone: padded windows, and which rows and hidden states each adapter reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From options to an `AdaptedEncoder`: the one place that checks them against the backbone."""
+"""From options to an `AdaptedEncoder`: the one place that checks options against a backbone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers that all prompts of a pass have in common: run once per window, with a cache once for all epochs.
+"""The layers that all adapters of a pass share: run once per window, or once for all epochs with a cache.
 
 In: a batch of windows and the first layer that differs. Out: the second `Stage`, in which the layers below it answer
 with what they gave, for the rows at hand.

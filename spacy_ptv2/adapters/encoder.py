@@ -1,4 +1,4 @@
-"""A frozen backbone with a prompt, and what little is trained beside it.
+"""A frozen backbone with its adapter: prompt, LoRA, scalar mix and word shape.
 
 What one encoder contributes to a pass of the backbone, which `joint_pass.py` runs for one or several. The backbone is
 no submodule: the parameters of this module are exactly what trains and exactly what is saved.

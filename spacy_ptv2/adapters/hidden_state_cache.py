@@ -1,4 +1,4 @@
-"""What the layers below every prompt give for a window, kept from epoch to epoch: in memory, then on disk.
+"""A cache of hidden states below every adapter, kept from epoch to epoch in memory, then on disk.
 
 Those layers are frozen and drop nothing, so for the same pieces they always give the same. A window that found room is
 kept for good: training comes back to all windows in turn, and then throwing old ones out for new would find nothing.

@@ -1,4 +1,4 @@
-"""Several prompts over one backbone in one pass, one prompt included.
+"""Several adapters over one backbone in one pass; a single one is the simplest case.
 
 In: encoders of one backbone and batches of windows, each with the rows that every encoder reads. Out: for each encoder
 the states that it wants. The layers below the first one that any encoder changes run once per window, the others once

@@ -1,4 +1,4 @@
-"""An LoRA beside every linear layer of the prompted layers.
+"""LoRA: trained matrices of low rank beside every linear layer.
 
 Source: LoRA, Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685, without a scale beside the learning rate.
 """

@@ -1,1 +1,1 @@
-"""From Docs to padded windows of word pieces, and from the states of pieces back to tokens."""
+"""From Docs to padded windows of word pieces, and from hidden states back to tokens."""

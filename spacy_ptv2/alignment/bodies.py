@@ -1,4 +1,4 @@
-"""Where the texts of sequences are among the pieces of all Docs, and the line of pieces that windows slide over.
+"""Finds the texts of sequences among the pieces of all Docs, and lines up those that windows slide over.
 
 In: sequences and the pieces of their Docs. Out: the bodies one after the other, with the markers put in.
 """

@@ -1,4 +1,4 @@
-"""From Docs to windows of pieces, and to the places in these windows that a layer's rows are made of.
+"""From Docs to windows of pieces: layout, pieces, windows and rows, step by step.
 
 In: Docs, a layout, a backbone, window limits, and which rows are wanted. Out: `EncodedDocs`.
 """

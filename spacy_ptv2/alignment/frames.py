@@ -1,4 +1,4 @@
-"""Frames: what stands before and after the body in every window of a sequence, in pieces.
+"""Frames: the pieces around the body of a sequence, where a question or second text joins its context.
 
 In: sequences, the pieces of their Docs, the special pieces of a backbone. Out: for each sequence its frame; those of a
 single text share one.

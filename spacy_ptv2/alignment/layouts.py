@@ -1,4 +1,4 @@
-"""Layouts: how Docs become inputs of the backbone. Registered under ``@misc``; write your own as a function of Docs.
+"""Layouts: how Docs become sequences. A question with its context, a predicate, a pair of texts.
 
 A question, a second text, a predicate or a marked span is an extension attribute or a span group of the Doc, so that
 DocBin, Example and `nlp.pipe` need nothing new.

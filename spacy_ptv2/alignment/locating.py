@@ -1,4 +1,4 @@
-"""From the tokens, the whole, or the marked spans of sequences to places in windows.
+"""Locates the rows of a result, tokens, whole sequences or marked spans, in the windows that hold their pieces.
 
 A piece is read from the window that owns it. What no window holds stands on the leading piece of its sequence's first
 window.

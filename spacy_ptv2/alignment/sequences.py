@@ -1,4 +1,4 @@
-"""What the backbone reads, in terms of Docs: one `InputSequence` per input, made by a layout.
+"""A sequence: one input of the backbone, in terms of Docs. Layouts make them.
 
 In: Docs. Out: for each input a text that windows slide over and, where a task has one, another text that stays in every
 window: a question, a predicate, the second text of a pair.

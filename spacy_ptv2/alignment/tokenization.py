@@ -1,4 +1,4 @@
-"""Texts to word pieces with their offsets, every character taken as text.
+"""Texts to word pieces with their offsets. Every character is text, names of special pieces too.
 
 In: texts and a fast tokenizer. Out: for each text the ids of its pieces and their offsets. A text that holds the name
 of a special piece ("[SEP]", "</s>") gets the pieces of those characters, never the special piece, which the backbone

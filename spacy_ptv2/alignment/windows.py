@@ -1,4 +1,4 @@
-"""Windows over the bodies of sequences, and which window each piece is read from.
+"""Windows over sequences: where they are cut, and which window owns a piece.
 
 In: bodies one after the other, as one line of pieces. Out: windows on that line. Neighbouring windows overlap, and a
 piece is read from the window in which it has the most context on its shorter side.

@@ -1,4 +1,4 @@
-"""One short text through a freshly loaded backbone: what does not work shows here, by name, and not in a prediction."""
+"""One short text through a freshly loaded backbone, so that what does not work shows at once and by name."""
 
 from __future__ import annotations
 

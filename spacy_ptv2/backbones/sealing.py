@@ -1,4 +1,4 @@
-"""A folder that holds what identifies a backbone and nothing else, for transformers to read from.
+"""A folder with nothing but the files that identify a backbone, for transformers to read from.
 
 transformers looks for many more files than the fingerprint covers: adapters for peft (with pickled weights), chat
 templates, configs and tokenizers by version, whatever settings point at. What is not in the sealed folder cannot be

@@ -1,4 +1,4 @@
-"""What a config says about a backbone, what a trained pipeline remembers of it, what a place on this machine offers.
+"""What a config says about a backbone, what a trained pipeline remembers of it, and what this machine offers.
 
 `BackboneSource` comes from the config, `Recorded` from the header of a saved prompt; a `Candidate` is a folder that may
 be the wanted model, with what is known about where it came from. `lookup.py` goes from the first two to the third.

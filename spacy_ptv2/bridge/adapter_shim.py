@@ -1,4 +1,4 @@
-"""The joint between Thinc and torch: a shim that trains and saves the prompt and never the backbone.
+"""The shim between Thinc and torch: trains and saves an adapter, never the backbone.
 
 Thinc's own PyTorchShim is not used because it (1) saves every weight of the module, pickled, (2) deep-copies the
 module, hence the backbone, (3) never finds parameter averages, which it looks up under string keys while the optimizer

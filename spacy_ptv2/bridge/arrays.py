@@ -1,4 +1,4 @@
-"""From the numpy arrays of alignment to those of the device that a layer computes on."""
+"""From the numpy arrays of alignment to arrays on a layer's device."""
 
 from __future__ import annotations
 

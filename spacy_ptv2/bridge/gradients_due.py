@@ -1,4 +1,4 @@
-"""Which gradients of a layer are still to come, and which optimizer is to have them then.
+"""Which gradients of a layer are still to come, and which optimizer gets them.
 
 `nlp.update(examples, sgd=optimizer)` asks each component to finish right after its own update. There the gradients of
 a layer with listeners, or in a pass together with later components, do not exist yet. They are handed to the optimizer

@@ -1,4 +1,4 @@
-"""What was computed ahead for Docs, until the layer asks that it is for.
+"""Precomputed values, keyed by Doc and consumed once.
 
 In: Docs with what belongs to each. Out: the same, once, if the layer gets those very Docs, tokenised as they were;
 otherwise nothing, and the layer does without. So what lies here decides how fast something is, not what comes out.

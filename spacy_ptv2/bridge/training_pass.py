@@ -1,4 +1,4 @@
-"""One pass of a backbone for the prompts of one or several layers, from torch's tensors to Thinc's arrays and back."""
+"""One pass of a backbone for the adapters of one or several layers, forward and backward."""
 
 from __future__ import annotations
 

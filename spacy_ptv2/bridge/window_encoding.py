@@ -1,4 +1,4 @@
-"""What document layers share: Docs to sequences and windows, windows to batches."""
+"""How a layer encodes Docs: its layout, windows and batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``spacy ptv2 convert``: files with entities, of many kinds, to spaCy's binary ``.spacy`` format."""
+"""``spacy ptv2 convert``: files with entities, of many formats, to spaCy's binary ``.spacy`` format."""
 
 from __future__ import annotations
 

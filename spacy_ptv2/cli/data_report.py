@@ -1,4 +1,4 @@
-"""``spacy ptv2 data-report``: what is in annotated corpora, and what in them is doubtful, as text."""
+"""``spacy ptv2 data-report``: what is in annotated corpora, and what looks wrong in them."""
 
 from __future__ import annotations
 

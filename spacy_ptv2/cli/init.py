@@ -1,4 +1,4 @@
-"""``spacy ptv2 init``: a shipped training config as a file of one's own, for another language or backbone."""
+"""``spacy ptv2 init``: a shipped training config as a file of your own, for another language or backbone."""
 
 from __future__ import annotations
 

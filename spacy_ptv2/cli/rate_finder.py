@@ -1,4 +1,4 @@
-"""``spacy ptv2 lr-find``: which learning rates suit a config, by a short training with rates that grow."""
+"""``spacy ptv2 lr-find``: which learning rates suit a config, from a short training with growing rates."""
 
 from __future__ import annotations
 

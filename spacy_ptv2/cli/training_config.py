@@ -1,4 +1,4 @@
-"""What commands that take a training config have in common: their arguments, and reading it as `spacy train` does."""
+"""Arguments shared by commands that take a training config, which is read as by `spacy train`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may say of a file instead of having it found."""
+"""What a user can say about a file instead of having it detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corpus readers that a config can name under ``[corpora.train]``: files of many kinds without a conversion step."""
+"""Corpus readers for ``[corpora.train]`` in a config: files of many formats without a conversion step."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is in annotated corpora, and what in them training cannot learn from or evaluation cannot trust.
+"""What is in annotated corpora: counts, and what training cannot learn from or evaluation cannot trust.
 
 In: Docs with gold entities, and the tokenizer that a pipeline will use. Out: counts, and each doubtful place by its
 kind. Nothing is printed here. Source of the kinds: spaCy's `debug data`, https://spacy.io/api/cli#debug-data, which

@@ -1,4 +1,4 @@
-"""What is in a column that holds no entities: parts of speech, chunks. Told by the values alone.
+"""Tells parts of speech and chunks in a column from entities, by the values alone.
 
 Sources: Penn Treebank, https://aclanthology.org/J93-2004; Universal POS, https://universaldependencies.org/u/pos/;
 STTS, https://www.ims.uni-stuttgart.de/documents/ressourcen/lexika/tagsets/stts-1999.pdf; chunks: CoNLL-2000,

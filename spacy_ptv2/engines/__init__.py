@@ -1,4 +1,4 @@
-"""Other ways than torch to run a frozen backbone in prediction: one graph for every task, the prompts among its inputs.
+"""Engines: what runs a frozen backbone in prediction in place of torch, as one graph for every adapter.
 
 `engine.py` chooses and checks, `graph.py` traces a backbone, `openvino_graph.py` compiles, `graph_cache.py` keeps.
 """

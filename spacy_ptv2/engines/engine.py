@@ -1,4 +1,4 @@
-"""Engines: other ways than torch to run a frozen backbone in prediction, with the prompts as inputs.
+"""Engines run a frozen backbone in prediction in place of torch, with the adapter as an input.
 
 In: a backbone and the name of an engine. Out: an `Engine`, whose graphs are compiled once per form and process and
 serve every task over that backbone. Each graph is compared with torch on rows of the first batch that it gets. What an

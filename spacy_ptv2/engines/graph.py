@@ -1,4 +1,4 @@
-"""A frozen backbone as one graph, the prompt among its inputs: what an engine is built from, once for every task.
+"""A frozen backbone as one graph with the adapter among its inputs, built once for every task.
 
 In: a backbone and the form that a task needs. Out: a module of plain tensors, without hooks or context variables
 around it, and its `torch.export`. Its weights are a copy in float32, in which engines choose their own precision.

@@ -1,4 +1,4 @@
-"""Converted graphs, kept across processes in the user's cache directory, so that only the first process converts.
+"""Converted graphs, kept on disk in the user's cache directory, so that only the first process converts.
 
 In: a key and what makes the graph. Out: the graph, as OpenVINO reads and writes it (a description and raw weights: no
 code, no pickle). Each file is read through and compared with its checksum first (CRC-32 against damage, not malice:

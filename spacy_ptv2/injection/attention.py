@@ -1,4 +1,4 @@
-"""Attention over [prompt; pieces], the same mathematics for every family.
+"""Attention over [prompt; pieces], where a padding mask meets a prompt; the same for every family.
 
 Two ways lead here. Where a family's attention goes through transformers' attention interface, functions registered
 there put the prompt before the keys and values and leave the rest to the function that was meant. Where it does not,

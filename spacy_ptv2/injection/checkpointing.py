@@ -1,4 +1,4 @@
-"""Gradient checkpointing of a backbone's layers: their activations are computed anew in the backward pass.
+"""Gradient checkpointing of a backbone's layers: activations are computed again in the backward pass.
 
 transformers' own is not used because it (1) is missing in some families, (2) needs the model in train mode, hence
 dropout, and (3) runs the second forward outside any context, without the prompt.

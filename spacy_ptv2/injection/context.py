@@ -1,4 +1,4 @@
-"""What happens inside a backbone right now: which prompt each row attends to, and what joins it on the way.
+"""What is injected into a backbone in this thread: the adapter of each row, read by the hooks.
 
 In: `injected(...)` around a call of a backbone. Out: for the code in attention and around layers, what concerns it in
 this very thread. It travels in a context variable, so threads and pipelines that share a model never see each other's.

@@ -1,4 +1,4 @@
-"""Dropout that every row group draws for itself, so that a prompt trains alike alone and beside others.
+"""Dropout drawn per group of rows, so that an adapter trains the same alone and together with others.
 
 Each place of a model that drops something draws from a seed of its own, made from that of the row group and the number
 of the place. So what is drawn depends neither on other rows nor on draws elsewhere, and is the same when a layer runs

@@ -1,4 +1,4 @@
-"""Opening a freshly loaded model for prompts, in place. Outside `injected` it computes exactly what it did before."""
+"""Hooks: patches a freshly loaded model in place. Outside `injected` it computes exactly what it did before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRA beside every linear layer of a backbone's layers.
+"""LoRA inside a backbone: adds the low-rank product to what a linear layer returns.
 
 LoRA reads what a linear layer reads, through a few directions, and adds to what it gives. Linear layers may be
 shared, between a model and its twin in training, or by several layers (ALBERT), so they ask for the layer that runs.

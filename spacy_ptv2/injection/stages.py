@@ -1,4 +1,4 @@
-"""A backbone in two stages: the layers that all prompts have in common once, the rest for every row of every prompt.
+"""A pass in two stages: the layers that all adapters share once, the others for every row of every adapter.
 
 In the first stage the layers from `first` on are passed over. In the second the layers below it are not computed but
 answer with what they gave in the first, each row with that of the row it continues. The model itself runs both times

@@ -1,4 +1,4 @@
-"""A second tree of modules, over the same weights or a copy of them.
+"""A second tree of modules over the same weights, or over a copy of them.
 
 Whether dropout runs is a switch on each module. With a tree of its own for training, no switch of the shared model is
 ever touched, so another thread may predict with it at the same time.

@@ -1,4 +1,4 @@
-"""The files of other libraries: one `PromptFormat` each, with what identifies them, how they are read and written.
+"""The file formats of other libraries: what identifies them, how they are read and written.
 
 Only safetensors are read; for pickled weights the message says how to convert them.
 """

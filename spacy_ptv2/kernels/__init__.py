@@ -1,1 +1,1 @@
-"""What is written for one processor or one operating system, each with the measurement that chose it."""
+"""Code for one processor or operating system, each with the measurement that chose it."""

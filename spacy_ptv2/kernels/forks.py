@@ -1,4 +1,4 @@
-"""What our own code does first in a forked process; other code in it is left as it is.
+"""What this package does first in a forked process.
 
 A forked worker (`nlp.pipe(..., n_process=2)`) inherits torch's thread pool without its threads and would wait for them
 for ever. With one thread it needs no pool; the workers are what runs in parallel then.

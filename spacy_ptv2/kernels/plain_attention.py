@@ -1,4 +1,4 @@
-"""Attention with its scores written out: over keys with the prompt in front of them, and over prompt and text apart.
+"""Attention with its scores written out, in one softmax over the prompt and the text or in two parts.
 
 The prompt's keys are the same for all rows. Apart from the text, the scores of all pieces of all rows with them are one
 matrix product per head, what its values give is another, and no row needs a copy. One softmax joins it with the text.

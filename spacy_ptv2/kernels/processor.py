@@ -1,4 +1,4 @@
-"""Who made the CPU, which decides what is quick on it and which torch does not tell."""
+"""Who made the CPU, which decides what is fast on it."""
 
 from __future__ import annotations
 

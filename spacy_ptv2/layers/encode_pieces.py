@@ -1,4 +1,4 @@
-"""The layer that runs the frozen backbone with its prompt: padded windows in, states of the wanted pieces out."""
+"""The layer that runs the frozen backbone with its adapter: padded windows in, hidden states out."""
 
 from __future__ import annotations
 

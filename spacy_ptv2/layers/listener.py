@@ -1,4 +1,4 @@
-"""The layer that stands in a component for the vectors of a `ptuning_transformer` earlier in the pipeline."""
+"""The layer that takes its vectors from a `ptuning_transformer` earlier in the pipeline."""
 
 from __future__ import annotations
 

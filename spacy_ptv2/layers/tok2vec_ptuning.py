@@ -1,4 +1,4 @@
-"""The document layer of our own components: Docs in, one vector per token out.
+"""The document layer: Docs in, one array of vectors per sequence out, a row for each token.
 
 Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
 only the pieces that tokens stand on leave the backbone. A token of spaces stands on none; its vector is constant.

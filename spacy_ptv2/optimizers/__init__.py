@@ -1,4 +1,4 @@
-"""What steps the weights: AdamW and Muon for prompts, schedules of rates, and what tells that training is in vain."""
+"""Optimizers: one base that clips, averages, restarts and steps; AdamW and Muon as its update rules; schedules."""
 
 from .creation import create_optimizer
 

@@ -1,4 +1,4 @@
-"""One step over all tensors of a pipeline, under `spacy train` or in a loop of one's own.
+"""The optimizer: clips the gradients of all tensors by one norm, and steps them once.
 
 In: tensors with gradients, one call each, as spaCy's components hand them over. Out: one step of an update rule over
 all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor by itself, as it comes.)

@@ -1,4 +1,4 @@
-"""An optimizer of ours for a loop of one's own: no config needed, and none that was planned for another training."""
+"""Creates an optimizer for a loop of your own, without a config."""
 
 from copy import deepcopy
 from importlib.resources import files

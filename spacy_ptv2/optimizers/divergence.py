@@ -1,4 +1,4 @@
-"""When training has come to nothing: what tells, so that the optimizer can begin anew at lower rates.
+"""Detects that training has diverged, so that the optimizer can restart at lower rates.
 
 Two things tell. Gradients that are not numbers, several steps in a row, at any time. And losses that are, once the
 rates have stopped rising, no better than chance: than those of a model that knows how frequent each tag is and

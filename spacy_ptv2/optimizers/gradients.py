@@ -1,4 +1,4 @@
-"""The gradients of one step, collected tensor by tensor, and that step, on trial or taken.
+"""Collects the gradients of one step, tensor by tensor, clips them, and takes the step, on trial or for good.
 
 In `nlp.update(examples, sgd=optimizer)` nothing tells an optimizer which tensor is the last. So the step is taken *on
 trial* with each tensor that comes: if the norm has changed the clipping, the earlier tensors are put back and stepped

@@ -1,4 +1,4 @@
-"""Muon for the prompt, AdamW for the rest: the momentum of each head's keys, and values, is made orthogonal.
+"""Muon, as an update rule: the momentum of each head's keys and values is made orthogonal.
 
 Adam's steps follow the few directions in which the gradients of a prompt are large. The nearest matrix whose singular
 values are all 1 goes as far in every direction, which trains prompts in fewer steps (docs/recipes.md).

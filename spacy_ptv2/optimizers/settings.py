@@ -1,4 +1,4 @@
-"""What optimizers are told: peak rates per part, decay, restarts; and what of it can be."""
+"""Settings of optimizers: peak rates per part, decay, restarts; and which values are possible."""
 
 import warnings
 from collections.abc import Mapping

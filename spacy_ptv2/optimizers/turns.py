@@ -1,4 +1,4 @@
-"""Which of our layers had their turn in the step under way, and whose gradients are still to come."""
+"""Which layers have had their turn in the current step, and whose gradients are still to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backbone alone as a wheel, for any number of slim pipelines to require and share.
+"""A backbone alone as a wheel, which any number of slim pipelines can require and share.
 
 In: a hub id or a folder. Out: a wheel of data files without code, announced through the entry-point group
 ``spacy_ptv2_backbones`` under its hub id, with revision and fingerprint in a small JSON file.

@@ -1,4 +1,4 @@
-"""A few texts and what a pipeline predicts for them, shipped in its package, so that a copy can be checked anywhere.
+"""Sample texts and predictions, shipped in a package so that a copy can be checked anywhere.
 
 In: a pipeline and texts. Out: JSON: tokens, entities, tags, heads and span groups of each text, and in which precision
 the backbones computed, for another machine may choose another; scores are left out, for their last digits differ.

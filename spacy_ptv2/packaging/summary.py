@@ -1,4 +1,4 @@
-"""What is trained in a pipeline, over which backbone, and what it needs: the facts behind `spacy ptv2 info`."""
+"""What is trained in a pipeline, over which backbone, and what it needs: the data of `spacy ptv2 info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a pipeline what it was when it was packaged, and does it still predict the same?
+"""Verifies a wheel or pipeline: is it unchanged, and does it still predict the same?
 
 In: a folder, or an installed package's name. Out: one `Check` for each thing that can be known: hashes, checksums of
 trained tensors, loading, the backbone's files, the sample. Nothing is taken from a cache.

@@ -1,4 +1,4 @@
-"""A stream of Docs, or of what holds one, in batches of a bounded number of tokens."""
+"""Batches of a stream of Docs, each with a bounded number of tokens."""
 
 from __future__ import annotations
 

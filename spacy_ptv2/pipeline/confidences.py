@@ -1,4 +1,4 @@
-"""How sure a `token_classifier` is of an entity, as a number from 0 to 1, in one of two ways.
+"""Two confidences of an entity, from 0 to 1.
 
 `product`: of the probabilities of the entity's tags, each token for itself. `marginal`: of the entity among all valid
 sequences of tags. `python -m benchmarks.calibration` measured that products are calibrated better as a rule, and that a

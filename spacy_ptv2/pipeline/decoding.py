@@ -1,4 +1,4 @@
-"""The most probable valid sequence of tags, where the most probable tag of each token does not happen to be one.
+"""Decodes the most probable valid sequence of tags.
 
 In: log probabilities and which tag may follow which. Out: tags. Only stretches around what is invalid are searched,
 all of them together: the best path through a stretch, whatever stands beside it, cannot be worse than that part of the

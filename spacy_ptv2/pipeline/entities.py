@@ -1,4 +1,4 @@
-"""Entities on Docs: which tokens are free for new ones, and how new ones are written among those that are there.
+"""Entities on Docs: which tokens are free for new ones, and how these are added.
 
 In: Docs, perhaps with entities of an entity ruler, of the caller or of another recogniser. Out: `FreeTokens`, the rows
 to decode and the borders that no entity may cross. As in spaCy's `ner`, entities that are set are kept, and blocked

@@ -1,4 +1,4 @@
-"""Several prompt-tuned document layers in one pass of their backbone, over the same Docs or each over its own.
+"""Runs several document layers in one pass of their backbone, over the same Docs or over different ones.
 
 In: requests, a layer (`Tok2VecPTuning`) and its Docs each. Every Doc is tokenised and aligned once, layers that can
 run together do, and what comes out waits in each layer's `Precomputed` until it is called with these Docs.

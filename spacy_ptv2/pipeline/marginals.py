@@ -1,4 +1,4 @@
-"""The probability of an entity among all valid sequences of tags: exactly its tags, and none after them that goes on.
+"""The probability of an entity, summed over all valid sequences of tags.
 
 In: log probabilities of tags, those that cannot be -inf, and which tag may follow which. Out: a probability for each
 entity. Forward-backward in logs, over all documents in one chain with an "outside" row between them. The chain is cut

@@ -1,4 +1,4 @@
-"""Settings that hold for one machine and one user, and that a saved pipeline must not carry to others.
+"""Settings of one machine and one user, which a saved pipeline must not carry to others.
 
 In: the config of components. Out: the same, with them at their defaults.
 """

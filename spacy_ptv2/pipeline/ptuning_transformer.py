@@ -1,4 +1,4 @@
-"""The component that runs a prompt-tuned backbone once for every component behind it.
+"""The component that runs a backbone and its adapter once for all listeners after it.
 
 Used instead of spacy-transformers' "transformer" because it (1) saves the prompt alone, as safetensors, (2) batches by
 padded pieces within and across documents and bounds what a batch of long documents holds at a time, and (3) leaves one

@@ -1,4 +1,4 @@
-"""What a pipeline needs elsewhere: this package, and the package that its backbone came from.
+"""What a pipeline requires: this package, and the package that its backbone came from.
 
 In: a pipeline. Out: requirements as pip takes them, in `nlp.meta["requirements"]`, from where `spacy package` writes
 them into a wheel. What this package itself requires is not repeated: its own bounds say what is needed, a wheel's could

@@ -1,4 +1,4 @@
-"""More outputs for a trained linear layer: new rows after the old ones, which stay as they are."""
+"""Adds outputs to a trained linear layer; the old rows stay as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our components share: annotating a stream in bounded batches, stepping, and saving.
+"""The base of our components: streams in bounded batches, stepping, saving.
 
 What is saved are settings as JSON, everything trained as one safetensors file, and nothing else.
 """

@@ -1,4 +1,4 @@
-"""The component that runs several prompts of a pipeline in one pass of their backbone.
+"""The component that runs the adapters of all later components in one pass of their backbone.
 
 Put before them, it finds every prompt-tuned tok2vec in the components behind it, wherever it stands: in a
 `ptuning_transformer`, or inside a tagger or a parser of spaCy's. Documents are tokenised and aligned once, the layers

@@ -1,4 +1,4 @@
-"""What a saved prompt says about itself, read without trusting it.
+"""The header of a saved adapter, read without trusting it.
 
 In: the header that `AdapterShim.header` wrote, or anything else that was in its place, and the tensors. Out: the
 recorded backbone, the layout of the prompt, and tensors that fit both; every other value is refused by name.

@@ -1,4 +1,4 @@
-"""The trained state of any Thinc model as safetensors: parameters of its nodes and prompts of its shims.
+"""The trained tensors of any Thinc model as safetensors: parameters of its nodes, adapters of its shims.
 
 In: a model. Out: bytes with one header: dimensions of every node (so that a fresh model gets its sizes back), the
 headers of the prompts, and a checksum. The reading model must have the same nodes.

@@ -1,4 +1,4 @@
-"""What was trained, in safetensors: tensors and a header with format version, identity, shapes and a checksum.
+"""Trained tensors in safetensors, with a header: format version, identity, shapes, checksum.
 
 In: named numpy arrays and a header. Out: bytes, and back, with every kind of damage refused by name. No pickle and no
 backbone weight is ever written.

@@ -1,4 +1,4 @@
-"""What a component with a listener was saved with: the checksum of the trained tensors upstream.
+"""The checksum of the trained tensors upstream, saved with a component that listens to them.
 
 A head reads vectors that one prompt made it for; over another prompt, of the same backbone and width, it would run and
 be wrong. Saved with the component, our own or one of spaCy's, the checksum is compared when the component is loaded

@@ -1,4 +1,4 @@
-"""One backbone and many tasks, loaded and unloaded by name while the process runs.
+"""A bank of adapters: one backbone and many tasks, loaded and unloaded by name in a running process.
 
 In: a stream of texts, each with its task, from as many threads as there are. Out: Docs in the same order. Tasks of a
 batch share passes of the backbone (`task.py`); the table of tasks is replaced, never changed, so whoever reads keeps

@@ -1,4 +1,4 @@
-"""What a bank holds and how many bytes of tensors that takes: each task's prompts and heads, and the backbone once."""
+"""What a bank holds, and how many bytes its tensors take."""
 
 from __future__ import annotations
 

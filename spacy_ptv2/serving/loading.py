@@ -1,4 +1,4 @@
-"""From a saved or live pipeline to one of the bank's own, over a vocabulary that it shares with other tasks.
+"""From a saved or live pipeline to one of the bank's own, over a vocabulary shared with other tasks.
 
 `spacy.load(path, vocab=...)` will not do: it empties the strings and lexemes of that vocabulary first (spaCy 3.8,
 `Vocab.from_disk`), under the Docs of everyone who uses it. Here the strings are added to it instead. A tokenizer is

@@ -1,4 +1,4 @@
-"""A task of a bank: a pipeline with what of it can run in a pass with other tasks; and several tasks over their Docs.
+"""A task of a bank: a pipeline, and what of it can run in a pass with other tasks.
 
 In: Docs, each with its task. Out: the same, annotated. All prompts run first, in as few passes of the backbone as their
 settings allow; then each pipeline runs over its own Docs and finds the states waiting.

@@ -1,4 +1,4 @@
-"""A logger that keeps the learning curve beside spaCy's table: one JSON line per evaluation, with time and words."""
+"""A logger that writes the learning curve in addition to spaCy's table: a JSON line per evaluation."""
 
 import json
 import sys

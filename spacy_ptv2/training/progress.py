@@ -1,4 +1,4 @@
-"""How far a training has come. Together with weights and optimizer states this decides how it goes on."""
+"""How far a training has come: all that decides how it goes on, in addition to weights and optimizer state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss over growing learning rates, and what it says of them.
+"""The loss over growing learning rates, and which rates it suggests.
 
 In: a loss for each factor on the rates. Out: the smoothed curve, where it ends, and a suggestion: the factor at which
 the loss falls most steeply, and the range in which it falls.

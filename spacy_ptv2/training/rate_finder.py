@@ -1,4 +1,4 @@
-"""A range test of learning rates: training that speeds up from step to step, to see how fast it may be.
+"""A range test of learning rates: a training whose rates grow from step to step.
 
 In: a training config with one of our optimizers. Out: points, one per step, as they come: the factor on all its
 learning rates, and the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of

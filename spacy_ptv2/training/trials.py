@@ -1,4 +1,4 @@
-"""Several variants of one config trained in one pass over the data: prompt lengths, learning rates, seeds.
+"""Several variants of one config, trained in one pass over the data.
 
 In: a config, and for each trial what it changes. Out: a folder for each with pipelines and learning curve, as
 `spacy train` writes them. Each trial is a pipeline with an optimizer of its own; what they share is the batches and,

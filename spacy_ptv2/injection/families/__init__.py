@@ -1,4 +1,4 @@
-"""The model families that can take a prompt, each in a module of its own.
+"""The model families that can take an adapter, each in a module of its own.
 
 Another package adds one through the entry-point group ``spacy_ptv2_families``: the entry's name is the `model_type` in
 the model's config, its value the `Family`, as ``module:Class``.

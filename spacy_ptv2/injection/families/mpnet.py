@@ -1,4 +1,4 @@
-"""MPNet: a relative position bias, computed once for all layers, beside absolute positions."""
+"""MPNet: a relative position bias, computed once for all layers, in addition to absolute positions."""
 
 from __future__ import annotations
 
