@@ -59,7 +59,7 @@ def test_workers(trained, tmp_path):
     """They start engines of their own; those of a process that had used one would wait for ever, and do without."""
     expected = entities(trained.pipe(TEXTS))
     settings = trained.config["components"]["ptuning_transformer"]["model"]
-    settings["engine"], settings["backbone"]["dtype"] = "openvino", "float32"
+    settings["runtime"]["engine"], settings["backbone"]["dtype"] = "openvino", "float32"
     trained.to_disk(tmp_path / "model")
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "model"), json.dumps(TEXTS)]
