@@ -13,7 +13,7 @@ The flow, from a config to annotations; each step is a folder or file here:
 
 Beside it: `serialization/tensors.py` (safetensors of what was trained), `packaging/` (wheels, and what checks them),
 `optimizers/` (what steps prompts, and schedules), `training/` (planning, the curve, trials, the range test),
-`serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (prompts of other libraries), `cli/`
+`serving/` (a bank of prompts for services), `corpora/` (readers), `interchange/` (adapters of other libraries), `cli/`
 (`spacy ptv2`), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
