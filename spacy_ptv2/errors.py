@@ -323,8 +323,8 @@ class Errors(_Messages):
         "`spacy ptv2 convert`."
     )
 
-    # Prompts of other libraries
-    P501 = "{path} is not a prompt of a known format ({formats}): {problem}. docs/interchange.md describes each."
+    # Adapters of other libraries
+    P501 = "{path} is not an adapter of a known format ({formats}): {problem}. docs/interchange.md describes each."
     P502 = (
         "{path} holds weights only as pickle ({found}). spacy_ptv2 reads safetensors only, because unpickling runs "
         "code. Where you trust the file, convert it once: tensors = torch.load(file, weights_only=True), then "
@@ -334,14 +334,35 @@ class Errors(_Messages):
         "The prompt in {path} has {got} numbers per position, expected {expected} for this backbone ({n_layers} layers "
         "x 2 x {width}). It was trained on another model: name that one with --backbone."
     )
-    P504 = "{path} uses {feature}, which has no counterpart in spacy_ptv2. Export it without, or train a prompt here."
+    P504 = (
+        "{path} uses {feature}, which has no counterpart in spacy_ptv2. Train and save it there without, or train an "
+        "adapter here."
+    )
     P505 = "The format {format!r} has place for {expected} only, got {got}."
-    P506 = "{path} does not say which model its prompt was trained on. Give it with --backbone, a hub id or a folder."
+    P506 = "{path} does not say which model it was trained on. Give it with --backbone, a hub id or a folder."
     P507 = (
-        "Expected one component with a trained prompt, got {got} of the pipeline's components {names}. Name it with "
+        "Expected one component with a trained adapter, got {got} of the pipeline's components {names}. Name it with "
         "--component."
     )
     P508 = "Expected a format of {expected}, got {got!r}."
+    P509 = (
+        "{path} has LoRA beside {got}. In spacy_ptv2 it stands beside the linear layers of the backbone's layers only, "
+        "in the first these: {expected}. Train it there with such `target_modules`, or name with --backbone the model "
+        "that it was trained on."
+    )
+    P510 = (
+        "The LoRA beside {name} in {path} reads and adds {got} numbers, expected {expected} for this backbone. It was "
+        "trained on another model: name that one with --backbone."
+    )
+    P511 = "Expected at most one prompt and one LoRA, got {got}. A pipeline has one adapter: import the others apart."
+    P512 = (
+        "The adapters were trained on models of different names ({got}). If these are the same model, give its name "
+        "with --backbone; if not, import them apart."
+    )
+    P513 = (
+        "Layers of {name} share their weights. LoRA of other libraries is then shared as well, that of spacy_ptv2 is "
+        "not, so it cannot be exchanged. Prompts can: set lora_rank = 0, or train LoRA here."
+    )
 
     # Packages, and what is read from them
     P601 = "Cannot read the manifest {path}: {error}. The package is damaged or incomplete: install it again."
@@ -469,6 +490,10 @@ class Warnings(_Messages):
         "The training corpus cannot be read, so no steps are planned and those of the config stand: {reason} In a loop "
         "of your own that needs no corpus, hand in an optimizer for your number of steps: nlp.initialize(get_examples, "
         "sgd=create_optimizer(nlp, total_steps)), from spacy_ptv2.optimizers."
+    )
+    PW18 = (
+        "Left out, for it comes after the hidden states of the backbone, which are the same without: {lost}. If it "
+        "belongs to a head, train one here."
     )
     PW20 = (
         "{path}: {n} entities are not tagged as {scheme} tags them, the first at {place} ({tag!r}). They were read all "

@@ -48,6 +48,10 @@ class Family:
         linear = [(name, part) for name, part in layer.named_modules() if isinstance(part, (nn.Linear, Conv1D))]
         return [module for name, module in linear if not any(part in name for part in self.position_layers)]
 
+    def also_read_positions(self, config: Any) -> tuple[str, ...]:
+        """Return what linear layers that read relative positions in addition to pieces have in their names."""
+        return ()
+
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """Compute what a call of the block returns, through `attend`.
 

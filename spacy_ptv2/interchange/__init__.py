@@ -1,4 +1,5 @@
-"""Adapters of other libraries, in and out: PEFT, THUDM/P-tuning-v2, adapters.
+"""Adapters of other libraries, in and out: prompts of PEFT, THUDM's P-tuning-v2 and adapters, and PEFT's LoRA.
 
-All three write a position's keys and values as one row; docs/interchange.md describes their files and every axis.
+All prompts write a position's keys and values as one row (`portable.py`); LoRA goes by the names of linear layers
+(`lora.py`). docs/interchange.md describes the files and every axis.
 """

@@ -1,6 +1,7 @@
 """The file formats of other libraries: what identifies them, how they are read and written.
 
-Only safetensors are read; for pickled weights the message says how to convert them.
+Prompts have one `PromptFormat` for each library; LoRA is in `peft_lora.py`. Only safetensors are read; for pickled
+weights the message says how to convert them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from ..adapters.prompt import PromptEncoder
 from ..backbones.backbone import Backbone
 from ..errors import Errors, FormatError
 from ..reading import is_file, read_object
-from .portable import ForeignPrompt, require_all_layers, rows_of_encoder, to_rows
+from . import peft_lora
+from .lora import ForeignLoRA
+from .portable import ForeignPrompt, prompted_layers, require_all_layers, rows_of_encoder, to_rows
+
+Contents = tuple[dict[str, Any] | None, dict[str, torch.Tensor]]  # config, None for formats without one, and tensors
 
 CONFIG_FILE = "adapter_config.json"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
@@ -43,8 +48,8 @@ class PromptFormat(ABC):
         """
 
     @abstractmethod
-    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
-        """Return config (None for formats without one) and tensors of a prompt.
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> Contents:
+        """Return what a folder with a prompt holds.
 
         RAISES (FormatError): P505 if the format has no place for such a prompt.
         """
@@ -71,7 +76,7 @@ class PeftFormat(PromptFormat):
             return None
         return ForeignPrompt(rows, self.shifts_positions, backbone=config.get("base_model_name_or_path"))
 
-    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> Contents:
         """See `PromptFormat.write`."""
         require_all_layers(prompt, backbone.n_layers, self.name)
         config = {
@@ -103,7 +108,7 @@ class ThudmFormat(PromptFormat):
         rows = rows_of_encoder(tensors, "prefix_encoder.embedding.weight", "prefix_encoder.trans")
         return None if rows is None else ForeignPrompt(rows, self.shifts_positions)
 
-    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> Contents:
         """See `PromptFormat.write`."""
         require_all_layers(prompt, backbone.n_layers, self.name)
         return None, {"prefix_encoder.embedding.weight": to_rows(prompt, self.name)}
@@ -138,16 +143,16 @@ class AdaptersFormat(PromptFormat):
             rows, self.shifts_positions, without_layers=without, backbone=config.get("model_name") or None
         )
 
-    def write(self, prompt: PromptEncoder, backbone: Backbone) -> tuple[dict[str, Any] | None, dict[str, torch.Tensor]]:
+    def write(self, prompt: PromptEncoder, backbone: Backbone) -> Contents:
         """See `PromptFormat.write`."""
-        rows = to_rows(prompt, self.name)
+        rows, layers = to_rows(prompt, self.name), prompted_layers(prompt)
         name = "spacy_ptv2"
         config = {
             "config": {
                 "architecture": "prefix_tuning",
                 "flat": True,
                 "prefix_length": prompt.longest,
-                "leave_out": [layer for layer in range(backbone.n_layers) if layer not in prompt.layers],
+                "leave_out": [layer for layer in range(backbone.n_layers) if layer not in layers],
                 "encoder_prefix": True,
                 "cross_prefix": False,
                 "dropout": 0.0,
@@ -164,50 +169,60 @@ class AdaptersFormat(PromptFormat):
 FORMATS: dict[str, PromptFormat] = {form.name: form for form in (PeftFormat(), ThudmFormat(), AdaptersFormat())}
 
 
-def read_foreign(path: Path) -> ForeignPrompt:
-    """Read a prompt from a folder of any known format, or from a safetensors file beside its config.
+def read_foreign(path: Path) -> ForeignPrompt | ForeignLoRA:
+    """Read a prompt or LoRA from a folder of any known format, or from a safetensors file next to its config.
 
     RAISES (FormatError): P501 (not a known format), P502 (pickled weights only), P504 (a feature without counterpart).
     """
     folder = path if path.is_dir() else path.parent
     weights = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     weights = [file for file in weights if file.suffix == ".safetensors" and file.is_file()]
-    formats = ", ".join(FORMATS)
     if not weights:
         pickled = [file.name for file in sorted(folder.glob("*")) if file.suffix in PICKLED]
         if pickled:
             raise FormatError(Errors.P502.format(path=path, found=", ".join(pickled)))
-        raise FormatError(Errors.P501.format(path=path, problem="there are no safetensors", formats=formats))
+        raise _unknown(path, "there are no safetensors")
     config = _read_json(folder / CONFIG_FILE)
     for file in weights:
         try:
-            tensors = load_file(file)
-            reading = (form.read(config, tensors, file) for form in FORMATS.values())
-            foreign = next((prompt for prompt in reading if prompt is not None), None)
+            foreign = _read_tensors(config, load_file(file), file)
         except FormatError:
             raise
         except Exception as error:  # what is not as in the format's description goes wrong anywhere
-            problem = f"{type(error).__name__}: {error}"[:500]
-            raise FormatError(Errors.P501.format(path=file, problem=problem, formats=formats)) from error
+            raise _unknown(file, f"{type(error).__name__}: {error}"[:500]) from error
         if foreign is None:
             continue
-        if foreign.rows.dim() != 2 or not torch.isfinite(foreign.rows).all():
-            problem = "its rows are no table of finite numbers"
-            raise FormatError(Errors.P501.format(path=file, problem=problem, formats=formats))
+        if foreign.problem is not None:
+            raise _unknown(file, foreign.problem)
         return foreign
-    raise FormatError(Errors.P501.format(path=path, problem="no tensors of a prompt in there", formats=formats))
+    kind = "" if "peft_type" not in config else f" (its peft_type is {config['peft_type']!r:.100})"
+    raise _unknown(path, f"no tensors of a prompt or of LoRA in there{kind}")
 
 
-def write_foreign(prompt: PromptEncoder, backbone: Backbone, form: PromptFormat, folder: Path) -> None:
-    """Write a prompt into a folder as another library wants it.
+def _read_tensors(
+    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path
+) -> ForeignPrompt | ForeignLoRA | None:
+    readers = (*(form.read for form in FORMATS.values()), peft_lora.read_lora)
+    reading = (read(config, tensors, path) for read in readers)
+    return next((foreign for foreign in reading if foreign is not None), None)
 
-    RAISES (FormatError): P505 if that library has no place for such a prompt.
-    """
-    config, tensors = form.write(prompt, backbone)
-    folder.mkdir(parents=True, exist_ok=True)
-    if config is not None:
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
-    save_file({name: tensor.cpu() for name, tensor in tensors.items()}, folder / form.weights_file)
+
+def write_foreign(folder: Path, form: PromptFormat, prompt: Contents | None, lora: Contents | None) -> None:
+    """Write what a format says of a prompt, of LoRA or of both, each then into a folder of its own."""
+    parts = {
+        name: (contents, file)
+        for name, contents, file in (
+            ("prompt", prompt, form.weights_file),
+            ("lora", lora, peft_lora.WEIGHTS_FILE),
+        )
+        if contents is not None
+    }
+    for name, ((config, tensors), file) in parts.items():
+        place = folder / name if len(parts) > 1 else folder
+        place.mkdir(parents=True, exist_ok=True)
+        if config is not None:
+            (place / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf8")
+        save_file({key: tensor.cpu() for key, tensor in tensors.items()}, place / file)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -216,5 +231,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return read_object(path)
     except (OSError, ValueError) as error:
-        formats = ", ".join(FORMATS)
-        raise FormatError(Errors.P501.format(path=path, problem=f"not JSON ({error})", formats=formats)) from error
+        raise _unknown(path, f"not JSON ({error})") from error
+
+
+def _unknown(path: Path, problem: str) -> FormatError:
+    return FormatError(Errors.P501.format(path=path, problem=problem, formats=", ".join(FORMATS)))

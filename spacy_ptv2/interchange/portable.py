@@ -9,7 +9,7 @@ Sources: `get_prompt` of THUDM/P-tuning-v2 (model/*.py), `PeftModel.get_prompt` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,13 @@ class ForeignPrompt:
     without_layers: tuple[int, ...] = ()
     backbone: str | None = None
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with its numbers, None if nothing is."""
+        if self.rows.dim() == 2 and torch.isfinite(self.rows).all():
+            return None
+        return "its rows are no table of finite numbers"
+
 
 def to_prompt(foreign: ForeignPrompt, backbone: Backbone, path: Path) -> FlatPrompt:
     """Return a foreign prompt as one of ours.
@@ -56,16 +63,34 @@ def to_prompt(foreign: ForeignPrompt, backbone: Backbone, path: Path) -> FlatPro
     return prompt
 
 
+def spread(prompt: FlatPrompt | None, layers: Sequence[int], width: int) -> FlatPrompt:
+    """Return the same prompt over more layers, with a length of 0 where it has none.
+
+    layers (Sequence[int]): In ascending order, with all of the prompt's. width (int): Of its keys, and of its values.
+    """
+    lengths = {} if prompt is None else dict(zip(prompt.layers, prompt.lengths, strict=True))
+    wider = FlatPrompt(layers=tuple(layers), lengths=tuple(lengths.get(layer, 0) for layer in layers), width=width)
+    if prompt is not None:
+        with torch.no_grad():
+            wider.values.copy_(prompt.values)
+    return wider
+
+
+def prompted_layers(prompt: PromptEncoder) -> tuple[int, ...]:
+    """Return the layers in which a prompt has positions."""
+    return tuple(layer for layer, length in zip(prompt.layers, prompt.lengths, strict=True) if length)
+
+
 def to_rows(prompt: PromptEncoder, format_name: str) -> torch.Tensor:
     """Return a prompt of ours, folded, as rows.
 
     RAISES (FormatError): P505 if its layers have prompts of different lengths.
     """
-    if len(set(prompt.lengths)) != 1:
+    if len({length for length in prompt.lengths if length}) != 1:
         expected, got = "one length for all layers", f"lengths {prompt.lengths}"
         raise FormatError(Errors.P505.format(format=format_name, expected=expected, got=got))
     with torch.no_grad():
-        by_layer = torch.stack(prompt.key_values())
+        by_layer = torch.stack([rows for rows in prompt.key_values() if rows.shape[1]])
     return by_layer.permute(2, 0, 1, 3).flatten(1).contiguous()
 
 
@@ -74,9 +99,10 @@ def require_all_layers(prompt: PromptEncoder, n_layers: int, format_name: str) -
 
     RAISES (FormatError): P505.
     """
-    if prompt.layers != tuple(range(n_layers)):
+    layers = prompted_layers(prompt)
+    if layers != tuple(range(n_layers)):
         expected = f"a prompt in each of the {n_layers} layers"
-        raise FormatError(Errors.P505.format(format=format_name, expected=expected, got=f"layers {prompt.layers}"))
+        raise FormatError(Errors.P505.format(format=format_name, expected=expected, got=f"layers {layers}"))
 
 
 def rows_of_encoder(tensors: Mapping[str, torch.Tensor], embedding: str, mlp: str) -> torch.Tensor | None:

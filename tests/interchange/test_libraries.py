@@ -8,72 +8,16 @@ import transformers
 from safetensors.torch import load_file, save_file
 from spacy.training import Corpus
 from transformers import AutoModel
-from typer.testing import CliRunner
 
-from spacy_ptv2.adapters.batches import PieceBatch, Reading
-from spacy_ptv2.adapters.joint_pass import read_batches
-from spacy_ptv2.backbones.registry import get_backbone
-from spacy_ptv2.backbones.source import BackboneSource
-from spacy_ptv2.cli import app
 from spacy_ptv2.errors import FormatError, PTuningError
 from spacy_ptv2.interchange.pipelines import export_adapter, import_adapter
-from spacy_ptv2.serialization.models import adapter_shims
 
-from ..tiny import build_pipeline, save_tiny_backbone, train
+from ..tiny import build_pipeline, train
+from .states import TEXT, pieces, run, shim_of, states_here, states_there
 
-TEXT = "peter works in a garden at paris and john opens the office"
 LENGTH = 5
 PLAIN = {"lora_rank": 0, "scalar_mix": False, "word_shape": False}
 SHIFTED = {"length": 4, "shift_positions": True}
-
-
-@pytest.fixture(scope="module", params=["bert", "roberta"])
-def folder(request, tmp_path_factory):
-    return save_tiny_backbone(tmp_path_factory.mktemp("backbone") / request.param, request.param, deviation=0.15)
-
-
-@pytest.fixture(scope="module")
-def long_folder(tmp_path_factory):
-    """A tiny BERT with room for the default windows."""
-    return save_tiny_backbone(tmp_path_factory.mktemp("long") / "bert", "bert", max_position_embeddings=256)
-
-
-@pytest.fixture
-def base(folder):
-    return AutoModel.from_pretrained(folder).eval()
-
-
-def pieces(folder):
-    """Two rows of ids, the second padded, and their mask."""
-    tokenizer = backbone_in(folder).tokenizer
-    ids = tokenizer(TEXT)["input_ids"]
-    short = ids[:4] + ids[-1:]
-    pad = len(ids) - len(short)
-    rows = torch.tensor([ids, short + [tokenizer.pad_token_id] * pad])
-    return rows, torch.tensor([[1] * len(ids), [1] * len(short) + [0] * pad])
-
-
-def backbone_in(folder):
-    return get_backbone(BackboneSource(str(folder)))
-
-
-def shim_of(nlp):
-    (shim,) = adapter_shims(nlp.get_pipe("transformer").model)
-    return shim
-
-
-def states_here(nlp, ids, mask):
-    """The states of all real pieces, by our own encoder."""
-    wanted = mask.flatten().nonzero().squeeze(1)
-    encoder = shim_of(nlp).encoder.eval()
-    with torch.no_grad():
-        reading = Reading(torch.arange(len(ids)), wanted)
-        return read_batches([encoder], [PieceBatch(ids, mask, torch.zeros_like(ids), [reading])])[0]
-
-
-def states_there(model, ids, mask):
-    with torch.no_grad():
-        return model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
 
 
 @pytest.mark.parametrize("mlp", [False, True])
@@ -211,15 +155,11 @@ def test_commands_there_and_back(long_folder, corpus, tmp_path, format_name):
     np.testing.assert_array_equal(again(TEXT).tensor, nlp(TEXT).tensor)
 
 
-def run(*arguments):
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    return " ".join(result.output.split())
-
-
 def test_what_is_left_out_is_said(nlp, tmp_path):
-    with pytest.warns(UserWarning, match="PW04.*'peft'.*lora, scalar_mix, word_shape, positions that start at 0"):
-        export_adapter(nlp, tmp_path, "peft")
+    with pytest.warns(UserWarning, match="PW04.*'peft'.*place: scalar_mix, word_shape, positions that start at 0"):
+        export_adapter(nlp, tmp_path / "peft", "peft")
+    with pytest.warns(UserWarning, match="PW04.*'thudm'.*place: lora, scalar_mix, word_shape, positions that"):
+        export_adapter(nlp, tmp_path / "thudm", "thudm")
     nlp.to_disk(tmp_path / "pipeline")
     assert "PW04" in run("export", tmp_path / "pipeline", tmp_path / "out")
 

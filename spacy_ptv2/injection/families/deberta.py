@@ -23,6 +23,11 @@ class DebertaV2Rule(BertRule):
     model_types: ClassVar[tuple[str, ...]] = ("deberta-v2",)
     position_layers: ClassVar[tuple[str, ...]] = ("pos_key_proj", "pos_query_proj")
 
+    def also_read_positions(self, config: Any) -> tuple[str, ...]:
+        """See `Family.also_read_positions`."""
+        shared = getattr(config, "relative_attention", False) and getattr(config, "share_att_key", False)
+        return ("attention.self.query_proj", "attention.self.key_proj") if shared else ()
+
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
         """See `Family.attend`."""
         states, width = call["hidden_states"], block.attention_head_size
