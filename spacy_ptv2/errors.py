@@ -87,7 +87,7 @@ class Errors(_Messages):
     P019 = "The output {path} is a folder. Give the path of a .spacy file: all input files go into one."
     P020 = (
         "The folder {path} holds no file to read. Files and folders that begin with a dot, READMEs and licences are "
-        "passed over."
+        "skipped."
     )
     P021 = "misaligned must be one of {expected}, got {got!r}."
     P022 = (
@@ -117,14 +117,14 @@ class Errors(_Messages):
         "{supported}. CONTRIBUTING.md ('Adding a model family') tells how to add one."
     )
     P105 = (
-        "The prompt was trained on another backbone. Expected fingerprint {expected} (trained on {name!r}), got {got} "
+        "The adapter was trained on another backbone. Expected fingerprint {expected} (trained on {name!r}), got {got} "
         "from {path}. Point `name`, `path` or {variable} at the original weights, config and tokenizer files."
     )
     P106 = (
         "The tokenizer in {path} has no fast (Rust) version, and alignment needs its character offsets. Convert it "
         "with transformers' convert_slow_tokenizer, or choose a backbone that has a tokenizer.json."
     )
-    P107 = "The backbone in {path} cannot take a prompt: {reason}."
+    P107 = "The backbone in {path} cannot take an adapter: {reason}."
     P108 = (
         "Cannot read the backbone in {path}: {error}. The files are damaged or incomplete: fetch or install them again."
     )
@@ -171,43 +171,43 @@ class Errors(_Messages):
         "all of its files."
     )
     P119 = (
-        "The folder {path} holds an adapter of another library beside the model ({found}), which the fingerprint does "
-        "not cover. Take it out of the folder, or merge it into the weights first (`model.merge_and_unload()` in peft)."
+        "The folder {path} holds an adapter of another library in addition to the model ({found}), which the "
+        "fingerprint does not cover. Take it out of the folder, or merge it into the weights first "
+        "(`model.merge_and_unload()` in peft)."
     )
     P120 = "{path} describes no model that can be loaded: {problem}. Copy the file again, or correct it."
     P121 = (
-        "{path} describes a model of {got:,} numbers, and the weights beside it have {expected:,}. The file is damaged "
-        "or belongs to other weights: fetch both again."
+        "{path} describes a model of {got:,} numbers, and the weights next to it have {expected:,}. The file is "
+        "damaged or belongs to other weights: fetch both again."
     )
     P122 = (
         "The backbone in {path} cannot read text: {problem}. Its files are damaged or do not belong together: fetch "
         "them again."
     )
 
-    # Prompts and the encoder around them
+    # Adapters, windows, layouts
     P201 = "Expected prompt layers between 0 and {last} for a backbone of {n_layers} layers, got {got}."
     P202 = "Expected a prompt length of at least 0, got {got}."
     P203 = (
         "With shift_positions, prompt and window together need {needed} positions, but the backbone has {available}. "
-        "Set window to at most {limit}, shorten the prompt, or leave shift_positions off."
+        "Set windows.length to at most {limit}, shorten the prompt, or leave shift_positions off."
     )
     P204 = (
-        "The start text {text!r} gives no word piece. Give a text of real words, whose keys and values start the "
-        "prompt."
+        "The start text {text!r} has no word piece. Give a text of real words, whose keys and values start the prompt."
     )
     P205 = (
         "This layer is not initialised: the backbone is not loaded yet. Call nlp.initialize() before training, or load "
         "a trained pipeline with spacy.load()."
     )
     P206 = (
-        "Expected window to be between {least} and {most} pieces for this backbone and overlap to be below the {body} "
-        "pieces that remain beside the special ones, got window = {window}, overlap = {overlap}."
+        "Expected windows.length to be between {least} and {most} pieces for this backbone, and overlap to be below "
+        "the {body} pieces that the special ones leave, got length = {window}, overlap = {overlap}."
     )
     P207 = (
         "transformer_config asks for {got}, which the backbone does not have, and it is frozen and shared. Remove "
-        "these settings. The drop-in returns the states of the last layer, no attentions and no other layers. For a "
-        "model that computes differently, as with another dropout, save a folder with that in its config.json and "
-        "name it."
+        "these settings. The drop-in returns the hidden states of the last layer, no attentions and no other layers. "
+        "For a model that computes differently, for example with another dropout, save a folder with that setting in "
+        "its config.json and name the folder."
     )
     P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware is faster in it), got {got!r}."
     P209 = "word_shape must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
@@ -219,7 +219,7 @@ class Errors(_Messages):
     )
     P213 = "Expected hidden_state_cache_mb and hidden_state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
     P214 = (
-        "LoRA needs the same linear layers in all layers of the backbone. Those of layer 0 read and give "
+        "LoRA needs the same linear layers in all layers of the backbone. Those of layer 0 have the widths "
         "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
     )
     P215 = (
@@ -257,12 +257,12 @@ class Errors(_Messages):
         "training had diverged: train it again with lower rates."
     )
     P308 = (
-        "{path} was saved over another prompt than the one it gets its vectors from: trained tensors with the checksum "
-        "{expected}, got {got}. Take all components from one saved pipeline; to combine those of several, add them by "
-        "`source` and save the result."
+        "{path} was saved over another adapter than the one it gets its vectors from: trained tensors with the "
+        "checksum {expected}, got {got}. Take all components from one saved pipeline; to combine those of several, "
+        "add them by `source` and save the result."
     )
     P309 = (
-        "{path} has an output layer for {got}, and the settings beside it are for {expected}. They were not saved "
+        "{path} has an output layer for {got}, and the settings saved with it are for {expected}. They were not saved "
         "together: copy the folder of the component again."
     )
 
@@ -287,8 +287,8 @@ class Errors(_Messages):
     P407 = "Expected {name} to be {expected}, got {got}."
     P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
     P409 = (
-        "Training has come to nothing after {restarts} restarts: {problem}, at the learning rates {rates}. Give lower "
-        "ones under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
+        "Training diverged, after {restarts} restarts: {problem}, at the learning rates {rates}. Set lower rates under "
+        "[training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
     )
     P410 = (
         "The range test of learning rates expects spacy_ptv2.Muon.v1 or spacy_ptv2.AdamW.v1 in [training.optimizer], "
@@ -299,7 +299,7 @@ class Errors(_Messages):
         "Add one, such as a token_classifier, or take it out of [training] frozen_components."
     )
     P412 = "There is no config for the task {got!r}. Expected one of: {expected}."
-    P413 = "There is a file {path} already. Give another path, or --force to write over it."
+    P413 = "The file {path} exists already. Give another path, or --force to overwrite it."
     P414 = (
         "The training corpus is streamed ([training] max_epochs = -1) and may have no end, so its batches cannot be "
         "counted. Take [initialize.before_init] out, and set max_steps and eval_frequency in [training], and the "
@@ -371,7 +371,7 @@ class Errors(_Messages):
         "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a version of spacy-ptv2 that fits "
         "the package."
     )
-    P604 = "{path} lists {name!r}, which leads out of the package. Do not use this package."
+    P604 = "{path} lists {name!r}, which is outside the package. Do not use this package."
     P605 = (
         "spaCy has no example sentences for the language {lang!r}, and a package carries a sample of predictions. Give "
         "a file with texts, one a line, as --texts."
@@ -383,50 +383,48 @@ class Errors(_Messages):
         "setuptools wheel` helps."
     )
     P609 = "Expected {expected} as {what}, got {got!r}."
-    P610 = "{path} is a link. A package holds files only: put what it points at in its place."
+    P610 = "{path} is a link, and a package holds files only. Replace it with the file that it points to."
     P611 = (
-        "No component of {path} has a trained prompt (components: {names}). Package such a pipeline with `spacy "
+        "No component of {path} has a trained adapter (components: {names}). Package such a pipeline with `spacy "
         "package`."
     )
-    P612 = "--fp16 is about the bundled backbone: give --bundle too, or leave it out."
-    P613 = "There is neither a folder nor an installed package {pipeline!r}. Give the one or the other."
+    P612 = "--fp16 applies to a bundled backbone: add --bundle, or leave --fp16 out."
+    P613 = "There is neither a folder nor an installed package {pipeline!r}. Give one of them."
     P640 = (
         "The header of {path} is not what spacy_ptv2 writes: {field} is {got!r}, expected {expected}. The file was "
         "changed or damaged; copy it again."
     )
     P641 = "The settings in {path} are damaged: {field} is {got!r}, expected {expected}. Copy the pipeline again."
     P642 = (
-        "A component expects vectors of width {got} from {name!r}, which gives {width}. They were not trained "
+        "A component expects vectors of width {got} from {name!r}, which returns {width}. They were not trained "
         "together: take both from one pipeline, and copy it again if it was one."
     )
 
-    # Several prompts over one backbone
+    # Several adapters over one backbone
     P701 = (
-        "The component {name!r} belongs to another pipeline, whose prompts it would run. Add it to this one with "
+        "The component {name!r} belongs to another pipeline, whose adapters it would run. Add it to this one with "
         "nlp.add_pipe('shared_backbone', first=True), or with `factory` in its config; not with `source`."
     )
     P721 = (
         'Expected trials as a JSON object, the name of each and what it changes, as {{"short": '
         '{{"components.transformer.model.adapter.prompt.length": 16}}}}, got {got!r}.'
     )
-    P722 = "The trial {name!r} cannot run beside others in one pass over the data: {problem}."
+    P722 = "The trial {name!r} cannot share a pass over the data with others: {problem}."
     P723 = (
         "Trials do not support [training] annotating_components, got {got}. Train such a config by itself, with "
         "`spacy train`."
     )
 
-    # The bank of prompts
-    P711 = (
-        "The bank has a task {name!r} already. Pass replace=True to put this pipeline in its place, or unload it first."
-    )
+    # The bank of adapters
+    P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."
     P712 = "Expected the name of a task to be text without spaces at the ends, got {got!r:.100}."
     P713 = "The bank has no task {name!r:.100}. Expected one of: {known}. Load it with bank.load first."
     P714 = (
-        "The pipeline for the task {name!r} has no prompt (its components: {components}). A bank holds tasks over its "
+        "The pipeline for the task {name!r} has no adapter (its components: {components}). A bank holds tasks over its "
         "backbone; run other pipelines by themselves."
     )
     P715 = (
-        "The pipeline for the task {name!r} has a prompt over another backbone than the bank: {got}, expected "
+        "The pipeline for the task {name!r} has an adapter over another backbone than the bank's: {got}, expected "
         "{expected}. Load it into a bank of its own, made with the backbone that its config names."
     )
     P716 = "Expected a pipeline as the name of a package, the path of a folder or an nlp object, got a {got}."
@@ -453,53 +451,54 @@ class Warnings(_Messages):
     )
     PW03 = "The fast tokenizer settings {got} of tokenizer_config are ignored: offsets always need the fast tokenizer."
     PW04 = (
-        "Left out, for which the format {format!r} has no place: {lost}. The other library will compute other states "
-        "than this pipeline does."
+        "Left out, because the format {format!r} has no place for it: {lost}. The other library will compute other "
+        "hidden states than this pipeline does."
     )
     PW05 = (
-        "The prompt was trained on a backbone with the fingerprint {expected} ({name!r}), and runs now on one with "
-        '{got} from {path}: its predictions will be others. Set `verify` to "strict" to refuse that.'
+        "The adapter was trained on a backbone with the fingerprint {expected} ({name!r}), and now runs on one with "
+        '{got} from {path}: its predictions will differ. Set `verify` to "strict" to refuse that.'
     )
     PW06 = (
         "There is nothing for the cache of hidden states to keep: the adapter already changes the first layer. Give "
         '`prompt.layers` upper layers only and set word_shape_place to "prompt", or set hidden_state_cache_mb and '
         "hidden_state_cache_disk_mb to 0."
     )
-    PW07 = "The engine {name!r} is left aside, and torch runs the backbone in its place: {reason}."
+    PW07 = "The engine {name!r} cannot be used, so torch runs the backbone: {reason}."
     PW08 = (
-        "Training has come to nothing: {problem}. It begins anew with a third of the learning rates ({rates}; {left} "
-        "restarts left). Set them lower under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds good ones."
+        "Training diverged: {problem}. Restarting with a third of the learning rates ({rates}; {left} restarts left). "
+        "Set them lower under [training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds good ones."
     )
     PW09 = (
-        "The learning rate {got} for the part {part!r} is outside what has ever trained well ({least:g} to {most:g}). "
-        "Rates of fine-tuning are about a hundred times too low for prompts; `spacy ptv2 lr-find` finds good ones."
+        "The learning rate {got} for the part {part!r} is outside the range that is known to train well ({least:g} "
+        "to {most:g}). Rates of fine-tuning are about a hundred times too low for prompts; `spacy ptv2 lr-find` "
+        "finds good ones."
     )
     PW10 = (
-        "The gradients of a step are not finite (their norm is {norm}), and it was left out. Further ones are left out "
-        "without a word, and counted (`optimizer.n_left_out`); {n_bad} in a row make training begin anew."
+        "The gradients of a step are not finite (their norm is {norm}), so the step was skipped. Further ones are "
+        "skipped silently and counted (`optimizer.n_left_out`); after {n_bad} in a row, training restarts."
     )
     PW11 = (
         "The learning rates have reached the end of their schedule and are 0: further steps change nothing. Give the "
         "schedule as many steps as you train, as `create_optimizer(nlp, total_steps)` of spacy_ptv2.optimizers does."
     )
     PW12 = (
-        "A gradient of {name} is not finite, and the tensor was left as it is in that step. Where that happens more "
-        "often, set the learning rate lower."
+        "A gradient of {name} is not finite, so the tensor was not changed in that step. If this happens often, "
+        "lower the learning rate."
     )
     PW13 = (
-        "The training corpus cannot be read, so no steps are planned and those of the config stand: {reason} In a loop "
-        "of your own that needs no corpus, hand in an optimizer for your number of steps: nlp.initialize(get_examples, "
+        "The training corpus cannot be read, so the steps in the config are used as they are: {reason} In a loop of "
+        "your own that needs no corpus, pass an optimizer for your number of steps: nlp.initialize(get_examples, "
         "sgd=create_optimizer(nlp, total_steps)), from spacy_ptv2.optimizers."
     )
     PW18 = (
-        "Left out, for it comes after the hidden states of the backbone, which are the same without: {lost}. If it "
+        "Left out, because it comes after the backbone's hidden states, which are the same without it: {lost}. If it "
         "belongs to a head, train one here."
     )
     PW20 = (
-        "{path}: {n} entities are not tagged as {scheme} tags them, the first at {place} ({tag!r}). They were read all "
-        "the same: a tag that continues nothing begins an entity, an entity that is not ended ends where its tags do."
+        "{path}: {n} entities are not tagged as {scheme} tags them, the first at {place} ({tag!r}). They were still "
+        "read: a tag that continues nothing begins an entity, and an entity without an end ends where its tags do."
     )
-    PW21 = "{path}: {n} lines have a tag and no word, the first is line {line}. They were left out."
+    PW21 = "{path}: {n} lines have a tag but no word, the first is line {line}. They were left out."
     PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --tag-column."
     PW23 = "{path}: {n} of {total} entities {problem}; they were {done}. The first: {examples}."
     PW24 = (
