@@ -197,13 +197,12 @@ class AdapterShim(Shim):
         private = {"path": None, "allow_download": False}  # what holds for this machine and its user is not saved
         return {
             "backbone": {**asdict(self.source), **private, **asdict(recorded), "revision": revision},
-            "prompt": {
+            "adapter": {
                 "layers": list(encoder.prompt.layers),
                 "lengths": list(encoder.prompt.lengths),
                 "word_shape_layer": encoder.word_shape_layer,
                 "lora_rank": 0 if encoder.lora is None else encoder.lora.rank,
             },
-            "shapes": {name: list(tensor.shape) for name, tensor in self.export_state().items()},
         }
 
     def export_state(self) -> dict[str, torch.Tensor]:
@@ -228,7 +227,7 @@ class AdapterShim(Shim):
             backbone = get_backbone(self.source, recorded, device=get_torch_default_device())
             self._build(backbone, replace(self.adapter, prompt=nothing))
         self.loaded_record = recorded
-        state = check_adapter(state, layout, self.backbone, where)
+        check_adapter(state, layout, self.backbone, where)
         width = self.backbone.key_width
         with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
             prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width)

@@ -1,7 +1,7 @@
 """The header of a saved adapter, read without trusting it.
 
 In: the header that `AdapterShim.header` wrote, or anything else that was in its place, and the tensors. Out: the
-recorded backbone, the layout of the prompt, and tensors that fit both; every other value is refused by name.
+recorded backbone and the layout of the adapter; every value that does not fit is refused by name.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from ..errors import Errors, FormatError
 
 @dataclass(frozen=True)
 class AdapterLayout:
-    """Which layers a saved prompt is for, how long it is in each, and what is saved beside it.
+    """What a saved adapter is made of.
 
-    word_shape_layer: Where the word shape is added, None for the piece embeddings. lora_rank: 0 for no LoRA. Format 1
-    had one length and another shape, formats 1 and 2 the word shape at the pieces, formats 1 to 3 no LoRA.
+    layers (tuple[int, ...]): The layers that have a prompt and LoRA.
+    lengths (tuple[int, ...]): Positions of the prompt in each of them.
+    word_shape_layer (int | None): Where the word shape is added; None for the piece embeddings.
+    lora_rank (int): 0 for no LoRA.
     """
 
     layers: tuple[int, ...]
     lengths: tuple[int, ...]
     word_shape_layer: int | None
     lora_rank: int
-    is_format_1: bool
 
 
 def read_header(header: dict[str, Any], where: str) -> tuple[Recorded, AdapterLayout]:
@@ -36,31 +37,25 @@ def read_header(header: dict[str, Any], where: str) -> tuple[Recorded, AdapterLa
 
     where (str): Where it comes from, for messages. RAISES (FormatError): P304, P640 with the field.
     """
-    backbone, prompt = (_field(header, name, dict, where) for name in ("backbone", "prompt"))
+    backbone, adapter = (_field(header, name, dict, where) for name in ("backbone", "adapter"))
     recorded = Recorded(
         _field(backbone, "fingerprint", str, where),
         _optional_text(backbone, "revision", where),
         _optional_text(backbone, "requirement", where),
     )
-    layers = _counts(prompt, "layers", where)
-    if "lengths" in prompt:
-        lengths = _counts(prompt, "lengths", where)
-    else:
-        lengths = _counts({"length": [prompt.get("length")]}, "length", where) * len(layers)
+    layers, lengths = (_counts(adapter, name, where) for name in ("layers", "lengths"))
     if len(lengths) != len(layers):
         raise FormatError(Errors.P640.format(path=where, field="lengths", expected="one for each layer", got=lengths))
-    place = prompt.get("word_shape_layer")
+    place = adapter.get("word_shape_layer")
     word_shape_layer = None if place is None else _counts({"word_shape_layer": [place]}, "word_shape_layer", where)[0]
-    (lora_rank,) = _counts({"lora_rank": [prompt.get("lora_rank", 0)]}, "lora_rank", where)
-    return recorded, AdapterLayout(layers, lengths, word_shape_layer, lora_rank, "lengths" not in prompt)
+    (lora_rank,) = _counts({"lora_rank": [adapter.get("lora_rank")]}, "lora_rank", where)
+    return recorded, AdapterLayout(layers, lengths, word_shape_layer, lora_rank)
 
 
-def check_adapter(
-    state: dict[str, torch.Tensor], layout: AdapterLayout, backbone: Backbone, where: str
-) -> dict[str, torch.Tensor]:
-    """Return the tensors in today's format.
+def check_adapter(state: dict[str, torch.Tensor], layout: AdapterLayout, backbone: Backbone, where: str) -> None:
+    """Check that the layout and the tensors of an adapter fit each other and the backbone.
 
-    RAISES (FormatError): P305, P640 if the layout and the prompt's tensor do not fit each other or the backbone.
+    RAISES (FormatError): P305, P640.
     """
     layers = layout.layers
     if len(set(layers)) != len(layers) or not all(layer < backbone.n_layers for layer in layers):
@@ -78,13 +73,10 @@ def check_adapter(
     values = state.get("prompt.values")
     if values is None:
         raise FormatError(Errors.P305.format(path=where, details="there is no prompt.values"))
-    if layout.is_format_1 and values.dim() == 4:  # (n_layers, 2, length, width)
-        values = values.flatten(0, -2)
     expected_shape = (2 * sum(layout.lengths), backbone.key_width)
     if tuple(values.shape) != expected_shape:
         details = f"prompt.values has the shape {tuple(values.shape)}, expected {expected_shape}"
         raise FormatError(Errors.P305.format(path=where, details=details))
-    return {**state, "prompt.values": values}
 
 
 def _field(container: dict[str, Any], name: str, kind: type, where: str) -> Any:

@@ -37,7 +37,7 @@ def model_to_bytes(model: Model[Any, Any], outputs: Sequence[str] | None = None)
         entry: dict[str, Any] = {"name": _leaf_name(node), "dims": {d: node.maybe_get_dim(d) for d in node.dim_names}}
         shim = find_shim(node)
         if shim is not None and shim.is_initialized:
-            entry["prompt"] = shim.header()
+            entry["adapter"] = shim.header()
         if ATTRIBUTE in node.attrs:
             entry[ATTRIBUTE] = upstream_checksum(node)
         nodes.append(entry)
@@ -65,8 +65,8 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str, outputs: S
     for node, entry, own in zip(nodes, saved, by_node, strict=True):
         was_initialized = _set_dims(node, entry["dims"], where)
         shim = find_shim(node)
-        if shim is not None and "prompt" in entry:
-            shim.import_state({name: torch.from_numpy(array.copy()) for name, array in own.items()}, entry["prompt"])
+        if shim is not None and "adapter" in entry:
+            shim.import_state({name: torch.from_numpy(array.copy()) for name, array in own.items()}, entry["adapter"])
         elif own or was_initialized:
             _set_params(node, own, where)
         if ATTRIBUTE in node.attrs:
@@ -83,8 +83,8 @@ def _read_entries(header: dict[str, Any], nodes: list[Model[Any, Any]], where: s
     for entry in saved:
         dims = entry.get("dims") if isinstance(entry, dict) else None
         is_whole = isinstance(dims, dict) and all(v is None or (type(v) is int and v >= 0) for v in dims.values())
-        if not is_whole or not isinstance(entry.get("prompt", {}), dict):
-            expected = "objects with a name, whole numbers as dims, and perhaps a prompt"
+        if not is_whole or not isinstance(entry.get("adapter", {}), dict):
+            expected = "objects with a name, whole numbers as dims, and perhaps an adapter"
             raise FormatError(Errors.P640.format(path=where, field="nodes", expected=expected, got=entry))
     names, expected_names = [entry.get("name") for entry in saved], [_leaf_name(node) for node in nodes]
     if names != expected_names:

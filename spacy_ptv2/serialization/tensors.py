@@ -20,10 +20,7 @@ from safetensors import numpy as safetensors_numpy
 from ..errors import Errors, FormatError
 from ..reading import parse_json, parse_object
 
-FORMAT_VERSION = 5
-# 1 had one prompt length for all layers; 1 and 2 had the word shape at the piece embeddings, 1 to 3 no adapter, and 4,
-# which no release wrote, another kind of it: see AdapterShim.import_state
-READABLE_VERSIONS = (1, 2, 3, 5)
+FORMAT_VERSION = 1
 HEADER_KEY = "spacy_ptv2"  # one JSON document under one key of the safetensors metadata
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -32,7 +29,7 @@ Tensors = Mapping[str, NDArray[Any]]
 def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
     """Write tensors and a header as safetensors bytes.
 
-    header (Mapping): JSON values, written beside the format version and the checksum of the tensors.
+    header (Mapping): JSON values, written with the format version and the checksum of the tensors.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     document = {**header, "format_version": FORMAT_VERSION, "checksum": checksum_of(arrays)}
@@ -58,7 +55,7 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
         if field not in header:
             raise FormatError(Errors.P304.format(path=path, field=field))
     version = header["format_version"]
-    if type(version) is not int or version not in READABLE_VERSIONS:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise FormatError(Errors.P303.format(path=path, got=f"{version!r:.100}", expected=FORMAT_VERSION))
     checksum = checksum_of(tensors)
     if checksum != header["checksum"]:

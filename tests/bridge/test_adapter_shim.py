@@ -15,7 +15,7 @@ from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.bridge.adapter_shim import AdapterShim
 from spacy_ptv2.errors import BackboneError, FormatError, PTuningError
 from spacy_ptv2.options import PromptOptions
-from spacy_ptv2.serialization.tensors import HEADER_KEY, dump_tensors, load_tensors
+from spacy_ptv2.serialization.tensors import FORMAT_VERSION, HEADER_KEY
 
 from ..tiny import build_options, save_tiny_backbone
 
@@ -60,37 +60,23 @@ def test_saved_tensors_are_exactly_these(tiny_folder):
     assert 4 * n_values < len(shim.to_bytes()) < 4 * n_values + 2000
 
 
-def test_header_names_backbone_and_shapes(tiny_folder):
+def test_header_names_backbone_and_layout(tiny_folder):
     data = make_shim(tiny_folder, layers=(0, 2)).to_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])
-    assert header["format_version"] == 5
+    assert header["format_version"] == FORMAT_VERSION
     assert header["backbone"]["name"] == str(tiny_folder)
     assert len(header["backbone"]["fingerprint"]) == 64
-    assert header["prompt"] == {"layers": [0, 2], "lengths": [4, 4], "word_shape_layer": None, "lora_rank": 5}
-    assert header["shapes"]["prompt.values"] == [2 * 2 * 4, 32]
+    assert header["adapter"] == {"layers": [0, 2], "lengths": [4, 4], "word_shape_layer": None, "lora_rank": 5}
 
 
 @pytest.mark.parametrize(("layers", "place"), [((1, 2), 1), ((0, 2), None)])
-def test_the_place_of_the_casing_is_kept(tiny_folder, layers, place):
+def test_the_place_of_the_word_shape_is_kept(tiny_folder, layers, place):
     shim = make_shim(tiny_folder, layers=layers)
     shim.encoder.place_word_shape(place, 9)
     torch.nn.init.normal_(shim.encoder.word_shape.weight)
     loaded = make_shim(tiny_folder, layers=(0,)).from_bytes(shim.to_bytes())
     assert loaded.encoder.word_shape_layer == place
-    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
-
-
-def test_casing_of_older_formats_joins_the_pieces(tiny_folder):
-    """Formats 1 and 2 knew no other place, whatever layers had a prompt."""
-    shim = make_shim(tiny_folder, layers=(1, 2))
-    shim.encoder.place_word_shape(None, 9)
-    torch.nn.init.normal_(shim.encoder.word_shape.weight)
-    header = shim.header()
-    del header["prompt"]["word_shape_layer"]
-    loaded = make_shim(tiny_folder, layers=(1, 2))
-    loaded.import_state(shim.export_state(), header)
-    assert loaded.encoder.word_shape_layer is None
     np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
 
 
@@ -102,19 +88,6 @@ def test_round_trip(tiny_folder, mlp_width):
     np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)
     assert loaded.backbone is shim.backbone
     assert loaded.to_bytes() == shim.to_bytes()
-
-
-def test_reads_the_first_format(tiny_folder):
-    """Which had one length for all layers, and a dimension for each of layers and keys/values."""
-    shim = make_shim(tiny_folder, layers=(0, 2))
-    tensors, header = load_tensors(shim.to_bytes(), "here")
-    tensors["prompt.values"] = tensors["prompt.values"].reshape(2, 2, 4, 32)
-    header["prompt"] = {"layers": [0, 2], "length": 4}
-    del tensors["lora.weights"]
-    old = dump_tensors(tensors, header)
-    loaded = AdapterShim(shim.source, shim.adapter, shim.runtime).from_bytes(old)
-    assert loaded.encoder.lora is None
-    np.testing.assert_allclose(loaded.predict(one_batch()), shim.predict(one_batch()), atol=1e-6)  # it adds nothing
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3])

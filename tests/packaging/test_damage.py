@@ -72,8 +72,8 @@ def rewrite(file, change):
     file.write_bytes(save(tensors, metadata={HEADER_KEY: json.dumps(header)}))
 
 
-def prompt_entry(header):
-    return next(node["prompt"] for node in header["nodes"] if "prompt" in node)
+def adapter_entry(header):
+    return next(node["adapter"] for node in header["nodes"] if "adapter" in node)
 
 
 TRANSFORMER, HEAD = "ptuning_transformer", "token_classifier"
@@ -82,18 +82,18 @@ TRANSFORMER, HEAD = "ptuning_transformer", "token_classifier"
 @pytest.mark.parametrize(
     ("component", "change", "message"),
     [
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["backbone"].pop("fingerprint"), "P304.*'fingerprint'"),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["backbone"].update(fingerprint=3), "P640.*fingerprint is 3"),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["backbone"].update(fingerprint="0" * 64), "P105"),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["backbone"].update(revision=[]), r"P640.*revision is \[\]"),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["prompt"].update(lengths=[4, 4]), "P640.*one for each layer"),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["prompt"].update(lengths=[10**12] * 3), "P305.*has the shape"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["backbone"].pop("fingerprint"), "P304.*'fingerprint'"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["backbone"].update(fingerprint=3), "P640.*fingerprint is 3"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["backbone"].update(fingerprint="0" * 64), "P105"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["backbone"].update(revision=[]), r"P640.*revision is \[\]"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["adapter"].update(lengths=[4, 4]), "P640.*one for each layer"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["adapter"].update(lengths=[10**12] * 3), "P305.*has the shape"),
         (
             TRANSFORMER,
-            lambda t, h: prompt_entry(h)["prompt"].update(layers=[0, 1, 1]),
+            lambda t, h: adapter_entry(h)["adapter"].update(layers=[0, 1, 1]),
             "P640.*different numbers below 3",
         ),
-        (TRANSFORMER, lambda t, h: prompt_entry(h)["prompt"].update(layers=[0, 1, True]), "P640.*whole numbers"),
+        (TRANSFORMER, lambda t, h: adapter_entry(h)["adapter"].update(layers=[0, 1, True]), "P640.*whole numbers"),
         (TRANSFORMER, lambda t, h: h["nodes"].append(3), "P640.*nodes"),
         (
             TRANSFORMER,
@@ -160,4 +160,4 @@ def test_headers_that_are_none_are_refused():
     with pytest.raises(FormatError, match="P304.*'backbone'"):
         read_header({}, "here")
     with pytest.raises(FormatError, match="P640.*prompt is 3, expected a dict"):
-        read_header({"backbone": {}, "prompt": 3}, "here")
+        read_header({"backbone": {}, "adapter": 3}, "here")

@@ -52,9 +52,9 @@ def test_same_tensors_give_the_same_bytes():
     assert dump_tensors(TENSORS, {}) == dump_tensors(dict(reversed(TENSORS.items())), {})
 
 
-@pytest.mark.parametrize("number", [0, 4, 99])
+@pytest.mark.parametrize("number", [0, 2, 99])
 def test_other_formats_are_refused(number):
-    with pytest.raises(FormatError, match=rf"P303.*model.safetensors has format version {number},.*reads 5.*Install"):
+    with pytest.raises(FormatError, match=rf"P303.*model.safetensors has format version {number},.*reads 1.*Install"):
         load_tensors(with_header(format_version=number), "model.safetensors")
 
 
