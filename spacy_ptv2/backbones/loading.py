@@ -137,7 +137,8 @@ def _load_tokenizer(folder: Path, path: Path) -> Any:
     except BaseException as error:  # as above
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
             raise
-        raise BackboneError(Errors.P113.format(path=path, error=str(error)[:MAX_DETAILS])) from error
+        details = " ".join(str(error).split())[:MAX_DETAILS]  # some go over several lines
+        raise BackboneError(Errors.P113.format(path=path, error=details)) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(Errors.P106.format(path=path))
     return tokenizer
