@@ -156,9 +156,11 @@ def test_commands_there_and_back(long_folder, corpus, tmp_path, format_name):
 
 
 def test_what_is_left_out_is_said(nlp, tmp_path):
-    with pytest.warns(UserWarning, match="PW04.*'peft'.*place: scalar_mix, word_shape, positions that start at 0"):
+    with pytest.warns(
+        UserWarning, match="PW04.*'peft'.*place for it: scalar_mix, word_shape, positions that start at 0"
+    ):
         export_adapter(nlp, tmp_path / "peft", "peft")
-    with pytest.warns(UserWarning, match="PW04.*'thudm'.*place: lora, scalar_mix, word_shape, positions that"):
+    with pytest.warns(UserWarning, match="PW04.*'thudm'.*place for it: lora, scalar_mix, word_shape, positions that"):
         export_adapter(nlp, tmp_path / "thudm", "thudm")
     nlp.to_disk(tmp_path / "pipeline")
     assert "PW04" in run("export", tmp_path / "pipeline", tmp_path / "out")

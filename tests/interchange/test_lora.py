@@ -121,7 +121,7 @@ def test_beside_a_prefix_of_some_layers(folder, base, tmp_path):
     lora_of_peft(base, tmp_path / "lora", **VARIANTS["query and value"])
     nlp = import_adapter([tmp_path / "prompt", tmp_path / "lora"])
     assert shim_of(nlp).encoder.prompt.lengths == (5, 0, 5)
-    with pytest.warns(UserWarning, match="PW04.*place: lora"):
+    with pytest.warns(UserWarning, match="PW04.*place for it: lora"):
         export_adapter(nlp, tmp_path / "back", "adapters")
     assert json.loads((tmp_path / "back" / "adapter_config.json").read_text())["config"]["leave_out"] == [1]
     (back,) = load_file(tmp_path / "back" / "adapter.safetensors").values()

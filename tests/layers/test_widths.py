@@ -101,7 +101,7 @@ def test_a_width_that_is_not_the_backbones_is_refused(tiny_folder):
     nlp = spacy.blank("en")
     nlp.add_pipe("ptuning_transformer", config={"model": model_block(tiny_folder)})
     tok2vec = {"@architectures": "spacy_ptv2.PTuningListener.v1", "width": 40}
-    with pytest.raises(FormatError, match="P642.*width 40.*gives 32"):
+    with pytest.raises(FormatError, match="P642.*width 40.*returns 32"):
         nlp.add_pipe("tagger", config={"model": {"@architectures": "spacy.Tagger.v2", "tok2vec": tok2vec}})
 
 

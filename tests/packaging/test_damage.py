@@ -152,7 +152,7 @@ def test_a_head_of_another_width_than_its_transformer_is_refused(saved):
                 tensors[name] = array.repeat(2, axis=1)[:, :40].copy()
 
     rewrite(saved / HEAD / "model.safetensors", wider)
-    with pytest.raises(FormatError, match="P642.*width 40 from 'ptuning_transformer', which gives 32"):
+    with pytest.raises(FormatError, match="P642.*width 40 from 'ptuning_transformer', which returns 32"):
         spacy.load(saved)
 
 
