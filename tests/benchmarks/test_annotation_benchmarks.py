@@ -85,7 +85,7 @@ def test_curves(run, folder, monkeypatch):
     options = ("--words", 60, "--lengths", "0,2", "--ranks", "0,2", "--doc-words", "20,60", "--batch-pieces", "64,512")
     lines = run(curves, "--backbone", folder, *options)
     assert [line.split("|")[0] for line in lines[2:]] == [
-        name for name in ("prompt length", "adapter rank", "words per document", "batch_pieces") for _ in range(2)
+        name for name in ("prompt length", "LoRA rank", "words per document", "batch_pieces") for _ in range(2)
     ]
 
 

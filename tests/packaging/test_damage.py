@@ -118,8 +118,8 @@ def test_malformed_files_with_a_right_checksum_are_refused(saved, component, cha
     [
         ({"labels": None}, "P641.*labels"),
         ({"labels": ["PER", "PER"]}, "P641.*different names"),
-        ({"labels": []}, r"P309.*'B-LOC'.*the settings beside it are for \[\]"),
-        ({"labels": ["PER"]}, r"P309.*'B-LOC'.*the settings beside it are for \['O', 'B-PER', 'I-PER'\]"),
+        ({"labels": []}, r"P309.*'B-LOC'.*the settings saved with it are for \[\]"),
+        ({"labels": ["PER"]}, r"P309.*'B-LOC'.*the settings saved with it are for \['O', 'B-PER', 'I-PER'\]"),
         ({"labels": ["MISC", "LOC", "ORG", "PER"]}, "P309.*'B-LOC'.*for \\['O', 'B-MISC'"),
         ({"scheme": "x"}, "P641.*scheme.*iob2 or biluo"),
         ({"spans_key": 1}, "P641.*spans_key"),
@@ -139,7 +139,7 @@ def test_older_files_do_not_say_what_their_tags_are(saved):
     settings = json.loads(path.read_text())
     spacy.load(saved)
     path.write_text(json.dumps({**settings, "labels": ["PER"]}))
-    with pytest.raises(FormatError, match="P305.*9 tags, the labels of cfg make 3"):
+    with pytest.raises(FormatError, match="P305.*9 outputs, the labels of cfg make 3"):
         spacy.load(saved)
 
 
@@ -159,5 +159,5 @@ def test_a_head_of_another_width_than_its_transformer_is_refused(saved):
 def test_headers_that_are_none_are_refused():
     with pytest.raises(FormatError, match="P304.*'backbone'"):
         read_header({}, "here")
-    with pytest.raises(FormatError, match="P640.*prompt is 3, expected a dict"):
+    with pytest.raises(FormatError, match="P640.*adapter is 3, expected a dict"):
         read_header({"backbone": {}, "adapter": 3}, "here")
