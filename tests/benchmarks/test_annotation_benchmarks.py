@@ -62,8 +62,8 @@ def test_annotation_of_a_trained_pipeline(run, folder, corpus, tmp_path):
     build_pipeline(folder, corpus).to_disk(path)
     config = trained(path, dtype="bfloat16", engine="torch").config
     model = config["components"]["ptuning_transformer"]["model"]
-    assert (model["backbone"]["dtype"], model["engine"], config["nlp"]["batch_size"]) == ("bfloat16", "torch", 1000)
-    assert (model["window"], model["overlap"]) == (96, 24)
+    assert (model["backbone"]["dtype"], model["runtime"]["engine"]) == ("bfloat16", "torch")
+    assert (model["windows"]["length"], model["windows"]["overlap"], config["nlp"]["batch_size"]) == (96, 24, 1000)
     lines = run(annotation, "--pipeline", path, "--corpus", corpus, "--long", 0)
     scored = [line.split()[-1] for line in lines if line.split("|")[-1].startswith("corpus") and "bare" not in line]
     assert len(scored) == len(annotation.CANDIDATES)
