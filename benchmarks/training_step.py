@@ -5,7 +5,7 @@ python -m benchmarks.training_step [--backbone NAME_OR_FOLDER] [--corpus FILE.sp
 Sentences from all over the corpus in batches of 640 padded words, as in configs/finetune_ner.cfg. Under spaCy: steps
 of the shipped configs, and with a prompt of 64 positions and no adapter in place of what is shipped; fine-tuning in
 float32 with the head of ours. In plain torch: the same batches as padded pieces; ours there trains what PEFT trains, a
-prompt or an LoRA without dropout of their own, and "as shipped" all that the config does. In bf16 our
+prompt or LoRA without dropout of their own, and "as shipped" all that the config does. In bf16 our
 backbone and the bare one have bfloat16 weights, the peers run under autocast, as they come. Attention weights are
 dropped nowhere unless --attention-dropout lets the peers, as they come, do it. The limit is forward and backward of
 the bare backbone for the gradient of its piece embeddings. All candidates take a batch in turn, then the next; a ratio

@@ -141,7 +141,7 @@ class Injection:
     def with_lora(
         self, place: int, loras: Sequence[SplitLoRA | None], states: torch.Tensor, given: torch.Tensor
     ) -> torch.Tensor:
-        """Return what a linear layer gives, with what LoRA add.
+        """Return what a linear layer returned, with what LoRA adds.
 
         place (int): Which of the layer's linear layers it is. LoRA: See `split_lora`. states: What it read.
         Shape: (rows, pieces, nI). given: What it gave for that. Shape: (rows, pieces, nO). RETURNS: That shape.

@@ -157,7 +157,7 @@ def test_word_start_is_what_the_words_give(tiny):
     assert torch.equal(second, word_key_values(tiny, "paris london")[2][:, :1])  # and cut to it
 
 
-def test_casing_embedding_starts_without_effect_then_has_one(tiny):
+def test_word_shape_starts_without_effect_then_has_one(tiny):
     with_word_shapes, without = (
         build(tiny, options=FULL),
         build(tiny, options={"word_shape": False, "backbone_dropout": False}),
@@ -167,7 +167,7 @@ def test_casing_embedding_starts_without_effect_then_has_one(tiny):
     assert not torch.allclose(read(with_word_shapes, batch()), read(without, batch()))
 
 
-def test_casing_auto_follows_the_tokenizer(tiny, roberta_folder):
+def test_word_shape_auto_follows_the_tokenizer(tiny, roberta_folder):
     from spacy_ptv2.backbones.registry import get_backbone
     from spacy_ptv2.backbones.source import BackboneSource
 

@@ -187,7 +187,7 @@ def test_each_drops_what_it_drops_alone(family, lowest, checkpointing):
 
 
 @pytest.mark.parametrize(("place", "expected"), [("prompt", [None, 1, 2]), ("pieces", [None, None, None])])
-def test_casing_joins_where_it_is_told_to(family, place, expected):
+def test_word_shape_joins_where_it_is_told_to(family, place, expected):
     """At the pieces it leaves no layer in common, with the prompt all below it."""
     options = {"word_shape": True, "mixed_precision": False, "word_shape_place": place}
     encoders = [build(family, options, length=2, layers=layers) for layers in (None, (1, 2), (2,))]
@@ -202,7 +202,7 @@ def test_casing_joins_where_it_is_told_to(family, place, expected):
         assert not torch.allclose(before, after, atol=1e-3)
 
 
-def test_encoders_with_and_without_casing_in_one_pass(family):
+def test_encoders_with_and_without_word_shapes_in_one_pass(family):
     """Word shapes at the pieces, at a layer, and none: each as alone."""
     torch.manual_seed(4)
     none = {"word_shape": False, "backbone_dropout": False, "mixed_precision": False}

@@ -137,7 +137,7 @@ def test_words_have_the_same_shape_whatever_space_is_between_them(tmp_path_facto
         ("1,200", NUMBER), ("B2B", ALPHANUMERIC), ("--", OTHER), ("", OTHER), ("a", LOWER), ("漢字", LOWER),
     ],
 )  # fmt: skip
-def test_casing_classes(text, expected):
+def test_word_shapes(text, expected):
     assert word_shape_of(text) == expected
     assert NONE < expected < N_WORD_SHAPES
 
@@ -321,5 +321,5 @@ def test_all_docs_at_once_as_doc_by_doc(tiny_folder, docs, window, with_spans):
 
 
 @given(text=st.text(alphabet="aBcD1.éÉ漢 ", max_size=6))
-def test_casing_class_as_letter_by_letter(text):
+def test_word_shape_as_letter_by_letter(text):
     assert word_shape_of(text) == plain_word_shape_of(text)
