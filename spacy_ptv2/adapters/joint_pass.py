@@ -57,7 +57,7 @@ def _read_batch(
     leader = encoders[0]
     embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
     if batch.types is not None:
-        embeddings = leader.backbone.rule.with_types(leader.backbone.model, embeddings, batch.types)
+        embeddings = leader.backbone.with_types(embeddings, batch.types)
     inputs = [
         _inputs_of(encoder, prompt_for(len(reading.rows)), batch, embeddings, reading.rows)
         for encoder, prompt_for, reading in zip(encoders, prompts, batch.readings, strict=True)

@@ -5,8 +5,9 @@ In: sequences and the pieces of their Docs. Out: the bodies one after the other,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from spacy.tokens import Span
 
 from .pieces import DocPieces, Ints1d, ramps, starts_of
 from .sequences import InputSequence
+from .tokenization import tokenize
 from .word_shape import NONE
 
 
@@ -64,22 +66,33 @@ class Bodies:
     word_shape: Ints1d
     marks: Ints1d
 
+    @cached_property
+    def starts(self) -> Ints1d:
+        """Where each body begins on the line. Shape: (n_sequences,)"""
+        return starts_of(self.lengths)
+
+    @cached_property
+    def _unmarked_starts(self) -> Ints1d:
+        return starts_of(self.end - self.start)
+
     def on_line(self, sequence: Ints1d, place: Ints1d) -> Ints1d:
         """Return where pieces of Docs stand on the line, as those of some sequences. Shape of all: (n,)"""
-        unmarked = starts_of(self.end - self.start)[sequence] + place - self.start[sequence]
+        unmarked = self._unmarked_starts[sequence] + place - self.start[sequence]
         marked: Ints1d = unmarked + np.searchsorted(self.marks, unmarked, side="right")
         return marked
 
 
-def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any) -> Bodies:
-    """Put the bodies of sequences on one line."""
+def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any, special_ids: frozenset[int]) -> Bodies:
+    """Put the bodies of sequences on one line. special_ids (frozenset[int]): See `tokenize`."""
     pieces = places.pieces
     ranges = np.array([places.piece_range(s.body) for s in sequences], dtype=np.int64).reshape(-1, 2)
     start, end = ranges[:, 0], ranges[:, 1]
     lengths = end - start
     place = np.repeat(start, lengths) + ramps(lengths)
     ids, shapes = pieces.ids[place], pieces.word_shape[place]
-    inserted = _inserted(sequences, places, start, lengths, tokenizer)
+    markers = sorted({text for sequence in sequences for _, text in sequence.markers})
+    ids_of = dict(zip(markers, tokenize(markers, tokenizer, special_ids)[0], strict=True))
+    inserted = _inserted(sequences, places, start, lengths, ids_of)
     if not len(inserted):
         return Bodies(start, end, lengths, ids, shapes, np.zeros(0, dtype=np.int64))
     sequence, marks, marker_ids = inserted.T
@@ -88,12 +101,20 @@ def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any) 
 
 
 def _inserted(
-    sequences: Sequence[InputSequence], places: Places, start: Ints1d, lengths: Ints1d, tokenizer: Any
+    sequences: Sequence[InputSequence],
+    places: Places,
+    start: Ints1d,
+    lengths: Ints1d,
+    ids_of: Mapping[str, Sequence[int]],
 ) -> Ints1d:
-    """Return (its sequence, the pieces on the line before it, its id) of each piece of a marker. Shape: (n, 3)"""
+    """Return (its sequence, the pieces on the line before it, its id) of each piece of a marker. Shape: (n, 3)
+
+    ids_of (Mapping[str, Sequence[int]]): The piece ids of each marker's text.
+    """
     found = []
-    for number, offset in enumerate(starts_of(lengths).tolist()):
-        sequence = sequences[number]
+    for number, (sequence, offset) in enumerate(zip(sequences, starts_of(lengths).tolist(), strict=True)):
+        if not sequence.markers:
+            continue
         first_token = places.tokens(sequence.body)[0] - sequence.body.start
         for token, text in sequence.markers:
             while token < sequence.body.end and not places.pieces.pieces_per_token[first_token + token]:
@@ -101,5 +122,5 @@ def _inserted(
             mark = offset + int(lengths[number])
             if token < sequence.body.end:
                 mark = offset + int(places.pieces.first[first_token + token] - start[number])
-            found += [(number, mark, piece) for piece in tokenizer(text, add_special_tokens=False)["input_ids"]]
+            found += [(number, mark, piece) for piece in ids_of[text]]
     return np.array(found, dtype=np.int64).reshape(-1, 3)

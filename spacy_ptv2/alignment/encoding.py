@@ -42,7 +42,7 @@ def encode_docs(
         list(texts.values()), backbone.tokenizer, with_word_shapes=with_word_shapes, special_ids=backbone.special_ids
     )
     places = Places(pieces, list(texts))
-    bodies = line_up(sequences, places, backbone.tokenizer)
+    bodies = line_up(sequences, places, backbone.tokenizer, backbone.special_ids)
     frames = build_frames(sequences, places, backbone, limits.window)
     windows = _cut(sequences, places, bodies, frames, limits)
     locator = Locator(sequences, places, bodies, windows, frames)
@@ -69,7 +69,7 @@ def _cut(
 
 def _stretches(number: int, sequence: InputSequence, places: Places, bodies: Bodies) -> list[PieceRange]:
     """Return what windows over a body are cut within, on the line; stretches without a token are passed over."""
-    start = int(starts_of(bodies.lengths)[number])
+    start = int(bodies.starts[number])
     whole = [(start, start + int(bodies.lengths[number]))]
     if sequence.stretches is None or bodies.start[number] == bodies.end[number]:
         return whole

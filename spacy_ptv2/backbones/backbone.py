@@ -141,6 +141,22 @@ class Backbone:
     def _embeddings(self) -> torch.nn.Embedding:
         return cast(torch.nn.Embedding, self.model.get_input_embeddings())
 
+    @cached_property
+    def _type_embeddings(self) -> torch.Tensor | None:
+        return self.rule.type_embeddings(self.model)
+
+    def with_types(self, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """Return piece embeddings that carry token types, for the model adds the embedding of type 0 to all.
+
+        A model without token types leaves them as they are.
+        embeddings: Shape: (batch, pieces, width). types: Shape: (batch, pieces)
+        RAISES (PTuningError): P222.
+        """
+        table = self._type_embeddings
+        if table is None or len(table) < 2:
+            return embeddings
+        return embeddings + (table[types] - table[0]).to(embeddings.dtype)
+
     @property
     def n_embeddings(self) -> int:
         """How many pieces it has embeddings for."""

@@ -94,17 +94,6 @@ class Family:
         positions = torch.arange(start, start + embeddings.shape[1], device=embeddings.device).unsqueeze(0)
         return {"inputs_embeds": embeddings, "position_ids": positions}
 
-    def with_types(self, model: Any, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """Return piece embeddings that carry token types, for a model that adds the embedding of type 0 to all.
-
-        Models without token types leave them as they are.
-        embeddings: Shape: (batch, pieces, width). types: Shape: (batch, pieces)
-        """
-        table = self.type_embeddings(model)
-        if table is None or len(table) < 2:
-            return embeddings
-        return embeddings + (table[types] - table[0]).to(embeddings.dtype)
-
     def type_embeddings(self, model: Any) -> torch.Tensor | None:
         """Return the embeddings of token types, None if a model has none. Shape: (n_types, width)"""
         found = (part for name, part in model.named_modules() if name.endswith("token_type_embeddings"))

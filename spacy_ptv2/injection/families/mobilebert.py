@@ -31,8 +31,8 @@ class MobileBertRule(BertRule):
         dropout = self.attention_dropout(block)
         return (attend(query, key, value, call.get("attention_mask"), scale=width**-0.5, dropout=dropout),)
 
-    def with_types(self, model: Any, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """See `Family.with_types`: here the types join after a convolution over three pieces, out of reach.
+    def type_embeddings(self, model: Any) -> torch.Tensor | None:
+        """See `Family.type_embeddings`: here they join after a convolution over three pieces, out of reach.
 
         RAISES (PTuningError): P222.
         """
