@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from spacy.attrs import IDX, LENGTH
 from spacy.tokens import Doc
@@ -23,6 +23,11 @@ from ..alignment.pieces import Ints1d
 MAX_WAITING_TOKENS = 1 << 18
 
 T = TypeVar("T")
+MadeOf = Callable[[Doc], Hashable]
+
+
+def _tokens_alone(doc: Doc) -> Hashable:
+    return None
 
 
 @dataclass(frozen=True)
@@ -32,29 +37,28 @@ class PieceHiddenStates:
     states (Floats2d): Those of all rows, in order. Shape: (n_states, hidden_width)
     lengths (Ints1d): How many of them each row has. Shape: (n_rows,)
     per_sequence (Ints1d): Rows of each sequence. Shape: (n_sequences,)
-    made_of (Hashable): See `WindowEncoding.made_of`; a list of one for each Doc if there are several.
     backprop (Callable | None): Takes the gradient of the states; None if they are a prediction.
     """
 
     states: Floats2d
     lengths: Ints1d
     per_sequence: Ints1d
-    made_of: Any = None
     backprop: Callable[[Floats2d], object] | None = None
 
 
 @dataclass(frozen=True)
 class _Waiting(Generic[T]):
-    """A value, the Doc that it is for, and how that was tokenised."""
+    """A value, the Doc that it is for, how that was tokenised, and what else of it decides on the value."""
 
     doc: weakref.ref[Doc]
     n_tokens: int
     tokenisation: bytes
+    made_of: Hashable
     value: T
 
-    def is_for(self, doc: Doc) -> bool:
-        """Return whether a Doc is that one, with the same tokens."""
-        return self.doc() is doc and self.tokenisation == _tokenisation(doc)
+    def is_for(self, doc: Doc, made_of: Hashable) -> bool:
+        """Return whether a Doc is that one, with the same tokens and the same of what else decides."""
+        return self.doc() is doc and self.made_of == made_of and self.tokenisation == _tokenisation(doc)
 
 
 class Precomputed(Generic[T]):
@@ -65,25 +69,26 @@ class Precomputed(Generic[T]):
         self._waiting: dict[int, _Waiting[T]] = {}
         self._n_tokens = 0
 
-    def give(self, docs: Sequence[Doc], values: Sequence[T]) -> None:
-        """Leave a value for each Doc."""
+    def give(self, docs: Sequence[Doc], values: Sequence[T], made_of: MadeOf = _tokens_alone) -> None:
+        """Leave a value for each Doc. made_of (MadeOf): What of a Doc decides on it, in addition to its tokens."""
         with self._lock:
             for doc, value in zip(docs, values, strict=True):
                 key = id(doc)
                 self._drop(key)
                 gone = weakref.ref(doc, partial(self._forget, key))
-                self._waiting[key] = _Waiting(gone, len(doc), _tokenisation(doc), value)
+                self._waiting[key] = _Waiting(gone, len(doc), _tokenisation(doc), made_of(doc), value)
                 self._n_tokens += len(doc)
             while self._n_tokens > MAX_WAITING_TOKENS and len(self._waiting) > len(docs):
                 self._drop(next(iter(self._waiting)))
 
-    def take(self, docs: Sequence[Doc]) -> list[T] | None:
-        """Return what waits for these Docs, and forget it; None unless it is there for all of them."""
+    def take(self, docs: Sequence[Doc], made_of: MadeOf = _tokens_alone) -> list[T] | None:
+        """Return what waits for these Docs, and forget it; None unless it is there for all of them, as they now are."""
         with self._lock:
             if not self._waiting:
                 return None
             found = [self._drop(id(doc)) for doc in docs]
-        taken = [entry.value for doc, entry in zip(docs, found, strict=True) if entry is not None and entry.is_for(doc)]
+        pairs = zip(docs, found, strict=True)
+        taken = [entry.value for doc, entry in pairs if entry is not None and entry.is_for(doc, made_of(doc))]
         return taken if len(taken) == len(docs) else None
 
     def _drop(self, key: int) -> _Waiting[T] | None:

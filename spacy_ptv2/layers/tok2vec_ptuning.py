@@ -84,11 +84,11 @@ def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenSt
     shim = get_shim(model.layers[0])
     windows: WindowEncoding = model.attrs["windows"]
     if is_train:
-        begun = shim.begun.take(X) or []
+        begun = shim.begun.take(X, windows.made_of) or []
         in_order = [place for place, _ in begun] == list(range(len(X)))
-        return begun[0][1] if begun and in_order and begun[0][1].made_of == [*map(windows.made_of, X)] else None
-    parts = shim.predicted.take(X)
-    if not parts or [part.made_of for part in parts] != [*map(windows.made_of, X)]:
+        return begun[0][1] if begun and in_order else None
+    parts = shim.predicted.take(X, windows.made_of)
+    if not parts:
         return None
     lengths = np.concatenate([part.lengths for part in parts])
     per_sequence = np.concatenate([part.per_sequence for part in parts])
@@ -104,7 +104,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStat
         return PieceHiddenStates(model.ops.alloc2f(0, model.get_dim("nO")), rows.lengths, rows.per_sequence)
     batches = windows.batch(encoded.windows, [rows.states], get_shim(encode).backbone, is_train=is_train)
     states, backprop = encode(batches, is_train)
-    return PieceHiddenStates(states, rows.lengths, rows.per_sequence, backprop=backprop)
+    return PieceHiddenStates(states, rows.lengths, rows.per_sequence, backprop)
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:

@@ -77,10 +77,10 @@ def read_ahead(requests: Sequence[Request]) -> None:
         for request, parts, states in zip(group, batch.parts, predicted, strict=True):
             bounds = np.cumsum([len(part.states) for part in parts])[:-1]
             by_doc = [
-                PieceHiddenStates(own, part.lengths, part.per_sequence, part.made_of)
+                PieceHiddenStates(own, part.lengths, part.per_sequence)
                 for own, part in zip(get_array_module(states).split(states, bounds), parts, strict=True)
             ]
-            request.shim.predicted.give(request.copies or request.docs, by_doc)
+            request.shim.predicted.give(request.copies or request.docs, by_doc, request.windows.made_of)
 
 
 def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
@@ -101,9 +101,9 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
             parts = batch.parts[number]
             lengths = np.concatenate([part.lengths for part in parts])
             per_sequence = np.concatenate([part.per_sequence for part in parts])
-            made_of = [part.made_of for part in parts]
-            own = PieceHiddenStates(states, lengths, per_sequence, made_of, partial(step.backprop, number))
-            request.shim.begun.give(request.docs, [(place, own) for place in range(len(request.docs))])
+            own = PieceHiddenStates(states, lengths, per_sequence, partial(step.backprop, number))
+            of_docs = [(place, own) for place in range(len(request.docs))]
+            request.shim.begun.give(request.docs, of_docs, request.windows.made_of)
         steps.append(step)
     return steps
 
@@ -129,7 +129,6 @@ class _Part:
     states: Ints1d
     lengths: Ints1d
     per_sequence: Ints1d
-    made_of: Hashable
 
 
 class _Encoding:
@@ -144,11 +143,10 @@ class _Encoding:
         row_bounds = np.cumsum([0, *rows.per_sequence])
         state_bounds = np.cumsum([0, *rows.lengths])
         self._parts = {}
-        for (key, doc), (first, last) in zip(docs.items(), pairwise(sequences.tolist()), strict=True):
+        for key, (first, last) in zip(docs, pairwise(sequences.tolist()), strict=True):
             of_doc = slice(row_bounds[first], row_bounds[last])
             states = np.arange(state_bounds[of_doc.start], state_bounds[of_doc.stop])
-            made_of = windows.made_of(doc)
-            self._parts[key] = _Part(states, rows.lengths[of_doc], rows.per_sequence[first:last], made_of)
+            self._parts[key] = _Part(states, rows.lengths[of_doc], rows.per_sequence[first:last])
 
     def parts(self, request: Request) -> list[_Part]:
         """Return what a request wants for each of its Docs."""
