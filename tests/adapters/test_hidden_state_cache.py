@@ -1,5 +1,7 @@
 """States of the layers below the prompts, kept across epochs: the same results, computed once, within the budget."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -85,6 +87,16 @@ def test_several_encoders_and_changed_layers_share_a_cache(family):
             both.append(read_batches(encoders, [batch]))
         for expected, got in zip(*both, strict=True):
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_pieces_of_other_types_are_others(tiny):
+    """As where a text comes once as the first and once as the second of a pair."""
+    plain, cached = (build_encoder(tiny, cache) for cache in (None, HiddenStateCache(memory_bytes=1 << 20)))
+    first = make_batch([[0, 1, 2, 3]])
+    second = replace(first, types=first.mask)
+    for expected, got in zip(epoch(plain, [first, second]), epoch(cached, [first, second]), strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    assert len(cached.hidden_state_cache) == 8
 
 
 def test_prediction_leaves_it_alone(family):

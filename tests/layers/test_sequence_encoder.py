@@ -17,10 +17,11 @@ from spacy_ptv2.alignment.layouts import DocLayout, PairLayout, PredicateLayout,
 from spacy_ptv2.architectures import build_sequence_encoder_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.bridge.training_pass import TrainingPass
+from spacy_ptv2.bridge.window_encoding import WindowEncoding
 from spacy_ptv2.engines.engine import Engine
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.options import PromptOptions
+from spacy_ptv2.options import PromptOptions, WindowOptions
 from spacy_ptv2.pipeline import joint_reading
 from spacy_ptv2.pipeline.joint_reading import Request, read_ahead
 
@@ -304,6 +305,15 @@ def test_token_types_are_refused_where_they_cannot_join(tmp_path):
     with pytest.raises(PTuningError, match="P222"):
         model.predict(make_docs())
     build(folder, "doc", "tokens").predict(make_docs())
+
+
+def test_markers_are_text(tiny_folder):
+    """Even by the name of a special piece, which a window has at its end alone."""
+    encoding = WindowEncoding(WindowOptions(WINDOW, OVERLAP), PredicateLayout(append=False, markers=("</s>", "]]")))
+    shim = get_shim(build(tiny_folder, "doc", "tokens").layers[0])
+    last = shim.backbone.special_pieces[1][0]
+    windows = encoding.encode(make_docs()[:2], [shim]).windows.ids
+    assert [ids.tolist().index(last) for ids in windows] == [len(ids) - 1 for ids in windows]
 
 
 def test_docs_without_sequences(tiny_folder):
