@@ -263,7 +263,7 @@ def _replacement(block, oracle, mask, prompt, model):
 
 def load(folder, kind="sdpa", **settings):
     found = Candidate(folder, "a test")
-    source = BackboneSource(str(folder), attention=kind, **settings)
+    source = BackboneSource(str(folder), attention=kind, **{"dtype": "float32", **settings})  # as the bare model is
     return load_backbone(source, found, torch.device("cpu"), fingerprint_folder(found.path))
 
 
