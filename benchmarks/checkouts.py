@@ -34,7 +34,7 @@ class Checkout:
     """A process over the package of a folder. folder (Path): The checkout. corpus (Path): What it works on."""
 
     def __init__(self, folder: Path, corpus: Path, steps: int) -> None:
-        describe = [sys.executable, "-c", "from setuptools import setup; setup()", "-q", "egg_info"]
+        describe = [sys.executable, "setup.py", "-q", "egg_info"]
         subprocess.run(describe, cwd=folder, check=True)  # its own entry points, found before those that are installed
         command = [sys.executable, "-P", str(WORKER), str(corpus), str(steps)]
         environment = {**os.environ, "PYTHONPATH": str(folder)}

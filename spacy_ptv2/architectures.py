@@ -143,8 +143,36 @@ def build_token_classifier_v1(
     dropout (float): On the token vectors; `[training] dropout` overrides it in training.
     nO (int | None): Number of tags, set from the labels. RETURNS: Docs to logits, Shape of each: (n_tokens, nO)
     """
+    return _with_linear(tok2vec, tok2vec, dropout, nO)
+
+
+def build_sequence_classifier_v1(
+    tok2vec: Tok2VecModel,
+    dropout: float = 0.1,
+    rows_per_sequence: int = 1,
+    nO: int | None = None,
+) -> Model[list[Doc], list[Floats2d]]:
+    """Build the head of the paper for whole sequences: one linear layer over the vector of each (section 3.3).
+
+    tok2vec (Model): `spacy_ptv2.SequenceEncoder.v1` with the rows "sequence", or "spans" for marked spans.
+    dropout (float): On the vectors; `[training] dropout` overrides it in training.
+    rows_per_sequence (int): Rows that are put side by side, as the vectors of two marked words.
+    nO (int | None): Number of outputs, set from the labels.
+    RETURNS: Docs to logits. Shape of each: (1, nO)
+    """
+    from .layers.join_rows import JoinRows
+
+    model = _with_linear(tok2vec, chain(tok2vec, JoinRows(rows_per_sequence)), dropout, nO)
+    model.attrs["rows_per_sequence"] = rows_per_sequence
+    return model
+
+
+def _with_linear(
+    tok2vec: Tok2VecModel, rows: Tok2VecModel, dropout: float, nO: int | None
+) -> Model[list[Doc], list[Floats2d]]:
+    """Return a linear layer over rows that are made of a tok2vec's, with the refs that heads ask for."""
     head: Model[Floats2d, Floats2d] = chain(Dropout(dropout), Linear(nO=nO))
-    model: Model[list[Doc], list[Floats2d]] = chain(tok2vec, with_array(head))
+    model: Model[list[Doc], list[Floats2d]] = chain(rows, with_array(head))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", head.layers[-1])
     return model

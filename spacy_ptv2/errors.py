@@ -97,6 +97,29 @@ class Errors(_Messages):
     P023 = "{place}: the brackets of the entity column do not match at {cell!r}. Expected (LABEL*, *, *) or (LABEL)."
     P024 = "Cannot write {path}: {error}. Nothing was left there; choose another place for the output."
     P025 = "{place}: half of a surrogate pair at character {at}, which is no text. Repair the file's \\u escapes."
+    P030 = (
+        "{place}: the answer {text!r} is not at character {start}, where the context has {got!r}. Correct "
+        "answer_start, or leave such questions out with --lenient."
+    )
+    P031 = "{place}: an earlier question has the same id. Give each its own, or leave repeated ones out with --lenient."
+    P032 = "{place}: its {what} is empty. Fill it in, or leave such questions out with --lenient."
+    P033 = (
+        "{place}: it is marked is_impossible and has the answer {text!r}. Remove one of the two, or leave such "
+        "questions out with --lenient."
+    )
+    P034 = "{path} holds no question. Expected SQuAD's form: {{data: [{{paragraphs: [{{context, qas}}]}}]}}."
+    P035 = (
+        "{place}: the brackets of a column of roles do not match at {cell!r}. Expected (A0*, * and *), as the columns "
+        "of CoNLL-2005 have them; --lenient leaves such sentences out."
+    )
+    P036 = (
+        "{place}: the column of roles {column} marks {got} predicates as V, expected one. Correct the sentence, or "
+        "leave such ones out with --lenient."
+    )
+    P037 = (
+        "{place}: the sentence names {n_lemmas} predicates, and has {n_columns} columns of roles. Expected a column "
+        "for each predicate; --lenient leaves such sentences out."
+    )
 
     # Backbones: where they come from, what they are
     P101 = (
@@ -322,6 +345,35 @@ class Errors(_Messages):
         "{path} cannot be read as .spacy ({problem}). Check that it was copied whole, or write it again with "
         "`spacy ptv2 convert`."
     )
+    P440 = (
+        "Expected annotations that are given to be named as 'doc._.questions', 'doc.spans.predicates' or 'doc.sents', "
+        "got {got!r}."
+    )
+    P441 = (
+        "The component {name!r} expects [model.tok2vec] to be spacy_ptv2.SequenceEncoder.v1 with a {expected}, got "
+        "{got}. Take the block from the config that `spacy ptv2 init` writes for the task."
+    )
+    P442 = (
+        "The component {name!r} found no question with its answers in the training corpus. Expected doc._.{attribute} "
+        "and doc._.answers on the gold Docs; `spacy ptv2 convert --task squad` writes such a file."
+    )
+    P443 = (
+        'Expected {expected} rows for each sequence, got {got}. With rows = "spans", every Doc needs so many marked '
+        "spans; rows_per_sequence says how many."
+    )
+    P444 = (
+        "The component {name!r} chooses one class, and the gold Doc {text!r} has several: {got}. Use spaCy's "
+        "textcat_multilabel over a ptuning_transformer for classes that do not exclude each other."
+    )
+    P445 = (
+        "The component {name!r} classifies pairs of two texts, and the Doc {text!r} makes {got}. Set doc._.second_text "
+        "to one text, or set choices = true to choose among several."
+    )
+    P446 = (
+        "The component {name!r} found no gold choice in the training corpus. Expected doc._.choice, the number of the "
+        "right text in doc._.second_text, from 0."
+    )
+    P447 = "The component {name!r} was given the gold choice {got} for the Doc {text!r}, which has {expected} choices."
 
     # Adapters of other libraries
     P501 = "{path} is not an adapter of a known format ({formats}): {problem}. docs/interchange.md describes each."
@@ -501,6 +553,7 @@ class Warnings(_Messages):
     PW21 = "{path}: {n} lines have a tag but no word, the first is line {line}. They were left out."
     PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --tag-column."
     PW23 = "{path}: {n} of {total} entities {problem}; they were {done}. The first: {examples}."
+    PW30 = "{path}: {n} of {total} {what} were left out. The first: {examples}"
     PW24 = (
         "{path}: {n} tasks were annotated more than once, the first is {place}. The first annotation of each was read; "
         "export those that you want."

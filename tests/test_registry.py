@@ -91,8 +91,8 @@ def test_making_any_pipeline_loads_nothing_heavy():
 
 
 def test_layers_are_loaded_when_one_is_built_and_what_scores_when_something_is_scored():
-    found = modules_after("import spacy_ptv2.architectures, spacy_ptv2.pipeline.scorers")
+    found = modules_after("import spacy_ptv2.architectures, spacy_ptv2.scoring.entities")
     assert not found & {"spacy_ptv2.layers", "spacy_ptv2.adapters", "transformers"}
     found = modules_after("import spacy; spacy.blank('en').add_pipe('token_classifier')")
-    assert found >= {"spacy_ptv2.layers", "spacy_ptv2.pipeline.scorers"}
+    assert found >= {"spacy_ptv2.layers", "spacy_ptv2.scoring.entities"}
     assert "seqeval" not in found

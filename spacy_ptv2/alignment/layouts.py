@@ -6,13 +6,16 @@ Sources: Liu et al. 2021, section 4.1 (questions, roles); Shi and Lin 2019, sect
 (the predicate after the sentence); Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537 (pairs and choices).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spacy.tokens import Doc, Span
 from spacy.util import get_words_and_spaces
 from spacy.vocab import Vocab
 
+from ..annotations import names
+from ..annotations.given import SENTENCES, copy_words, give
+from ..annotations.names import add_extension, texts_of
 from ..errors import Errors, PTuningError
 from ..types import SpanGetter
 from .sequences import InputSequence
@@ -27,6 +30,11 @@ class DocLayout:
 
     get_spans: SpanGetter | None = None
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the sequences are made of, in addition to the words; see `give`."""
+        return ()
+
     def __call__(self, docs: Sequence[Doc]) -> list[InputSequence]:
         """Return the sequences of Docs."""
         if self.get_spans is None:
@@ -37,6 +45,10 @@ class DocLayout:
             for number, (doc, own) in enumerate(zip(docs, stretches, strict=True))
         ]
 
+    def split(self, doc: Doc, most: int) -> list[Doc]:
+        """Return the Doc: it is one sequence."""
+        return [doc]
+
 
 @dataclass(frozen=True)
 class QuestionLayout:
@@ -45,46 +57,82 @@ class QuestionLayout:
     attribute (str): The extension attribute of the Doc that has the questions, a list of strings.
     """
 
-    attribute: str = "questions"
+    attribute: str = names.QUESTIONS
 
     def __post_init__(self) -> None:
-        _install(self.attribute)
+        add_extension(self.attribute)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the sequences are made of, in addition to the words; see `give`."""
+        return (f"doc._.{self.attribute}",)
 
     def __call__(self, docs: Sequence[Doc]) -> list[InputSequence]:
         """Return the sequences of Docs."""
         sequences: list[InputSequence] = []
         for number, doc in enumerate(docs):
-            for question in _texts(doc, self.attribute):
+            for question in texts_of(doc, self.attribute):
                 asked = _as_span(question, doc.vocab)
                 sequences.append(InputSequence(number, doc[:], asked, other_first=True, group=len(sequences)))
         return sequences
 
+    def split(self, doc: Doc, most: int) -> list[Doc]:
+        """Return copies of a Doc with at most so many of its sequences each, in order."""
+        return list(_split_texts(doc, self.attribute, most))
+
 
 @dataclass(frozen=True)
 class PredicateLayout:
-    """One sequence per predicate: the Doc with the predicate after it, as in the paper, or marked in place.
+    """One sequence per predicate: its sentence with the predicate after it, as in the paper, or marked in place.
+
+    A Doc without sentence boundaries counts as one sentence.
 
     spans_key (str): The span group of the Doc that has the predicates.
-    append (bool): Repeat the predicate after the Doc.
-    markers (tuple[str, str] | None): Texts put before and after the predicate inside the Doc; None for none.
+    append (bool): Repeat the predicate after the sentence.
+    markers (tuple[str, str] | None): Texts put before and after the predicate inside the sentence; None for none.
+    context (int): Most tokens that are read on each side of the predicate.
     """
 
-    spans_key: str = "predicates"
+    spans_key: str = names.PREDICATES
     append: bool = True
     markers: tuple[str, str] | None = None
+    context: int = 256
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the sequences are made of, in addition to the words; see `give`."""
+        return SENTENCES, f"doc.spans.{self.spans_key}"
 
     def __call__(self, docs: Sequence[Doc]) -> list[InputSequence]:
         """Return the sequences of Docs."""
         sequences: list[InputSequence] = []
         for number, doc in enumerate(docs):
+            has_sentences = doc.has_annotation("SENT_START")
             for predicate in doc.spans.get(self.spans_key, ()):
                 before, after = self.markers or ("", "")
                 marks = [(predicate.start, before), (predicate.end, after)] if self.markers else []
                 other = predicate if self.append else None
+                body = self._body(doc, predicate, has_sentences=has_sentences)
                 sequences.append(
-                    InputSequence(number, doc[:], other, markers=marks, spans=[predicate], group=len(sequences))
+                    InputSequence(number, body, other, markers=marks, spans=[predicate], group=len(sequences))
                 )
         return sequences
+
+    def _body(self, doc: Doc, predicate: Span, *, has_sentences: bool) -> Span:
+        first, last = 0, len(doc)
+        if has_sentences and len(predicate):
+            first, last = doc[predicate.start].sent.start, doc[predicate.end - 1].sent.end
+        return doc[max(first, predicate.start - self.context) : min(last, predicate.end + self.context)]
+
+    def split(self, doc: Doc, most: int) -> list[Doc]:
+        """Return copies of a Doc with at most so many of its sequences each, in order."""
+        predicates = list(doc.spans.get(self.spans_key, ()))
+        copies = []
+        for start in range(0, len(predicates), most):
+            copy = copy_words(doc)
+            copy.spans[self.spans_key] = [copy[p.start : p.end] for p in predicates[start : start + most]]
+            copies.append(copy)
+        return copies
 
 
 @dataclass(frozen=True)
@@ -98,12 +146,17 @@ class PairLayout:
     RAISES (PTuningError): P221 for a Doc with neither.
     """
 
-    attribute: str = "second_text"
-    texts: str = "texts"
-    marked: str = "marked"
+    attribute: str = names.SECOND_TEXT
+    texts: str = names.TEXTS
+    marked: str = names.MARKED
 
     def __post_init__(self) -> None:
-        _install(self.attribute)
+        add_extension(self.attribute)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the sequences are made of, in addition to the words; see `give`."""
+        return f"doc._.{self.attribute}", f"doc.spans.{self.texts}", f"doc.spans.{self.marked}"
 
     def __call__(self, docs: Sequence[Doc]) -> list[InputSequence]:
         """Return the sequences of Docs."""
@@ -114,21 +167,28 @@ class PairLayout:
         if spans:
             body, *others = spans
         else:
-            body, others = doc[:], [_as_span(text, doc.vocab) for text in _texts(doc, self.attribute)]
+            body, others = doc[:], [_as_span(text, doc.vocab) for text in texts_of(doc, self.attribute)]
         if not others:
             raise PTuningError(Errors.P221.format(text=doc.text[:50], attribute=self.attribute, key=self.texts))
         marked = list(doc.spans.get(self.marked, ()))
         return [InputSequence(number, body, other, spans=marked, group=number) for other in others]
 
+    def split(self, doc: Doc, most: int) -> list[Doc]:
+        """Return copies of a Doc with at most so many of its sequences each, in order."""
+        if doc.spans.get(self.texts):
+            return [doc]  # as many as there are texts within it, so few
+        copies = list(_split_texts(doc, self.attribute, most))
+        for copy in copies:
+            give(doc, copy, [f"doc.spans.{self.marked}"])
+        return copies
 
-def _install(attribute: str) -> None:
-    if not Doc.has_extension(attribute):
-        Doc.set_extension(attribute, default=None)
 
-
-def _texts(doc: Doc, attribute: str) -> list[str]:
-    value = doc._.get(attribute)
-    return [value] if isinstance(value, str) else list(value or ())
+def _split_texts(doc: Doc, attribute: str, most: int) -> Iterator[Doc]:
+    texts = texts_of(doc, attribute)
+    for start in range(0, len(texts), most):
+        copy = copy_words(doc)
+        copy._.set(attribute, texts[start : start + most])
+        yield copy
 
 
 def _as_span(text: str, vocab: Vocab) -> Span:

@@ -6,8 +6,9 @@ window: a question, a predicate, the second text of a pair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from spacy.tokens import Doc, Span
 
@@ -45,4 +46,16 @@ class InputSequence:
         return self.body.start, self.body.end, other, tuple(self.markers), stretches, spans
 
 
-Layout = Callable[[Sequence[Doc]], list[InputSequence]]  # sequences in the order of their Docs
+@runtime_checkable
+class Layout(Protocol):
+    """Makes sequences of Docs."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the sequences are made of, in addition to the words; see `annotations.given.give`."""
+
+    def __call__(self, docs: Sequence[Doc]) -> list[InputSequence]:
+        """Return the sequences, in the order of their Docs."""
+
+    def split(self, doc: Doc, most: int) -> list[Doc]:
+        """Return copies of a Doc with at most so many of its sequences each, in order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,7 @@ class DivergenceWatch:
             "losses": [*self._losses],
             "chances": [*self._chances],
             "n_bad_steps": self._n_bad_steps,
-            "seen": {name: seen.counts.tolist() for name, seen in self._seen.items()},
+            "seen": {name: seen.state() for name, seen in self._seen.items()},
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class DivergenceWatch:
         self._losses.extend(state["losses"])
         self._chances.extend(state["chances"])
         self._n_bad_steps = state["n_bad_steps"]
-        self._seen = {name: ChanceLoss.of(counts) for name, counts in state["seen"].items()}
+        self._seen = {name: ChanceLoss.of(seen) for name, seen in state["seen"].items()}
 
     def problem(self, norm: float) -> str | None:
         """Return what is wrong, None if nothing is; to be asked once a step. norm (float): That of its gradients."""
@@ -86,31 +86,52 @@ class DivergenceWatch:
 
 @dataclass
 class ChanceLoss:
-    """What a model would lose that knows the frequencies of tags alone. n_tags (int): The number of tags."""
+    """What a model would lose that knows nothing of the text.
+
+    Of tags it knows the frequencies; of choices among options that differ from text to text, as the first token of an
+    answer, only how many options there are.
+
+    n_tags (int): The number of tags.
+    """
 
     n_tags: int
+    n_choices: int = 0
+    choice_nats: float = 0.0
     counts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         self.counts = np.zeros(self.n_tags, dtype=np.int64)
 
     @classmethod
-    def of(cls, counts: Sequence[int]) -> ChanceLoss:
-        """Return that of tags which were counted. counts (Sequence[int]): How often each occurs."""
-        chance = cls(len(counts))
-        chance.counts += np.asarray(counts, dtype=np.int64)
+    def of(cls, state: Mapping[str, Any]) -> ChanceLoss:
+        """Return what `state` was taken from."""
+        chance = cls(len(state["counts"]), state["n_choices"], state["choice_nats"])
+        chance.counts += np.asarray(state["counts"], dtype=np.int64)
         return chance
+
+    def state(self) -> dict[str, Any]:
+        """Return what was counted, as values for JSON."""
+        return {"counts": self.counts.tolist(), "n_choices": self.n_choices, "choice_nats": self.choice_nats}
 
     def add(self, tags: Iterable[int]) -> None:
         """Count gold tags."""
         self.counts += np.bincount(np.fromiter(tags, dtype=np.int64), minlength=self.n_tags)
 
+    def add_choice(self, n_options: int) -> None:
+        """Count a choice among options that are new with each text."""
+        self.n_choices += 1
+        self.choice_nats += math.log(n_options)
+
     def include(self, other: ChanceLoss) -> None:
-        """Count the tags that another one has counted, of the same number of tags."""
+        """Count what another one has counted, of the same number of tags."""
         self.counts += other.counts
+        self.n_choices += other.n_choices
+        self.choice_nats += other.choice_nats
 
     @property
     def nats(self) -> float:
-        """The entropy of the tags counted so far, per token."""
-        shares = self.counts[self.counts > 0] / max(1, self.counts.sum())
-        return float(-(shares * np.log(shares)).sum())
+        """The loss per tag and choice: the entropy of the tags counted so far, and all options of a choice alike."""
+        n_tags = int(self.counts.sum())
+        shares = self.counts[self.counts > 0] / max(1, n_tags)
+        entropy = float(-(shares * np.log(shares)).sum())
+        return (n_tags * entropy + self.choice_nats) / max(1, n_tags + self.n_choices)

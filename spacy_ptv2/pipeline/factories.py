@@ -5,11 +5,11 @@ and transformers with it, is imported when one is built.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from spacy.language import Language
 from spacy.pipeline import Pipe
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from thinc.api import Config, Model
 from thinc.types import Floats2d
 
@@ -45,6 +45,75 @@ DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
 [model.tok2vec]
 @architectures = "spacy_ptv2.PTuningListener.v1"
 """)
+
+# One sequence per predicate, with windows long enough for most sentences.
+DEFAULT_ROLE_LABELER = Config().from_str("""
+[model]
+@architectures = "spacy_ptv2.TokenClassifier.v1"
+
+[model.tok2vec]
+@architectures = "spacy_ptv2.SequenceEncoder.v1"
+rows = "tokens"
+
+[model.tok2vec.layout]
+@misc = "spacy_ptv2.PredicateLayout.v1"
+
+[model.tok2vec.backbone]
+@misc = "spacy_ptv2.Backbone.v1"
+name = "sentence-transformers/all-MiniLM-L6-v2"
+
+[model.tok2vec.adapter]
+@misc = "spacy_ptv2.Adapter.v1"
+
+[model.tok2vec.adapter.prompt]
+@misc = "spacy_ptv2.Prompt.v1"
+
+[model.tok2vec.windows]
+@misc = "spacy_ptv2.Windows.v1"
+
+[model.tok2vec.runtime]
+@misc = "spacy_ptv2.Runtime.v1"
+""")
+
+# One sequence per question; windows that hold a paragraph.
+DEFAULT_QUESTION_ANSWERER = DEFAULT_ROLE_LABELER.merge(
+    Config().from_str("""
+[model]
+
+[model.tok2vec]
+
+[model.tok2vec.layout]
+@misc = "spacy_ptv2.QuestionLayout.v1"
+
+[model.tok2vec.windows]
+@misc = "spacy_ptv2.Windows.v1"
+length = 384
+overlap = 128
+""")
+)
+
+# One vector for the whole text, or for a pair of texts.
+DEFAULT_TEXT_CLASSIFIER = DEFAULT_ROLE_LABELER.merge(
+    Config().from_str("""
+[model]
+@architectures = "spacy_ptv2.SequenceClassifier.v1"
+
+[model.tok2vec]
+rows = "sequence"
+
+[model.tok2vec.layout]
+@misc = "spacy_ptv2.DocLayout.v1"
+
+[model.tok2vec.windows]
+@misc = "spacy_ptv2.Windows.v1"
+length = 256
+overlap = 0
+""")
+)
+DEFAULT_PAIR_CLASSIFIER = DEFAULT_TEXT_CLASSIFIER.merge(
+    {"model": {"tok2vec": {"layout": {"@misc": "spacy_ptv2.PairLayout.v1"}}}}
+)
+CLASS_WEIGHTS = {"cats_acc": 1.0, "cats_macro_f": 0.0, "cats_f_per_type": None}
 
 
 @Language.factory("ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]})
@@ -101,3 +170,111 @@ def make_token_classifier(
         threshold=threshold,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "role_labeler",
+    assigns=["doc._.frames", "doc.spans"],
+    default_config={
+        "model": DEFAULT_ROLE_LABELER["model"],
+        "find_predicates": None,
+        "roles_key": "roles",
+        "scorer": {"@scorers": "spacy_ptv2.role_scorer.v1"},
+    },
+    default_score_weights={"srl_f": 1.0, "srl_p": 0.0, "srl_r": 0.0, "srl_per_type": None},
+)
+def make_role_labeler(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    find_predicates: Callable[[Doc], list[Span]] | None,
+    roles_key: str,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that labels the semantic roles of predicates."""
+    from .role_labeler import RoleLabeler
+
+    return RoleLabeler(nlp.vocab, model, name, find_predicates=find_predicates, roles_key=roles_key, scorer=scorer)
+
+
+@Language.factory(
+    "question_answerer",
+    assigns=["doc._.answers", "doc._.no_answer"],
+    default_config={
+        "model": DEFAULT_QUESTION_ANSWERER["model"],
+        "no_answer": "auto",
+        "n_best": 1,
+        "longest": 30,
+        "threshold": 0.5,
+        "scorer": {"@scorers": "spacy_ptv2.answer_scorer.v1"},
+    },
+    default_score_weights={"qa_f1": 1.0, "qa_exact": 0.0, "qa_best_f1": None, "qa_best_exact": None},
+)
+def make_question_answerer(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    no_answer: Literal["auto"] | bool,
+    n_best: int,
+    longest: int,
+    threshold: float,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that answers questions with spans of the Doc."""
+    from .question_answerer import QuestionAnswerer
+
+    return QuestionAnswerer(
+        nlp.vocab,
+        model,
+        name,
+        no_answer=no_answer,
+        n_best=n_best,
+        longest=longest,
+        threshold=threshold,
+        scorer=scorer,
+    )
+
+
+@Language.factory(
+    "text_classifier",
+    assigns=["doc.cats"],
+    default_config={
+        "model": DEFAULT_TEXT_CLASSIFIER["model"],
+        "scorer": {"@scorers": "spacy_ptv2.class_scorer.v1"},
+    },
+    default_score_weights=CLASS_WEIGHTS,
+)
+def make_text_classifier(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that chooses a class for each Doc."""
+    from .text_classifier import TextClassifier
+
+    return TextClassifier(nlp.vocab, model, name, scorer=scorer)
+
+
+@Language.factory(
+    "pair_classifier",
+    assigns=["doc.cats", "doc._.choice", "doc._.choice_scores"],
+    default_config={
+        "model": DEFAULT_PAIR_CLASSIFIER["model"],
+        "choices": False,
+        "scorer": {"@scorers": "spacy_ptv2.class_scorer.v1"},
+    },
+    default_score_weights=CLASS_WEIGHTS,
+)
+def make_pair_classifier(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    choices: bool,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that classifies a Doc with a second text, or chooses among several second texts."""
+    from .choice_classifier import ChoiceClassifier
+    from .text_classifier import PairClassifier
+
+    return (ChoiceClassifier if choices else PairClassifier)(nlp.vocab, model, name, scorer=scorer)

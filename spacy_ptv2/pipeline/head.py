@@ -1,7 +1,7 @@
-"""The base of components with a head: labels, updates, reports of losses, settings, saving.
+"""The base of components with a head: updates, reports of losses, settings, saving.
 
-In: examples. Out: a trained output layer over the rows of the model's `tok2vec`. A subclass says what the task is:
-which labels an example has, what the outputs stand for, what is gold, and what the loss is.
+In: examples. Out: a trained output layer over the rows of the model's `tok2vec`. A subclass says what the task is: what
+the outputs stand for, what is gold, and what the loss is.
 """
 
 import math
@@ -17,16 +17,17 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from ..errors import Errors, FormatError, PTuningError
+from ..annotations.given import give
+from ..errors import Errors, FormatError
 from ..optimizers.divergence import ChanceLoss
 from ..optimizers.protocol import observe
 from .private_settings import withdraw_downloads
 from .requirements import record_requirements
-from .resizing import grow_output
 from .safetensors_pipe import SafetensorsPipe
 
 HeadModel = Model[list[Doc], list[Floats2d]]
 Scorer = Callable[..., dict[str, Any]]
+SAMPLE = 10  # examples that sizes are inferred from
 
 
 class Head(SafetensorsPipe):
@@ -54,85 +55,56 @@ class Head(SafetensorsPipe):
         self.model = model
         self.name = name
         self.scorer = scorer
-        self.cfg: dict[str, Any] = {"labels": [], **fixed, **configured, "configured": dict(configured)}
+        self.cfg: dict[str, Any] = {**fixed, **configured, "configured": dict(configured)}
         self._unreported: list[float] = []  # losses since the last step
         self._seen = ChanceLoss(0)  # the gold outputs of the same batches
 
     @abstractmethod
-    def labels_of(self, example: Example) -> Iterable[str]:
-        """Return the labels in an example."""
+    def _gold(self, examples: Sequence[Example]) -> Any:
+        """Return what is right, as `_loss_of` takes it."""
 
     @abstractmethod
-    def _gold(self, examples: Iterable[Example]) -> list[int | None]:
-        """Return the output that is right for each row of all examples, None where it is unknown."""
-
-    @abstractmethod
-    def _loss_of(self, gold: Sequence[int | None], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
+    def _loss_of(self, gold: Any, scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Shape of each, and of its gradient: (n_rows, n_outputs)"""
+
+    @abstractmethod
+    def _count(self, gold: Any, chance: ChanceLoss) -> None:
+        """Count gold outputs, for what a model would lose that knows how frequent they are and nothing else."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The annotations that this task is given rather than predicts; see `give`."""
+        return ()
 
     @property
     def n_outputs(self) -> int:
-        """How many outputs the present labels make."""
+        """How many outputs the head has."""
         return len(self.outputs or ())
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the output layer."""
-        return tuple(self.cfg["labels"])
+    def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
+        """Size the output layer.
 
-    @property
-    def label_data(self) -> list[str]:
-        """What `spacy init labels` writes and `[initialize.components]` reads back."""
-        return list(self.labels)
-
-    def add_label(self, label: str) -> int:
-        """Add a label. A trained output layer grows; what it has learned stays as it is.
-
-        RETURNS (int): 1 if it is new, 0 if it was there. RAISES (PTuningError): P408.
-        """
-        if not isinstance(label, str) or not label or label != label.strip():
-            raise PTuningError(Errors.P408.format(got=label))
-        if label in self.labels:
-            return 0
-        self.cfg["labels"] = [*self.labels, label]
-        self.vocab.strings.add(label)
-        output = self.model.get_ref("output_layer")
-        if output.has_param("W"):
-            grow_output(self.model, output, self.n_outputs)
-        return 1
-
-    def initialize(
-        self,
-        get_examples: Callable[[], Iterable[Example]],
-        *,
-        nlp: Language | None = None,
-        labels: Sequence[str] | None = None,
-    ) -> None:
-        """Collect the labels (from `labels`, else from all examples, sorted) and size the output layer.
-
-        RAISES (PTuningError): P402 if there is no label, P404 if the config has another size.
+        RAISES (PTuningError): P404 if the config has another size.
         """
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
-        n_examples = 0
-        if labels is None:
-            found: set[str] = set()
-            for example in get_examples():
-                n_examples += 1
-                found.update(self.labels_of(example))
-            labels = sorted(found)
-        for label in labels:
-            self.add_label(label)
-        if not self.labels:
-            raise PTuningError(Errors.P402.format(name=self.name, n_examples=n_examples))
-        expected, got = self.n_outputs, self.model.get_ref("output_layer").maybe_get_dim("nO")
-        if got not in (None, expected):
-            names = ", ".join(self.labels)
-            raise PTuningError(Errors.P404.format(name=self.name, got=got, labels=names, expected=expected))
-        docs = [example.x for example in islice(get_examples(), 10)]
-        sample = [self.model.ops.alloc2f(len(doc), expected) for doc in docs]
+        self._size_output()
+        docs = [self._read(example) for example in islice(get_examples(), SAMPLE)]
+        sample = [self.model.ops.alloc2f(n_rows, self.n_outputs) for n_rows in self._rows_per_output(docs)]
         self.model.initialize(X=docs or None, Y=sample or None)
         record_requirements(nlp, [self.model])
         withdraw_downloads(nlp)
+
+    def _size_output(self) -> None:
+        """Refuse an output layer of another size than the outputs have."""
+
+    def _rows_per_output(self, docs: Sequence[Doc]) -> list[int]:
+        """Return how many rows each array has that the model makes of some Docs: here a row for each token."""
+        return [len(doc) for doc in docs]
+
+    def _read(self, example: Example) -> Doc:
+        """Return the predicted Doc of an example, with what the task is given."""
+        give(example.reference, example.predicted, self.given)
+        return example.predicted
 
     def update(
         self,
@@ -147,8 +119,8 @@ class Head(SafetensorsPipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, f"{type(self).__name__}.update")
-        docs = [example.predicted for example in examples]
-        if not any(len(doc) for doc in docs):
+        docs = [self._read(example) for example in examples]
+        if not any(self._rows_per_output(docs)):
             return losses
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
@@ -157,7 +129,7 @@ class Head(SafetensorsPipe):
         backprop(d_scores)
         if self._seen.n_tags != self.n_outputs:
             self._seen = ChanceLoss(self.n_outputs)
-        self._seen.add(output for output in gold if output is not None)
+        self._count(gold, self._seen)
         self._unreported.append(loss)
         if sgd is not None:
             self.finish_update(sgd)
@@ -173,17 +145,13 @@ class Head(SafetensorsPipe):
 
     def get_loss(self, examples: Iterable[Example], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Return the loss and its gradient. scores: Shape of each, and of its gradient: (n_rows, n_outputs)"""
-        return self._loss_of(self._gold(examples), scores)
+        return self._loss_of(self._gold(list(examples)), scores)
 
     def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
         """Refuse settings that `to_disk` never wrote.
 
         RAISES (FormatError): P641.
         """
-        labels = cfg.get("labels")
-        is_list = isinstance(labels, list) and all(isinstance(label, str) and label for label in labels)
-        if not is_list or len(set(labels or ())) != len(labels or ()):
-            raise FormatError(Errors.P641.format(path=where, field="labels", expected="different names", got=labels))
         if not isinstance(configured := cfg.get("configured", {}), dict):
             expected = "a JSON object"
             raise FormatError(Errors.P641.format(path=where, field="configured", expected=expected, got=configured))
@@ -201,8 +169,10 @@ class Head(SafetensorsPipe):
         head, tok2vec = (self.model.get_ref(name) for name in ("output_layer", "tok2vec"))
         n_outputs, width = head.maybe_get_dim("nO"), tok2vec.maybe_get_dim("nO")
         if n_outputs not in (None, self.n_outputs):
-            details = f"the head has {n_outputs} outputs, the labels of cfg make {self.n_outputs}"
+            details = f"the head has {n_outputs} outputs, the settings of cfg make {self.n_outputs}"
             raise FormatError(Errors.P305.format(path=where, details=details))
-        if None not in (width, head.maybe_get_dim("nI")) and head.get_dim("nI") != width:
-            details = f"the head takes vectors of width {head.get_dim('nI')}, and gets {width}"
-            raise FormatError(Errors.P305.format(path=where, details=details))
+        if None not in (width, head.maybe_get_dim("nI")):
+            got = width * self.model.attrs.get("rows_per_sequence", 1)
+            if head.get_dim("nI") != got:
+                details = f"the head takes vectors of width {head.get_dim('nI')}, and gets {got}"
+                raise FormatError(Errors.P305.format(path=where, details=details))

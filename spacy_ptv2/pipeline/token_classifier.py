@@ -17,11 +17,13 @@ from thinc.types import Floats2d
 from ..errors import Errors, FormatError, PTuningError
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
 from .entities import Prediction, add_entities, find_free_tokens
-from .head import Head, HeadModel, Scorer
+from .head import HeadModel, Scorer
+from .labelled_head import LabelledHead
+from .losses import log_softmax
 from .tag_schemes import SCHEMES, Scheme, TagScheme
 
 
-class TokenClassifier(Head):
+class TokenClassifier(LabelledHead):
     """Labels entities with one linear layer over token vectors.
 
     vocab, model, name, scorer: See `Head`; the model is `spacy_ptv2.TokenClassifier.v1`.
@@ -96,22 +98,7 @@ class TokenClassifier(Head):
         for doc, prediction in zip(docs, predictions, strict=True):
             add_entities(doc, prediction, self.cfg["spans_key"], overwrite=self.overwrite)
 
-    def _loss_of(self, gold: Sequence[int | None], scores: list[Floats2d]) -> tuple[float, list[Floats2d]]:
-        """Return the cross-entropy of the gold tags, averaged over the words that have one, and its gradient."""
-        xp = self.model.ops.xp
-        rows = np.flatnonzero([tag is not None for tag in gold])
-        columns = np.array([tag for tag in gold if tag is not None], dtype=np.int64)
-        log_probabilities = _log_softmax(xp, xp.concatenate(scores))
-        gradient = xp.zeros_like(log_probabilities)
-        loss = 0.0
-        if len(rows):
-            gradient[rows] = xp.exp(log_probabilities[rows])
-            gradient[rows, columns] -= 1.0
-            gradient /= len(rows)
-            loss = -float(log_probabilities[rows, columns].mean())
-        return loss, xp.split(gradient, np.cumsum([len(s) for s in scores])[:-1])
-
-    def _gold(self, examples: Iterable[Example]) -> list[int | None]:
+    def _gold(self, examples: Sequence[Example]) -> list[int | None]:
         return [tag for example in examples for tag in self._gold_tags(example)]
 
     def _gold_tags(self, example: Example) -> list[int | None]:
@@ -119,22 +106,14 @@ class TokenClassifier(Head):
             is_space = [token.is_space for token in example.predicted]
             return self.tag_scheme.encode_words(example.get_aligned_ner(), is_space)
         except KeyError as error:
-            label = error.args[0]
-            message = Errors.P401.format(label=label, name=self.name, labels=", ".join(self.labels) or "none")
-            raise PTuningError(message) from None
+            raise self._unknown_label(error.args[0]) from None
 
     def _decode(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
         """Return each Doc's entities. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
         free = find_free_tokens(docs, overwrite=self.overwrite)
-        log_probabilities = _log_softmax(np, np.asarray(logits)[free.rows])
+        log_probabilities = log_softmax(np, np.asarray(logits)[free.rows])
         tags = self.tag_scheme.decode(log_probabilities, free.lengths)
         entities = self.tag_scheme.entities(tags)
         confidences = CONFIDENCES[self.cfg["confidence"]](self.tag_scheme, log_probabilities, entities, free.lengths)
         kept = np.flatnonzero(~(confidences < self.cfg["threshold"]))
         return free.in_docs([entities[place] for place in kept], confidences[kept].tolist())
-
-
-def _log_softmax(xp: Any, logits: Any) -> Any:
-    """logits: A numpy or cupy array (xp is its module). RETURNS: Another. Shape of both: (n_tokens, n_tags)"""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))

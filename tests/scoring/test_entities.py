@@ -7,7 +7,7 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_ptv2.pipeline.scorers import score_entities
+from spacy_ptv2.scoring.entities import score_entities
 
 NLP = spacy.blank("en")
 LABELS = ("PER", "LOC", "ORG")
