@@ -1,6 +1,6 @@
 """Every model family against plain attention, for the transformers that is installed.
 
-python -m benchmarks.families docs/families.md
+python -m benchmarks.families docs/reference/families.md
 
 For each family and kind of attention: how far the injected model is from the oracle of tests/injection/oracles.py (the
 larger of the two: hidden states, and gradients of the prompt by their size; prompts in all layers and in the middle one

@@ -233,7 +233,7 @@ def test_assemble_from_a_trained_pipeline(tiny_folder, corpus, tmp_path):
 
 
 def test_assemble_two_trained_pipelines(tiny_folder, corpus, tmp_path):
-    """As docs/many_adapters.md tells: each component brings its own prompt, and one pass serves both."""
+    """As docs/guides/many_adapters.md tells: each component brings its own prompt, and one pass serves both."""
     settings = overrides("ner", tiny_folder, corpus)
     block = {"replace_listeners": ["model.tok2vec"], "component": "token_classifier"}
     components = {"shared_backbone": {"factory": "shared_backbone"}}

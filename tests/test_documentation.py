@@ -12,9 +12,9 @@ from .test_registry import FUNCTIONS, TABLE
 from .tiny import build_pipeline, train
 
 README = (ROOT / "README.md").read_text(encoding="utf8")
-CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")
+CONFIGURATION = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf8")
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "benchmarks").glob("*.md"),
     *(ROOT / "examples").rglob("*.md"),
 ]
@@ -60,11 +60,26 @@ def test_python_of_the_readme_runs(tiny_folder, corpus, monkeypatch, tmp_path, c
     assert "PER" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def anchors(document):
+    """What GitHub calls the headings of a document: letters, digits and hyphens, spaces as hyphens."""
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_inside_the_repository_lead_somewhere(document):
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf8")):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", document.read_text(encoding="utf8")):
         if not target.startswith("http"):
-            assert (document.parent / target).exists(), target
+            path = document.parent / target if target else document
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+def test_the_index_of_the_docs_has_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf8")
+    for page in (ROOT / "docs").glob("*/*.md"):
+        assert f"]({page.relative_to(ROOT / 'docs').as_posix()})" in index
 
 
 @pytest.mark.parametrize("name", [*(name for _, name, _ in FUNCTIONS), *TABLE["factories"]])

@@ -24,7 +24,7 @@ BLOCKS = {
     "Windows": WindowOptions,
     "Runtime": RuntimeOptions,
 }
-REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")
+REFERENCE = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf8")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_drop_in_has_one_backbone(tiny_folder):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_the_reference_has_every_default(name):
-    """docs/configuration.md writes a setting as | `name` [default] | ... |, under the block's own heading."""
+    """docs/reference/configuration.md writes a setting as | `name` [default] | ... |, under the block's own heading."""
     section = REFERENCE.split(f"### `spacy_ptv2.{name}.v1`", 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
     for field in fields(BLOCKS[name]):
         default = "" if field.default is MISSING else f" [{_as_config(field.default)}]"

@@ -23,7 +23,7 @@ def main(
     train_path: Path,
     dev_path: Path,
     output: Path,
-    backbone: str = typer.Option(..., help="Hub id, package or folder, as in the prompt workflow"),
+    backbone: str = typer.Option(..., help="Hub id, package or folder, as in the workflow that trains the adapter"),
     rates: str = typer.Option("0.0001,0.0002", help="Learning rates to try, separated by commas"),
     seed: int = 0,
     gpu_id: int = -1,

@@ -35,7 +35,8 @@ def convert_cli(
 ) -> None:
     """Convert files with entities to .spacy: CoNLL columns, CSV, OntoNotes, JSON of annotation tools and more.
 
-    What kind a file is, its columns and the scheme of its tags are found and printed. All kinds: docs/formats.md.
+    What kind a file is, its columns and the scheme of its tags are found and printed. All kinds:
+    docs/reference/formats.md.
     """
     try:
         with warnings.catch_warnings(record=True) as caught:

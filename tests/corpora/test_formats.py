@@ -107,7 +107,7 @@ def test_a_folder_without_files_and_a_folder_with_another_file(tmp_path):
 
 
 def test_the_documentation_names_every_scheme_and_choice():
-    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf8")
+    text = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf8")
     assert [name for name in (*SCHEMES, *ALIASES) if name not in text] == []
     assert [name for name in get_args(Misaligned) if f"`{name}`" not in text] == []
 

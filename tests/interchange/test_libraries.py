@@ -111,7 +111,7 @@ def test_thudm_checkpoints(folder, base, mlp, tmp_path):
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("leave_out", [[], [1]])
 def test_adapters(folder, base, flat, leave_out, tmp_path):
-    """Runs where adapters is installed (it needs a transformers of its own); see docs/interchange.md."""
+    """Runs where adapters is installed (it needs a transformers of its own); see docs/guides/interchange.md."""
     adapters = pytest.importorskip("adapters")
     torch.manual_seed(0)
     adapters.init(base)

@@ -46,7 +46,7 @@ def test_no_steps_are_refused(nlp):
 
 
 def test_ten_lines_train(nlp, corpus):
-    """The loop of docs/recipes.md."""
+    """The loop of docs/reference/configuration.md."""
     examples = list(Corpus(corpus)(nlp))
     optimizer = nlp.resume_training(sgd=create_optimizer(nlp, total_steps=60))
     losses = [nlp.update(examples, sgd=optimizer, drop=0.1, losses={})["token_classifier"] for _ in range(60)]

@@ -265,7 +265,8 @@ def test_commands_of_the_readme(client):
 
 def test_the_python_of_the_guide_runs(nlp, tiny_folder, tmp_path, capsys):
     nlp.to_disk(tmp_path / "model")
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), flags=re.DOTALL)
+    guide = (ROOT / "docs" / "guides" / "serving.md").read_text(encoding="utf8")
+    (block,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
     for name, path in (("sentence-transformers/all-MiniLM-L6-v2", tiny_folder), ("en_ptv2_news", tmp_path / "model"),
                        ("/models/letters", tmp_path / "model")):  # fmt: skip
         assert name in block
