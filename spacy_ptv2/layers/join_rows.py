@@ -31,6 +31,6 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
             raise PTuningError(Errors.P443.format(expected=n_rows, got=len(rows)))
 
     def backprop(dY: OutT) -> InT:
-        return [rows.reshape((n_rows, -1)) for rows in dY]
+        return [model.ops.reshape2f(rows, n_rows, -1) for rows in dY]
 
-    return [rows.reshape((1, -1)) for rows in X], backprop
+    return [model.ops.reshape2f(rows, 1, -1) for rows in X], backprop
