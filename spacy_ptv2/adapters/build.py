@@ -19,7 +19,7 @@ from .scalar_mix import ScalarMix
 def build_encoder(
     backbone: Backbone, adapter: AdapterOptions, runtime: RuntimeOptions, *, n_word_shapes: int
 ) -> AdaptedEncoder:
-    """Build a backbone's encoder with freshly initialized trainable modules.
+    """Build a backbone's encoder with freshly initialised trainable modules.
 
     RAISES (PTuningError): P201, P204, P211, P214 for options that do not fit the backbone.
     """
@@ -50,7 +50,7 @@ def build_hidden_state_cache(runtime: RuntimeOptions) -> HiddenStateCache | None
 
 
 def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
-    """Build a prompt for a backbone, initialized as the options say."""
+    """Build a prompt for a backbone, initialised as the options say."""
     n_layers = backbone.n_layers
     layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
     if not all(0 <= layer < n_layers for layer in layers):

@@ -1,4 +1,4 @@
-"""Initializes a flat prompt with random numbers, or with the keys and values of real words."""
+"""Initialises a flat prompt with random numbers, or with the keys and values of real words."""
 
 from __future__ import annotations
 

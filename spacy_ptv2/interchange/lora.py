@@ -65,9 +65,9 @@ class PlacedLoRA:
         return tuple(sorted({layer for layer, _ in self.matrices}))
 
     def copy_into(self, lora: LoRA, backbone: Backbone) -> None:
-        """Overwrite a freshly initialized LoRA that has these layers and at least this rank.
+        """Overwrite a freshly initialised LoRA that has these layers and at least this rank.
 
-        Linear layers and directions without matrices here stay as initialized: they add nothing, and can be trained.
+        Linear layers and directions without matrices here stay as initialised: they add nothing, and can be trained.
         """
         with torch.no_grad():
             for (layer, place), pair in self.matrices.items():

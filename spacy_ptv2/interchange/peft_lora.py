@@ -38,7 +38,7 @@ CHANGING = (
     "kasa_config",
     "monteclora_config",
 )
-# Initializations that leave the backbone's own weights unchanged. The others (PiSSA, OLoRA, ...) change them.
+# Initialisations that leave the backbone's own weights unchanged. The others (PiSSA, OLoRA, ...) change them.
 PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 
 
