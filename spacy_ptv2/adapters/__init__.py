@@ -1,1 +1,1 @@
-"""Adapters: what trains inside the backbone, in plain torch."""
+"""Adapters: everything that trains inside the backbone, in plain torch."""

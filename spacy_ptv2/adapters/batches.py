@@ -1,4 +1,4 @@
-"""The input of one pass of a backbone: padded windows, and which rows and hidden states each adapter reads."""
+"""The input of one backbone pass: padded windows, and which rows and hidden states each adapter reads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 class Reading:
     """What one encoder reads of a batch.
 
-    rows (Tensor): The windows. Shape: (n_rows,). wanted (Tensor): Indices into rows x pieces, flattened, of the states
-    to return. Shape: (n_wanted,)
+    rows (Tensor): The windows. Shape: (n_rows,)
+    wanted (Tensor): The hidden states to return, as indices into flattened rows x pieces. Shape: (n_wanted,)
     """
 
     rows: torch.Tensor
@@ -24,7 +24,8 @@ class Reading:
 class PieceBatch:
     """Padded windows for one forward pass.
 
-    ids (Tensor): Shape: (windows, pieces). mask (Tensor): 1 for pieces, 0 for padding; same shape.
+    ids (Tensor): Piece ids. Shape: (windows, pieces)
+    mask (Tensor): 1 for pieces, 0 for padding; same shape.
     word_shape (Tensor): The shape class of each piece's word, 0 for special pieces and padding; same shape.
     readings (Sequence[Reading]): One for each encoder.
     types (Tensor | None): Token types, same shape; None where all are 0.
@@ -47,8 +48,8 @@ class PieceBatch:
 class WindowBatches:
     """All windows of some documents, in batches.
 
-    orders (Sequence[Tensor]): For each encoder, `states[order]` brings the states of all batches into the order asked
-    for. Shape of each: (sum of its n_wanted,)
+    orders (Sequence[Tensor]): For each encoder, `states[order]` puts the hidden states of all batches into the order
+        that was asked for. Shape of each: (sum of its n_wanted,)
     """
 
     batches: Sequence[PieceBatch]

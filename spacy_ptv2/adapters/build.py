@@ -1,4 +1,4 @@
-"""From options to an `AdaptedEncoder`: the one place that checks options against a backbone."""
+"""Builds an `AdaptedEncoder` from options. The only place that checks options against a backbone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .scalar_mix import ScalarMix
 def build_encoder(
     backbone: Backbone, adapter: AdapterOptions, runtime: RuntimeOptions, *, n_word_shapes: int
 ) -> AdaptedEncoder:
-    """Build the trainable modules around a backbone, the prompt at its start.
+    """Build a backbone's encoder with freshly initialised trainable modules.
 
     RAISES (PTuningError): P201, P204, P211, P214 for options that do not fit the backbone.
     """
@@ -43,14 +43,14 @@ def build_encoder(
 
 
 def build_hidden_state_cache(runtime: RuntimeOptions) -> HiddenStateCache | None:
-    """Build the cache that the options ask for, None for none."""
+    """Build the cache that the options ask for, or return None if they ask for none."""
     sizes = (runtime.hidden_state_cache_mb, runtime.hidden_state_cache_disk_mb)
     memory_bytes, disk_bytes = (size << 20 for size in sizes)
     return HiddenStateCache(memory_bytes=memory_bytes, disk_bytes=disk_bytes) if any(sizes) else None
 
 
 def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
-    """Build a prompt for a backbone, started as the options say."""
+    """Build a prompt for a backbone, initialised as the options say."""
     n_layers = backbone.n_layers
     layers = tuple(range(n_layers)) if options.layers is None else tuple(options.layers)
     if not all(0 <= layer < n_layers for layer in layers):
@@ -71,9 +71,9 @@ def build_prompt(backbone: Backbone, options: PromptOptions) -> PromptEncoder:
 
 
 def build_lora(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LoRA | None:
-    """Build LoRA for some layers of a backbone, None for none.
+    """Build LoRA for some layers of a backbone; None for rank 0.
 
-    RAISES (PTuningError): P214 if the layers are not alike.
+    RAISES (PTuningError): P214 if the layers differ in their linear layers.
     """
     if not rank:
         return None
@@ -85,7 +85,7 @@ def build_lora(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LoRA |
 
 
 def drops_case(backbone: Backbone) -> bool:
-    """Return whether the tokenizer makes no difference between upper and lower case."""
+    """Return whether the tokenizer ignores case."""
     upper, lower = (backbone.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("PARIS", "paris"))
     return bool(upper == lower)
 

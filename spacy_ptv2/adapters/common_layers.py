@@ -1,7 +1,7 @@
-"""The layers that all adapters of a pass share: run once per window, or once for all epochs with a cache.
+"""The layers that all adapters of a pass share: run once per window, or with a cache once for all epochs.
 
-In: a batch of windows and the first layer that differs. Out: the second `Stage`, in which the layers below it answer
-with what they gave, for the rows at hand.
+In: a batch of windows and the first layer that differs. Out: the second `Stage`, in which the layers below that one
+return what they computed before, for the rows at hand.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ..injection.stages import Stage
 from .batches import PieceBatch
 from .hidden_state_cache import HiddenStateCache
 
-RunRows = Callable[[Stage, torch.Tensor], None]  # runs a first stage for some windows of a batch
+RunRows = Callable[[Stage, torch.Tensor], None]  # runs the first stage for some windows of a batch
 
 
 def run_common(run: RunRows, batch: PieceBatch, rows: torch.Tensor, first: int) -> Stage:
-    """Return the second stage for some windows of a batch, each as often as it is named. rows: Shape: (rows,)"""
+    """Return the second stage for some windows of a batch. rows (Tensor): May repeat a window. Shape: (rows,)"""
     stage = Stage(first)
     run(stage, torch.arange(len(batch.ids), device=batch.ids.device))
     return stage.continued(rows)
@@ -27,9 +27,9 @@ def run_common(run: RunRows, batch: PieceBatch, rows: torch.Tensor, first: int) 
 def recall_common(
     run: RunRows, batch: PieceBatch, rows: torch.Tensor, first: int, cache: HiddenStateCache, settings: str
 ) -> Stage:
-    """Return the same, with the states of windows that the cache has got, and keep those of the others in it.
+    """Return the same as `run_common`, reading hidden states from the cache and adding to it those that it lacks.
 
-    settings (str): All that decides the states beside the pieces and `first`.
+    settings (str): Everything that determines the hidden states in addition to the pieces and `first`.
     """
     settings = f"{first} {settings} "
     lengths = batch.mask.sum(dim=1).tolist()
@@ -44,7 +44,7 @@ def recall_common(
         stage = Stage(first)
         run(stage, torch.tensor(missing, device=batch.ids.device))
         computed = stage.states()
-        if computed is None:  # then nothing was ever kept, and these are all windows
+        if computed is None:  # such states are never cached, so the missing windows are all windows
             return stage.continued(rows)
         cache.forms[settings] = stage.with_states(torch.empty(first, 0))
         for row, states in zip(missing, computed.unbind(1), strict=True):

@@ -1,7 +1,7 @@
 """A frozen backbone with its adapter: prompt, LoRA, scalar mix and word shape.
 
-What one encoder contributes to a pass of the backbone, which `joint_pass.py` runs for one or several. The backbone is
-no submodule: the parameters of this module are exactly what trains and exactly what is saved.
+An encoder provides what its adapter contributes to a backbone pass; `joint_pass.py` runs passes for one or several
+encoders. The backbone is not a submodule: this module's parameters are exactly what trains and what is saved.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .lora import LoRA
 from .prompt import PromptEncoder
 from .scalar_mix import ScalarMix
 
-# States inside the layers are larger by this order than piece embeddings, so that one learning rate fits both places.
+# Hidden states are about this much larger than piece embeddings. With the gain one learning rate fits both places.
 WORD_SHAPE_GAIN = 10.0
 
 
 class WordShapeEmbedding(nn.Embedding):
-    """One vector per class of word shape, added to the pieces; starts at zero, without effect."""
+    """One vector per class of word shape, added to the pieces. It starts at zero and so without effect."""
 
     def reset_parameters(self) -> None:
-        """Start at zero."""
+        """Set all vectors to zero."""
         nn.init.zeros_(self.weight)
 
 
@@ -42,15 +42,15 @@ class AdaptedEncoder(nn.Module):
 
     backbone (Backbone): The frozen model.
     prompt (PromptEncoder): Keys and values before the attention of some layers.
-    lora (LoRA | None): Matrices of low rank beside the linear layers; None without.
-    scalar_mix (ScalarMix | None): The mix of all layers that is read; None for the last layer.
-    shift_positions (bool): Positions of the pieces start after the prompt.
+    lora (LoRA | None): Low-rank matrices added to the linear layers; None for no LoRA.
+    scalar_mix (ScalarMix | None): The mix of all layers that is read; None to read the last layer.
+    shift_positions (bool): Count the positions of the pieces from after the prompt.
     autocast (bool): Train in bfloat16 over weights of another type.
-    hidden_state_cache (HiddenStateCache | None): Where training keeps the hidden states below the first layer that is
-        not the bare backbone's.
-    runtime (RuntimeOptions): How the backbone runs. What its dropout drops follows from one number per pass, which
-        torch's CPU generator draws, so from that generator's seed.
-    word_shape, word_shape_layer: See `place_word_shape`; None without.
+    hidden_state_cache (HiddenStateCache | None): Where training keeps the hidden states below the first layer that the
+        adapter changes.
+    runtime (RuntimeOptions): How the backbone runs. Its dropout masks follow from one number per pass, drawn from
+        torch's CPU generator, so the seed of that generator determines them.
+    word_shape, word_shape_layer: See `place_word_shape`; None without a word shape.
     """
 
     def __init__(
@@ -81,41 +81,42 @@ class AdaptedEncoder(nn.Module):
 
     @property
     def beside_the_prompt(self) -> list[str]:
-        """Names of what is trained beside the prompt."""
+        """Names of the modules that are trained in addition to the prompt."""
         return [name for name, _ in self.named_children() if name != "prompt"]
 
     @property
     def model(self) -> PreTrainedModel:
-        """The backbone's model as it now runs, with its own dropout or without."""
+        """The backbone's model in its current mode, with or without its own dropout."""
         if self.training and self.runtime.backbone_dropout:
             return self.backbone.in_training(attention_dropout=self.runtime.attention_dropout)
         return self.backbone.model
 
     def autocasting(self) -> torch.autocast:
-        """Return the context in which its passes run."""
+        """Return the autocast context in which its passes run."""
         enabled = self.autocast and self.training
         return torch.autocast(self.backbone.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     @property
     def precision(self) -> str:
-        """What it predicts in, as "bfloat16" or "int8 in OpenVINO"; where it is equal, predictions are."""
+        """The precision of prediction, such as "bfloat16" or "int8 in OpenVINO". Predictions agree where it does."""
         engine = get_engine(self.backbone, self.runtime.engine)
         return self.backbone.precision if engine is None else engine.precision(self.backbone)
 
     @property
     def plain_attention(self) -> bool:
-        """Whether attention is written out: in training in bfloat16 on a CPU.
+        """Whether to use plain attention instead of torch's fused kernel: when training in bfloat16 on a CPU.
 
-        There a step with torch's fused kernel takes 2 to 5 times as long, most on short rows; in float32, and in
-        prediction but for many short rows, the fused one is the faster (benchmarks/attention_kernels.py).
+        There a step with the fused kernel takes 2 to 5 times as long, the most on short rows. In float32, and in
+        prediction except with many short rows, the fused kernel is faster (benchmarks/attention_kernels.py).
         """
         in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
         return self.training and in_bfloat16 and self.backbone.device.type == "cpu"
 
     def place_word_shape(self, layer: int | None, n_classes: int) -> None:
-        """Add a word shape embedding, or move it, at its start.
+        """Add a new word shape embedding, replacing any that is there.
 
-        layer (int | None): The layer whose input it joins, None for the piece embeddings. n_classes (int): Word shapes.
+        layer (int | None): The layer whose input it is added to, None for the piece embeddings.
+        n_classes (int): Number of word shapes.
         """
         backbone = self.backbone
         width = backbone.embedding_width if layer is None else backbone.hidden_width
@@ -123,21 +124,21 @@ class AdaptedEncoder(nn.Module):
         self.word_shape_layer = layer
 
     def reserve_seed(self) -> int:
-        """Draw now what decides on dropout in the next training pass, if that was not done yet, and return it."""
+        """Draw the seed of dropout in the next training pass, unless that is done already, and return it."""
         if self._reserved is None:
             self._reserved = int(torch.randint(1 << 62, ()))
         return self._reserved
 
     def begin_pass(self) -> int:
-        """Begin a training pass, over one or several batches. RETURNS (int): The seed of all that it draws."""
+        """Begin a training pass over one or several batches. RETURNS (int): The seed of everything it draws."""
         seed = self.reserve_seed()
         self._random, self._reserved = random.Random(seed), None
         return seed
 
     def draw_prompts(self) -> Callable[[int], LayerPrompts]:
-        """Return what gives {layer: its prompt} for so many rows, in training under its dropout.
+        """Return a function from a number of rows to {layer: its prompt}, with the prompt's dropout in training.
 
-        All rows that it is called for have one prompt, drawn by now, or each has its own.
+        Either all rows share one prompt, already drawn, or each row gets its own at the call.
         """
         if self.training and self.prompt.dropout_per_row:
             return self._draw
@@ -155,14 +156,14 @@ class AdaptedEncoder(nn.Module):
         return {} if self.lora is None else self.lora()
 
     def draws(self) -> Draws | None:
-        """Return what the backbone drops in the next batch, None where it drops nothing."""
+        """Return the source of the backbone's dropout masks for the next batch, None if it drops nothing."""
         if not self.training or not self.runtime.backbone_dropout:
             return None
         return Draws(self._random.getrandbits(62), self.first_layer)
 
     @property
     def first_layer(self) -> int:
-        """The first layer whose input or attention is not that of the bare backbone; n_layers if there is none."""
+        """The first layer that the adapter changes, in its input or in itself; n_layers if there is none."""
         if self.word_shape is not None and self.word_shape_layer is None:
             return 0
         layers = [layer for layer, length in zip(self.prompt.layers, self.prompt.lengths, strict=True) if length]
@@ -174,11 +175,11 @@ class AdaptedEncoder(nn.Module):
 
     @property
     def shift(self) -> int | None:
-        """How many positions the prompt takes up, None where it takes up none."""
+        """How many positions the prompt takes up, None if positions are not shifted."""
         return self.prompt.longest if self.shift_positions else None
 
     def pass_settings(self, *, training: bool) -> tuple[Hashable, ...]:
-        """Return what must be equal for encoders that run in one pass: backbone, positions, in training its mode."""
+        """Return what must be equal for encoders to share a pass: backbone, shift, mode in training or engine."""
         runtime = self.runtime
         dropout = (runtime.backbone_dropout, runtime.attention_dropout)
         mode = (*dropout, self.autocast, runtime.gradient_checkpointing)
@@ -193,10 +194,12 @@ class AdaptedEncoder(nn.Module):
         return {self.word_shape_layer: word_shape * gain * batch.mask[rows].unsqueeze(-1)}
 
     def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
-        """Return the vectors of wanted pieces.
+        """Return the vectors of the wanted pieces.
 
-        states: The last layer's, with a scalar mix those of all layers. Shape of each: (rows, pieces, hidden_width).
-        RETURNS: Shape: (n_wanted, hidden_width), in float32
+        states (Sequence[Tensor]): The last layer's hidden states, with a scalar mix those of all layers. Shape of
+            each: (rows, pieces, hidden_width)
+        wanted (Tensor): See `Reading`. Shape: (n_wanted,)
+        RETURNS (Tensor): In float32. Shape: (n_wanted, hidden_width)
         """
         rows = [state.flatten(0, 1).index_select(0, wanted) for state in states]
         read: torch.Tensor = rows[-1].float() if self.scalar_mix is None else self.scalar_mix(rows)

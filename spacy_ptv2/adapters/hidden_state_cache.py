@@ -1,7 +1,7 @@
-"""A cache of hidden states below every adapter, kept from epoch to epoch in memory, then on disk.
+"""A cache of the hidden states below every adapter, kept from epoch to epoch, first in memory, then on disk.
 
-Those layers are frozen and drop nothing, so for the same pieces they always give the same. A window that found room is
-kept for good: training comes back to all windows in turn, and then throwing old ones out for new would find nothing.
+Those layers are frozen and run without dropout, so the same pieces always have the same hidden states. Windows are
+never evicted: training visits all windows in turn, and a cache that replaced the oldest would never have the next one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..injection.stages import Stage
 
 @dataclass(frozen=True)
 class _OnDisk:
-    """Where states lie in the file. shape (tuple[int, ...]), dtype (torch.dtype): What they are."""
+    """Hidden states in the file. offset (int): In bytes. shape (tuple[int, ...]), dtype (torch.dtype): Their own."""
 
     offset: int
     shape: tuple[int, ...]
@@ -27,15 +27,16 @@ class _OnDisk:
 
     @property
     def n_bytes(self) -> int:
-        """Their size."""
+        """Their size in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 class HiddenStateCache:
-    """States of windows by key, within a budget.
+    """Hidden states of windows by key, within a budget.
 
-    memory_bytes, disk_bytes (int): Most bytes in memory, and then in a file without a name that goes with the process.
-    forms (dict[str, Stage]): How layers hand on their states, by the settings they ran with.
+    memory_bytes (int): The most bytes in memory.
+    disk_bytes (int): The most bytes after that in an unnamed temporary file, which disappears with the process.
+    forms (dict[str, Stage]): By settings of a run, a stage that shows in which form layers return hidden states.
     """
 
     def __init__(self, *, memory_bytes: int, disk_bytes: int = 0) -> None:
@@ -54,12 +55,12 @@ class HiddenStateCache:
         return key in self._kept
 
     def __getitem__(self, key: bytes) -> torch.Tensor:
-        """Return what was kept, on the CPU."""
+        """Return cached hidden states, on the CPU."""
         kept = self._kept[key]
         return kept if isinstance(kept, torch.Tensor) else self._read(kept)
 
     def keep(self, key: bytes, states: torch.Tensor) -> None:
-        """Keep states if there is room left."""
+        """Cache hidden states if there is room left."""
         size = states.numel() * states.dtype.itemsize
         if key in self._kept:
             return
@@ -72,7 +73,7 @@ class HiddenStateCache:
 
     def _write(self, states: torch.Tensor) -> _OnDisk:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="spacy_ptv2_states_")  # noqa: SIM115  (lives as long as this)
+            self._file = tempfile.TemporaryFile(prefix="spacy_ptv2_states_")  # noqa: SIM115  (as long-lived as this)
         os.pwrite(self._file.fileno(), states.view(torch.uint8).numpy().tobytes(), self.used_disk)
         return _OnDisk(self.used_disk, tuple(states.shape), states.dtype)
 

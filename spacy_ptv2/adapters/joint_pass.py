@@ -1,8 +1,8 @@
-"""Several adapters over one backbone in one pass; a single one is the simplest case.
+"""Runs several adapters over one backbone in one pass; one adapter is the simplest case.
 
-In: encoders of one backbone and batches of windows, each with the rows that every encoder reads. Out: for each encoder
-the states that it wants. The layers below the first one that any encoder changes run once per window, the others once
-per window and encoder, as one batch with a prompt per row.
+In: encoders of one backbone, and batches of windows with the rows that each encoder reads. Out: for each encoder the
+hidden states that it wants. The layers below the first one that any encoder changes run once per window. The others run
+once per window and encoder, as one batch with a prompt per row.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .encoder import AdaptedEncoder
 
 
 def read_jointly(encoders: Sequence[AdaptedEncoder], windows: WindowBatches) -> list[torch.Tensor]:
-    """Return the states that each encoder wants, in its order. The encoders are of one `pass_settings`.
+    """Return the hidden states that each encoder wants, in its order. All encoders have the same `pass_settings`.
 
-    RETURNS (list[Tensor]): Shape of each: (sum of its n_wanted, hidden_width), in float32
+    RETURNS (list[Tensor]): In float32. Shape of each: (sum of its n_wanted, hidden_width)
     """
     settle_after_fork()
     by_encoder = read_batches(encoders, windows.batches)
@@ -41,11 +41,11 @@ def read_jointly(encoders: Sequence[AdaptedEncoder], windows: WindowBatches) -> 
 
 
 def read_batches(encoders: Sequence[AdaptedEncoder], batches: Sequence[PieceBatch]) -> list[torch.Tensor]:
-    """Return the wanted states of all batches for each encoder, one batch after the other, shaped as `read_jointly`."""
+    """Return the wanted hidden states for each encoder, batch after batch. Shapes: As in `read_jointly`."""
     leader = encoders[0]
     device = leader.backbone.device
     seeds = [encoder.begin_pass() for encoder in encoders if encoder.training]
-    with drawing_from(seeds[0], device) if seeds else nullcontext():  # some models draw where nothing comes of it (T5)
+    with drawing_from(seeds[0], device) if seeds else nullcontext():  # some models draw numbers without effect (T5)
         prompts = [encoder.draw_prompts() for encoder in encoders]
         by_batch = [_read_batch(encoders, prompts, batch.to(device)) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
@@ -88,9 +88,9 @@ def _inputs_of(
 def _run_in_engine(
     encoders: Sequence[AdaptedEncoder], inputs: Sequence[GraphInputs]
 ) -> list[Sequence[torch.Tensor]] | None:
-    """Return the states that each encoder reads, computed one after the other; None without an engine that does it.
+    """Return the hidden states that each encoder reads, one encoder at a time; None if no engine can do it.
 
-    Engines give no gradients.
+    Engines have no gradients.
     """
     leader = encoders[0]
     in_torch = leader.training or torch.is_grad_enabled()
@@ -103,7 +103,7 @@ def _run_in_engine(
         states: Sequence[torch.Tensor] | None
         if len(own.mask):
             states = engine.run(leader.backbone, own, shift=leader.shift, all_states=all_states)
-        else:  # it reads other batches
+        else:  # the encoder reads nothing of this batch
             nothing = own.embeddings.new_zeros(*own.mask.shape, leader.backbone.hidden_width, dtype=torch.float32)
             states = [nothing] * (leader.backbone.n_layers + 1 if all_states else 1)
         if states is None:
@@ -115,7 +115,7 @@ def _run_in_engine(
 def _run_in_torch(
     encoders: Sequence[AdaptedEncoder], inputs: Sequence[GraphInputs], stage: Stage | None
 ) -> list[Sequence[torch.Tensor]]:
-    """Return the states that each encoder reads, computed in one pass."""
+    """Return the hidden states that each encoder reads, all computed in one pass."""
     leader = encoders[0]
     sizes = [len(own.mask) for own in inputs]
     groups = [
@@ -138,7 +138,7 @@ def _run_in_torch(
 def _common_stage(
     leader: AdaptedEncoder, embeddings: torch.Tensor, batch: PieceBatch, rows: torch.Tensor, first: int
 ) -> Stage | None:
-    """Return the stage for the layers from `first` on, None where the layers below would run once per row anyway."""
+    """Return the stage for the layers from `first` on, None if the layers below it would run once per row anyway."""
 
     def run(stage: Stage, some: torch.Tensor) -> None:
         with torch.no_grad(), _inside(leader, (), stage):
@@ -153,7 +153,7 @@ def _common_stage(
 def _run(
     leader: AdaptedEncoder, model: Any, embeddings: torch.Tensor, mask: torch.Tensor, *, mixes: bool
 ) -> Sequence[torch.Tensor]:
-    """Return the last hidden states, with `mixes` behind those of all layers. Shape of each: (rows, pieces, width)"""
+    """Return the last hidden states, with `mixes` after those of all layers. Shape of each: (rows, pieces, width)"""
     inputs = {"inputs_embeds": embeddings}
     if leader.shift_positions:
         inputs = leader.backbone.rule.shifted_inputs(model, embeddings, leader.prompt.longest)
@@ -164,6 +164,6 @@ def _run(
 
 @contextmanager
 def _inside(leader: AdaptedEncoder, groups: Sequence[RowGroup], stage: Stage | None) -> Iterator[None]:
-    """All that a layer's forward pass depends on beside its input; entered again when it is recomputed."""
+    """Set up what a layer's forward pass depends on besides its input; entered again when it is recomputed."""
     with injected(*groups, stage=stage, plain_attention=leader.plain_attention):
         yield

@@ -1,6 +1,6 @@
-"""LoRA: trained matrices of low rank beside every linear layer.
+"""LoRA: trained low-rank matrices added to every linear layer.
 
-Source: LoRA, Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685, without a scale beside the learning rate.
+Source: Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685, but without a scale besides the learning rate.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from ..injection.lora import Widths
 
 
 class LoRA(nn.Module):
-    """What some of a backbone's layers add to all their linear layers; without effect at its start.
+    """Low-rank matrices for all linear layers of some of a backbone's layers. They start without effect.
 
-    layers (tuple[int, ...]): The layers that have one. rank (int): How many directions of its input each linear layer's
-    LoRA reads. widths (Widths): Of what each linear layer of a layer reads and gives.
+    layers (tuple[int, ...]): The layers with LoRA.
+    rank (int): The rank of each matrix, the number of directions of the input that it reads.
+    widths (Widths): Input and output width of each linear layer of a layer.
     """
 
     def __init__(self, *, layers: tuple[int, ...], rank: int, widths: Widths) -> None:
@@ -24,11 +25,11 @@ class LoRA(nn.Module):
         self.layers = layers
         self.rank = rank
         parts = []
-        for n_inputs, n_outputs in widths:  # what it reads is of the size of its input, what it gives is zero
+        for n_inputs, n_outputs in widths:  # A preserves the scale of its input, B starts at zero
             parts.append(torch.empty(len(layers), rank, n_inputs).normal_(std=n_inputs**-0.5))
             parts.append(torch.zeros(len(layers), rank, n_outputs))
         self.weights = nn.Parameter(torch.cat(parts, dim=2))
 
     def forward(self) -> LayerLoRA:
-        """Return {layer: its LoRA}. Shape of each: (rank, what its linear layers read and give)"""
+        """Return {layer: its LoRA}. Shape of each: (rank, sum of all input and output widths)"""
         return dict(zip(self.layers, self.weights.unbind(), strict=True))

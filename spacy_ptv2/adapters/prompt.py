@@ -1,8 +1,8 @@
 """The prompt: trained keys and values, flat or through an MLP.
 
-Out: one tensor per prompted layer, Shape: (2, length, width), keys first, computed once per batch; the injection
-expands it over the rows. Every parameter of these modules is trained and saved, so the module's own `state_dict` is
-the list of both.
+Out: one tensor per prompted layer, keys first, Shape: (2, length, width). It is computed once per batch, and the
+injection expands it over the rows. Every parameter of these modules is trained and saved, so their `state_dict` is the
+list of both.
 Source: Liu et al. 2021, sections 3.2 and 3.3 (reparameterisation), https://arxiv.org/abs/2110.07602.
 """
 
@@ -22,9 +22,11 @@ from ..injection.context import LayerPrompts
 class PromptEncoder(nn.Module, ABC):
     """Keys and values for some of a backbone's layers.
 
-    layers (tuple[int, ...]): The prompted layers. lengths (tuple[int, ...]): Positions in each of them.
-    width (int): Of the keys, and of the values, of a layer. dropout (float): Its rate, on all of them. dropout_per_row
-    (bool): Whether it is drawn for each row of a batch.
+    layers (tuple[int, ...]): The prompted layers.
+    lengths (tuple[int, ...]): Number of positions in each of them.
+    width (int): The width of a layer's keys, and of its values.
+    dropout (float): The rate of dropout on all keys and values.
+    dropout_per_row (bool): Whether each row of a batch gets its own dropout mask.
     """
 
     def __init__(
@@ -50,29 +52,29 @@ class PromptEncoder(nn.Module, ABC):
 
     @property
     def longest(self) -> int:
-        """The largest number of positions in a layer."""
+        """The largest number of positions in any layer."""
         return max(self.lengths, default=0)
 
     @property
     def n_rows(self) -> int:
-        """Number of keys and values of all layers together."""
+        """The number of keys and values in all layers together."""
         return 2 * sum(self.lengths)
 
     @property
     def row_counts(self) -> dict[str, tuple[int, ...]]:
-        """By name, tensors that are keys and values one below the other, and the rows of each of these."""
+        """By parameter name, for a tensor that stacks keys and values: the number of rows of each block."""
         return {}
 
     @abstractmethod
     def rows(self) -> torch.Tensor:
-        """Return layer after layer its keys, then its values. Shape: (n_rows, width)"""
+        """Return each layer's keys, then its values, layer after layer. Shape: (n_rows, width)"""
 
     def key_values(self) -> list[torch.Tensor]:
         """Return the keys and values of each prompted layer, without dropout. Shape of each: (2, length, width)"""
         return self._by_layer(self.rows())
 
     def fold(self) -> FlatPrompt:
-        """Return the same prompt as flat keys and values, which is what is saved and shipped."""
+        """Return the same prompt as flat keys and values, the form that is saved and shipped."""
         flat = FlatPrompt(layers=self.layers, lengths=self.lengths, width=self.width)
         flat.drop_like(self)
         with torch.no_grad():
@@ -81,13 +83,13 @@ class PromptEncoder(nn.Module, ABC):
         return flat.train(self.training)
 
     def drop_like(self, other: PromptEncoder) -> None:
-        """Take over the dropout of another prompt."""
+        """Copy the dropout settings of another prompt."""
         self.dropout, self.dropout_per_row = nn.Dropout(other.dropout.p), other.dropout_per_row
 
     def forward(self, n_rows: int | None = None) -> LayerPrompts:
-        """Return {layer: its prompt}, under dropout in training; nothing while switched off.
+        """Return {layer: its prompt}, with dropout in training; empty while switched off.
 
-        n_rows (int | None): How many rows of a batch get one of their own; None for one that all have in common.
+        n_rows (int | None): How many rows of a batch get a prompt of their own; None for one that all rows share.
         """
         if not self._switched_on:
             return {}
@@ -97,7 +99,7 @@ class PromptEncoder(nn.Module, ABC):
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
-        """Let the backbone run without the prompt, exactly as it is by itself, inside this context."""
+        """Run the backbone without the prompt inside this context."""
         self._switched_on = False
         try:
             yield
@@ -113,7 +115,7 @@ class PromptEncoder(nn.Module, ABC):
 
 
 class FlatPrompt(PromptEncoder):
-    """Keys and values that are parameters themselves."""
+    """Keys and values that are themselves the parameters."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How a flat prompt starts: random numbers, or the keys and values of real words."""
+"""Initialises a flat prompt with random numbers, or with the keys and values of real words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .prompt import FlatPrompt
 def start_prompt(prompt: FlatPrompt, start: PromptStart, backbone: Backbone) -> None:
     """Fill a flat prompt in place.
 
-    RAISES (PTuningError): P204 if the start's text has no piece.
+    RAISES (PTuningError): P204 if the start's text has no pieces.
     """
     with torch.no_grad():
         if isinstance(start, NormalStart):
@@ -27,9 +27,9 @@ def start_prompt(prompt: FlatPrompt, start: PromptStart, backbone: Backbone) -> 
 
 
 def word_key_values(backbone: Backbone, text: str) -> dict[int, torch.Tensor]:
-    """Return what the attention of each layer attends to in a text, as far as the backbone can read it.
+    """Return what each layer attends to in a text, which is truncated to the backbone's positions.
 
-    RETURNS (dict[int, Tensor]): Keys and values of its pieces. Shape of each: (2, pieces, key_width)
+    RETURNS (dict[int, Tensor]): By layer, the keys and values of the pieces. Shape of each: (2, pieces, key_width)
     """
     ids = backbone.tokenizer(text, add_special_tokens=False)["input_ids"][: backbone.max_positions]
     if not ids:

@@ -1,4 +1,4 @@
-"""A learned softmax mix of all layers' hidden states for the head.
+"""Scalar mix: a learned softmax-weighted mix of all layers' hidden states.
 
 Source: the scalar mix of Peters et al. 2018, section 3.2, https://arxiv.org/abs/1802.05365 (without its gamma).
 """
@@ -12,9 +12,9 @@ from torch import nn
 
 
 class ScalarMix(nn.Module):
-    """Weights over the embedding output and every layer's output; starts as their mean.
+    """Weights over the embedding output and every layer's output. It starts as their mean.
 
-    n_states (int): Number of hidden states, one more than the backbone has layers.
+    n_states (int): The number of hidden states, one more than the backbone has layers.
     """
 
     def __init__(self, n_states: int) -> None:
@@ -22,7 +22,7 @@ class ScalarMix(nn.Module):
         self.weights = nn.Parameter(torch.zeros(n_states))
 
     def forward(self, states: Sequence[torch.Tensor]) -> torch.Tensor:
-        """states: n_states tensors of one Shape (..., width). RETURNS: The mix, of that shape, in float32."""
+        """states: n_states tensors of equal shape (..., width). RETURNS: The mix in float32, same shape."""
         shares = torch.softmax(self.weights, dim=0)
         mixed = shares[0] * states[0].float()
         for share, state in zip(shares[1:], states[1:], strict=True):

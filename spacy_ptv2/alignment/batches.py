@@ -1,6 +1,6 @@
-"""Windows in padded batches: sorted by length, each batch within a budget of padded pieces.
+"""Groups windows into padded batches: sorted by length, each batch within a budget of padded pieces.
 
-In: encoded windows, and for each encoder the states that it wants of them. Out: `WindowBatches`, as tensors.
+In: encoded windows, and the hidden states that each encoder wants of them. Out: `WindowBatches`, as tensors.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..adapters.batches import PieceBatch, Reading, WindowBatches
 from .encoded import EncodedWindows, WantedStates
 from .pieces import Ints1d, starts_of
 
-# What a batch costs in addition to its pieces, in pieces: the Python of all layers, also backward in training. On
-# a GPU pieces are cheap.
+# The fixed cost of a batch, in pieces: the Python code of all layers, in training also that of the backward pass. On a
+# GPU pieces are cheap, so the fixed cost is large in comparison.
 CPU_BATCH_COST, CPU_TRAINING_BATCH_COST, GPU_BATCH_COST = 64, 120, 4096
 
 
@@ -31,11 +31,11 @@ def batch_windows(
 ) -> WindowBatches:
     """Pad the windows into batches and look up what each encoder reads of them.
 
-    wanted (Sequence[WantedStates]): One for each encoder; it reads the windows that it wants a state of.
-    budget (int): Most padded pieces in a batch; a single longer window makes a batch of its own. In prediction a window
-    counts once for each of its readers; in training, which keeps what it computed of all batches anyway, just once: so
-    every encoder gets the batches that it would get alone.
-    per_batch (int): What one more batch costs, in padded pieces: the more, the fewer batches.
+    wanted (Sequence[WantedStates]): One for each encoder, which reads the windows that it wants a hidden state of.
+    budget (int): The most padded pieces in a batch; a longer window gets a batch of its own. In prediction a window
+        counts once for each encoder that reads it. In training it counts once: activations of all batches are kept
+        anyway, and this way every encoder gets the batches that it would get alone.
+    per_batch (int): The cost of one more batch, in padded pieces. A higher cost makes fewer batches.
     """
     lengths = windows.lengths
     is_read = np.zeros((len(wanted), len(lengths)), dtype=bool)
@@ -56,8 +56,8 @@ def batch_windows(
 def _readings(
     groups: Sequence[list[int]], batch_of: Ints1d, lengths: Ints1d, is_read: NDArray[np.bool_], wanted: WantedStates
 ) -> tuple[list[Reading], torch.Tensor]:
-    """Return what one encoder reads of each batch, and the order of its states."""
-    first_piece = np.zeros(len(batch_of), dtype=np.int64)  # of each window, in its batch as this encoder reads it
+    """Return what one encoder reads of each batch, and the order that puts its hidden states as it wants them."""
+    first_piece = np.zeros(len(batch_of), dtype=np.int64)  # of each window, in the rows that this encoder reads
     rows = [np.flatnonzero(is_read[group]) for group in groups]
     for group, own in zip(groups, rows, strict=True):
         first_piece[np.asarray(group)[own]] = np.arange(len(own)) * lengths[group[-1]]
@@ -76,16 +76,16 @@ def _readings(
 def group_with_little_padding(
     lengths: Sequence[int], budget: int, n_readers: Sequence[int] | None = None, *, per_batch: int = CPU_BATCH_COST
 ) -> list[list[int]]:
-    """Group indices by length, short ones first, so that all groups together take the least time.
+    """Group indices by length, the shortest first, so that all groups together take the least time.
 
-    budget (int): The longest times the number of rows of a group stays within it; a longer one stands alone.
-    n_readers (Sequence[int] | None): How many rows each makes, 0 to leave it out; None for one. per_batch (int): What
-    one more group takes beside its padded pieces, in pieces.
+    budget (int): The limit of a group's longest length times its number of rows. A longer item gets its own group.
+    n_readers (Sequence[int] | None): How many rows each item makes, 0 to leave it out; None for one row each.
+    per_batch (int): The cost of one more group in addition to its padded pieces, in pieces.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     order = [index for index in order if n_readers is None or n_readers[index]]
     rows = np.cumsum([0, *(1 if n_readers is None else n_readers[index] for index in order)])
-    # cost[n]: of the first n windows, shortest first; start[n]: where the last of their groups starts
+    # cost[n]: the least cost of the n shortest windows; start[n]: where the last of their groups starts
     cost, start = np.zeros(len(order) + 1), np.zeros(len(order) + 1, dtype=np.int64)
     for end, index in enumerate(order, start=1):
         first = min(int(np.searchsorted(rows, rows[end] - budget // max(1, lengths[index]))), end - 1)

@@ -1,6 +1,6 @@
-"""Finds the texts of sequences among the pieces of all Docs, and lines up those that windows slide over.
+"""Finds the texts of sequences among the pieces of all Docs, and lines up the bodies that windows slide over.
 
-In: sequences and the pieces of their Docs. Out: the bodies one after the other, with the markers put in.
+In: sequences and the pieces of their Docs. Out: the bodies on one line of pieces, with the markers inserted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from .word_shape import NONE
 
 
 class Places:
-    """Finds stretches of Docs in the pieces of all of them.
+    """Finds spans of Docs in the pieces of all Docs.
 
-    pieces (DocPieces): Of all Docs. keys (Sequence[int]): The id of each Doc.
+    pieces (DocPieces): The pieces of all Docs.
+    keys (Sequence[int]): The id of each Doc.
     """
 
     def __init__(self, pieces: DocPieces, keys: Sequence[int]) -> None:
@@ -32,12 +33,12 @@ class Places:
         self._first_piece = starts_of(pieces.pieces_per_doc)
 
     def tokens(self, span: Span) -> tuple[int, int]:
-        """Return the tokens of a span by their numbers among those of all Docs, end exclusive."""
+        """Return the range of a span's tokens, counted through all Docs, end exclusive."""
         first = int(self._first_token[self._number[id(span.doc)]])
         return first + span.start, first + span.end
 
     def piece_range(self, span: Span) -> tuple[int, int]:
-        """Return the places of a span's pieces, end exclusive; a whole Doc has all of its."""
+        """Return the range of a span's pieces, end exclusive. A whole Doc has all of its pieces."""
         number = self._number[id(span.doc)]
         first = int(self._first_piece[number])
         end = first + int(self.pieces.pieces_per_doc[number])
@@ -53,10 +54,10 @@ class Places:
 class Bodies:
     """The bodies of sequences on one line of pieces.
 
-    start, end (Ints1d): Places of each body's pieces among those of all Docs. Shape: (n_sequences,)
-    lengths (Ints1d): Pieces of each body on the line, markers included. Shape: (n_sequences,)
+    start, end (Ints1d): The range of each body among the pieces of all Docs. Shape: (n_sequences,)
+    lengths (Ints1d): Number of pieces of each body on the line, markers included. Shape: (n_sequences,)
     ids, word_shape (Ints1d): The line: piece ids and shape classes. Shape: (sum of lengths,)
-    marks (Ints1d): For each piece of a marker, how many pieces that are none come before it. Ascending.
+    marks (Ints1d): For each piece of a marker, the number of other pieces before it on the line. Ascending.
     """
 
     start: Ints1d
@@ -76,7 +77,7 @@ class Bodies:
         return starts_of(self.end - self.start)
 
     def on_line(self, sequence: Ints1d, place: Ints1d) -> Ints1d:
-        """Return where pieces of Docs stand on the line, as those of some sequences. Shape of all: (n,)"""
+        """Return the positions on the line of pieces, each given with its sequence. Shape of all: (n,)"""
         unmarked = self._unmarked_starts[sequence] + place - self.start[sequence]
         marked: Ints1d = unmarked + np.searchsorted(self.marks, unmarked, side="right")
         return marked
@@ -107,7 +108,7 @@ def _inserted(
     lengths: Ints1d,
     ids_of: Mapping[str, Sequence[int]],
 ) -> Ints1d:
-    """Return (its sequence, the pieces on the line before it, its id) of each piece of a marker. Shape: (n, 3)
+    """Return (sequence, number of pieces before it on the line, piece id) for each piece of a marker. Shape: (n, 3)
 
     ids_of (Mapping[str, Sequence[int]]): The piece ids of each marker's text.
     """
@@ -118,7 +119,7 @@ def _inserted(
         first_token = places.tokens(sequence.body)[0] - sequence.body.start
         for token, text in sequence.markers:
             while token < sequence.body.end and not places.pieces.pieces_per_token[first_token + token]:
-                token += 1  # before the next word: spaces stand on no piece of their own
+                token += 1  # the marker goes before the next word: tokens of spaces have no pieces
             mark = offset + int(lengths[number])
             if token < sequence.body.end:
                 mark = offset + int(places.pieces.first[first_token + token] - start[number])

@@ -1,4 +1,4 @@
-"""Encoded Docs: windows of pieces that a backbone reads, and the rows that a layer makes of its hidden states."""
+"""Encoded Docs: windows of pieces for a backbone, and the rows that a layer makes from its hidden states."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ RowKind = Literal["tokens", "sequence", "spans"]
 class EncodedWindows:
     """Windows of pieces, one after the other, special pieces included.
 
-    flat_ids, flat_word_shapes (Ints1d): Piece ids, and shape classes of their words. Shape: (n_pieces,)
+    flat_ids, flat_word_shapes (Ints1d): Piece ids, and the shape classes of their words. Shape: (n_pieces,)
     flat_types (Ints1d | None): Token types, same shape; None where all are 0.
-    lengths (Ints1d): Pieces of each window. Shape: (n_windows,)
+    lengths (Ints1d): Number of pieces of each window. Shape: (n_windows,)
     """
 
     flat_ids: Ints1d
@@ -30,13 +30,13 @@ class EncodedWindows:
 
     @cached_property
     def ids(self) -> list[Ints1d]:
-        """The pieces of each window."""
+        """The piece ids of each window."""
         return np.split(self.flat_ids, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
 @dataclass(frozen=True)
 class WantedStates:
-    """The states that one encoder is to return, in this order. window, column (Ints1d): Shape of both: (n_wanted,)"""
+    """The hidden states that one encoder is to return, in order. window, column (Ints1d): Shape of both: (n_wanted,)"""
 
     window: Ints1d
     column: Ints1d
@@ -44,12 +44,12 @@ class WantedStates:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a layer returns, and which hidden states each is pooled from.
+    """The rows that a layer returns, and the hidden states that each is pooled from.
 
-    states (WantedStates): Of all rows, in order.
-    lengths (Ints1d): How many of them each row has; 0 for a token of spaces, and for a sequence without any token.
+    states (WantedStates): The hidden states of all rows, in order.
+    lengths (Ints1d): Number of hidden states of each row; 0 for a token of spaces and for a sequence without tokens.
         Shape: (n_rows,)
-    per_sequence (Ints1d): Rows of each sequence. Shape: (n_sequences,)
+    per_sequence (Ints1d): Number of rows of each sequence. Shape: (n_sequences,)
     """
 
     states: WantedStates
@@ -62,9 +62,9 @@ class EncodedDocs:
     """The sequences of some Docs as windows and rows.
 
     windows (EncodedWindows): What the backbone reads.
-    rows (Rows): What is made of it.
-    windows_per_sequence (Ints1d): Shape: (n_sequences,)
-    doc_of (Ints1d): The number of the Doc that each sequence belongs to, in order. Shape: (n_sequences,)
+    rows (Rows): What is made from its hidden states.
+    windows_per_sequence (Ints1d): Number of windows of each sequence. Shape: (n_sequences,)
+    doc_of (Ints1d): The index of the Doc that each sequence belongs to, ascending. Shape: (n_sequences,)
     """
 
     windows: EncodedWindows
@@ -74,7 +74,7 @@ class EncodedDocs:
 
 
 def concatenate(all_windows: Sequence[EncodedWindows]) -> EncodedWindows:
-    """Return windows one after the other."""
+    """Join windows, in order."""
     if len(all_windows) == 1:
         return all_windows[0]
     types = None

@@ -32,8 +32,8 @@ def encode_docs(
 ) -> EncodedDocs:
     """Lay out, tokenise, cut into windows and align a batch of Docs.
 
-    layout (Layout | None): Which sequences the Docs make; None for the Docs themselves.
-    rows (RowKind): A row for each token of a body, one for each sequence, or one for each marked span.
+    layout (Layout | None): Turns the Docs into sequences; None for one sequence per Doc.
+    rows (RowKind): One row for each token of a body, for each sequence, or for each marked span.
     """
     sequences = (layout or DocLayout())(docs)
     texts = {id(doc): doc for doc in docs}
@@ -59,7 +59,7 @@ def _cut(
 ) -> Windows:
     has_tokens = np.fromiter((len(s.body) > 0 for s in sequences), dtype=bool, count=len(sequences))
     room = np.where(has_tokens, limits.window - frames.n_before - frames.n_after, 0)
-    # A text that stays may leave little room, and then neighbours share less.
+    # The text that stays in every window may leave little room; then neighbours share less.
     overlap = np.where(frames.of > 0, np.minimum(limits.overlap, room // 2), limits.overlap)
     stretches = None
     if any(s.stretches is not None for s in sequences):
@@ -68,7 +68,7 @@ def _cut(
 
 
 def _stretches(number: int, sequence: InputSequence, places: Places, bodies: Bodies) -> list[PieceRange]:
-    """Return what windows over a body are cut within, on the line; stretches without a token are passed over."""
+    """Return the ranges on the line that windows over a body are cut within. Stretches without tokens are skipped."""
     start = int(bodies.starts[number])
     whole = [(start, start + int(bodies.lengths[number]))]
     if sequence.stretches is None or bodies.start[number] == bodies.end[number]:
@@ -81,7 +81,7 @@ def _stretches(number: int, sequence: InputSequence, places: Places, bodies: Bod
 
 
 def _assemble(bodies: Bodies, windows: Windows, frames: Frames) -> EncodedWindows:
-    """Write out the windows, each with what stands around its body."""
+    """Write out the windows, each with the frame around its body."""
     frame = np.repeat(frames.of, windows.per_body)
     before, after = (Ragged.of([getattr(f, side) for f in frames.parts]) for side in ("before", "after"))
     n_body = windows.ends - windows.starts
@@ -99,7 +99,7 @@ def _assemble(bodies: Bodies, windows: Windows, frames: Frames) -> EncodedWindow
 
 
 def _copy(source: Part, starts: Ints1d, lengths: Ints1d, target: Part, places: Ints1d) -> Ints1d:
-    """Copy stretches of one part into another. RETURNS (Ints1d): Where they are there."""
+    """Copy stretches of one part into another. RETURNS (Ints1d): Their positions in the target."""
     ramp = ramps(lengths)
     to, found = (np.repeat(first, lengths) + ramp for first in (places, starts))
     for name in ("ids", "word_shape", "types"):

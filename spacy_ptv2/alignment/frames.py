@@ -1,7 +1,7 @@
-"""Frames: the pieces around the body of a sequence, where a question or second text joins its context.
+"""Frames: the pieces around the body of a sequence, such as special pieces, a question or a second text.
 
-In: sequences, the pieces of their Docs, the special pieces of a backbone. Out: for each sequence its frame; those of a
-single text share one.
+In: sequences, the pieces of their Docs, the special pieces of a backbone. Out: a frame for each sequence. All sequences
+of a single text share one frame.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .word_shape import NONE
 
 @dataclass(frozen=True)
 class Part:
-    """Some pieces. ids, word_shape, types (Ints1d): Piece ids, shape classes, token types. Shape: (n_pieces,)"""
+    """A run of pieces. ids, word_shape, types (Ints1d): Piece ids, shape classes, token types. Shape: (n_pieces,)"""
 
     ids: Ints1d
     word_shape: Ints1d
@@ -36,9 +36,9 @@ class Frame:
 
     before, after (Part): The pieces.
     body_type (int): The token type of the body.
-    other (tuple[int, int]): Places of the pieces of the text that stays, end exclusive.
-    is_first (bool): Whether that text stands before the body.
-    n_special (int): Special pieces before it, on its side of the body.
+    other (tuple[int, int]): The range of the pieces of the text that stays in every window, end exclusive.
+    is_first (bool): Whether that text comes before the body.
+    n_special (int): Number of special pieces before that text, on its side of the body.
     """
 
     before: Part
@@ -53,7 +53,8 @@ class Frame:
 class Frames:
     """The frames of sequences.
 
-    parts (list[Frame]): The different ones. of (Ints1d): Which of them each sequence has. Shape: (n_sequences,)
+    parts (list[Frame]): The distinct frames.
+    of (Ints1d): The index of each sequence's frame. Shape: (n_sequences,)
     """
 
     parts: list[Frame]
@@ -64,32 +65,32 @@ class Frames:
 
     @property
     def n_before(self) -> Ints1d:
-        """Pieces before the body. Shape of this and of all the following: (n_sequences,)"""
+        """Number of pieces before the body. Shape of this and of all that follow: (n_sequences,)"""
         return self._column([len(frame.before) for frame in self.parts])
 
     @property
     def n_after(self) -> Ints1d:
-        """Pieces after the body."""
+        """Number of pieces after the body."""
         return self._column([len(frame.after) for frame in self.parts])
 
     @property
     def other_start(self) -> Ints1d:
-        """The place of the first piece of the text that stays."""
+        """The first piece of the text that stays in every window, by its index among the pieces of all Docs."""
         return self._column([frame.other[0] for frame in self.parts])
 
     @property
     def other_end(self) -> Ints1d:
-        """The place after its last piece."""
+        """The index after the last piece of that text."""
         return self._column([frame.other[1] for frame in self.parts])
 
     @property
     def is_first(self) -> Ints1d:
-        """1 where it stands before the body."""
+        """1 where that text comes before the body."""
         return self._column([frame.is_first for frame in self.parts])
 
     @property
     def n_special(self) -> Ints1d:
-        """Special pieces before it, on its side of the body."""
+        """Number of special pieces before that text, on its side of the body."""
         return self._column([frame.n_special for frame in self.parts])
 
     @property
@@ -100,7 +101,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Ragged:
-    """Parts one after the other. starts, lengths (Ints1d): Of each part. Shape of both: (n_parts,)"""
+    """Joined parts. starts, lengths (Ints1d): Where each part starts, and its length. Shape of both: (n_parts,)"""
 
     part: Part
     starts: Ints1d
@@ -108,7 +109,7 @@ class Ragged:
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> Ragged:
-        """Join parts, and remember where each is."""
+        """Join parts and record where each of them is."""
         lengths = np.array([len(part) for part in parts], dtype=np.int64)
         return cls(_join(*parts), starts_of(lengths), lengths)
 
@@ -116,8 +117,8 @@ class Ragged:
 def build_frames(sequences: Sequence[InputSequence], places: Places, backbone: Backbone, window: int) -> Frames:
     """Build the frames of sequences.
 
-    window (int): Most pieces in a window. The text that stays gets at most half of what its special pieces leave; the
-    rest of a longer one is left out.
+    window (int): The most pieces in a window. The text that stays in every window gets at most half of what the special
+        pieces leave; a longer text is truncated.
     """
     prefix, suffix = backbone.special_pieces
     parts = [Frame(_special(prefix), _special(suffix))]
@@ -151,7 +152,7 @@ def _pair_frame(backbone: Backbone, places: Places, start: int, end: int, is_fir
 
 
 def _special(ids: Sequence[int], types: Sequence[int] = ()) -> Part:
-    """Return special pieces as a part. types (Sequence[int]): None for all 0."""
+    """Return special pieces as a part. types (Sequence[int]): Token types; empty for all 0."""
     shape = np.full(len(ids), NONE, dtype=np.int64)
     return Part(np.array(ids, dtype=np.int64), shape, np.array(types or [0] * len(ids), dtype=np.int64))
 

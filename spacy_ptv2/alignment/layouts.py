@@ -1,6 +1,6 @@
-"""Layouts: how Docs become sequences. A question with its context, a predicate, a pair of texts.
+"""Layouts turn Docs into sequences: a question with its context, a sentence with its predicate, a pair of texts.
 
-A question, a second text, a predicate or a marked span is an extension attribute or a span group of the Doc, so that
+A question, a second text, a predicate or a marked span is an extension attribute or a span group of the Doc, so
 DocBin, Example and `nlp.pipe` need nothing new.
 Sources: Liu et al. 2021, section 4.1 (questions, roles); Shi and Lin 2019, section 3, https://arxiv.org/abs/1904.05255
 (the predicate after the sentence); Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537 (pairs and choices).
@@ -23,9 +23,10 @@ from .sequences import InputSequence
 
 @dataclass(frozen=True)
 class DocLayout:
-    """One sequence per Doc: the Doc.
+    """One sequence per Doc: the Doc itself.
 
-    get_spans (SpanGetter | None): A span getter of spacy-transformers to cut within; None to cut whole Docs.
+    get_spans (SpanGetter | None): A span getter of spacy-transformers, whose spans windows do not cross; None to cut
+        whole Docs into windows.
     """
 
     get_spans: SpanGetter | None = None
@@ -54,7 +55,7 @@ class DocLayout:
 class QuestionLayout:
     """One sequence per question: the question, then the Doc, which is cut into windows.
 
-    attribute (str): The extension attribute of the Doc that has the questions, a list of strings.
+    attribute (str): The extension attribute of the Doc that holds the questions, a list of strings.
     """
 
     attribute: str = names.QUESTIONS
@@ -139,11 +140,11 @@ class PredicateLayout:
 class PairLayout:
     """One sequence per pair of texts: the first text is cut into windows, the second stays.
 
-    attribute (str): The extension attribute of the Doc, the first text, that has the second one: a string, or a list of
-        strings for several choices, which are one group.
-    texts (str): Or a span group of the Doc with both texts: the first span, and each further one as a choice.
-    marked (str): A span group of the Doc with marked spans, in either text.
-    RAISES (PTuningError): P221 for a Doc with neither.
+    attribute (str): The extension attribute that holds the second text where the Doc is the first: a string, or a list
+        of strings for several choices, which form one group.
+    texts (str): Alternatively, a span group with both texts: the first span, and each further span as a choice.
+    marked (str): The span group of the Doc that holds marked spans, in either text.
+    RAISES (PTuningError): P221 for a Doc that has no second text in either place.
     """
 
     attribute: str = names.SECOND_TEXT
@@ -192,6 +193,6 @@ def _split_texts(doc: Doc, attribute: str, most: int) -> Iterator[Doc]:
 
 
 def _as_span(text: str, vocab: Vocab) -> Span:
-    """Return a text that belongs to no Doc yet, its words as spaces part them."""
+    """Return a text that is not part of a Doc as a span of a new one, split into words at spaces."""
     words, spaces = get_words_and_spaces(text.split(), text)
     return Doc(vocab, words=words, spaces=spaces)[:]

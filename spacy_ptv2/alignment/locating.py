@@ -1,7 +1,7 @@
-"""Locates the rows of a result, tokens, whole sequences or marked spans, in the windows that hold their pieces.
+"""Locates rows (tokens, whole sequences or marked spans) in the windows that hold their pieces.
 
-A piece is read from the window that owns it. What no window holds stands on the leading piece of its sequence's first
-window.
+A piece is read from the window that owns it. A piece that no window holds is read from the leading piece of its
+sequence's first window.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .windows import Windows
 
 @dataclass(frozen=True)
 class Locator:
-    """What the search needs to know of some sequences; each part as its own module made it."""
+    """Locates rows of some sequences, given what the earlier steps made of them."""
 
     sequences: Sequence[InputSequence]
     places: Places
@@ -30,9 +30,9 @@ class Locator:
     frames: Frames
 
     def rows(self, kind: RowKind, *, last_piece: bool) -> Rows:
-        """Return rows of all sequences.
+        """Return the rows of all sequences.
 
-        last_piece (bool): A whole sequence is read from the last piece of each of its windows, not from the first.
+        last_piece (bool): Read a whole sequence from the last piece of each of its windows, not from the first.
         """
         if kind == "sequence":
             return self._whole(last_piece=last_piece)
@@ -58,7 +58,7 @@ class Locator:
         return Rows(states, per_sequence, np.ones_like(per_sequence))
 
     def _of_tokens(self, tokens: Ints1d, tokens_per_row: Ints1d, per_sequence: Ints1d) -> Rows:
-        """Return rows that are made of some tokens each. tokens (Ints1d): By number among those of all Docs."""
+        """Return rows made of one or more tokens each. tokens (Ints1d): Their indices, counted through all Docs."""
         pieces = self.places.pieces
         counts = pieces.pieces_per_token[tokens]
         row = np.repeat(np.arange(len(tokens_per_row)), tokens_per_row)
@@ -68,7 +68,7 @@ class Locator:
         return Rows(self._locate(np.repeat(sequence_of_row[row], counts), place), lengths, per_sequence)
 
     def _locate(self, sequence: Ints1d, place: Ints1d) -> WantedStates:
-        """Return where pieces are read. sequence (Ints1d): As those of which. Shape of both: (n,)"""
+        """Return where pieces are read. sequence (Ints1d): The sequence of each piece. Shape of both: (n,)"""
         first_window = starts_of(self.windows.per_body)
         window, column = first_window[sequence], np.zeros_like(place)
         in_body = (self.bodies.start[sequence] <= place) & (place < self.bodies.end[sequence])
@@ -84,7 +84,7 @@ class Locator:
         return WantedStates(window, column)
 
     def _in_frames(self, sequence: Ints1d, place: Ints1d, window: Ints1d) -> Ints1d:
-        """Return the columns of pieces in the text that stays, in the first window of each; 0 for what is not there."""
+        """Return the columns, in each first window, of pieces of the text that stays; 0 for pieces outside it."""
         frames = self.frames
         offset = place - frames.other_start[sequence]
         is_there = (offset >= 0) & (place < frames.other_end[sequence])

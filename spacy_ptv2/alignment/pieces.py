@@ -1,10 +1,10 @@
-"""Word pieces of Docs, and which of them each token stands on.
+"""Splits Docs into word pieces and aligns them with tokens by character offsets.
 
-In: Docs and a fast tokenizer. Out: `DocPieces`, from character offsets: whatever the tokenizer drops, joins or splits,
-every token but spaces gets at least one piece. All Docs are aligned at once, as if their texts stood on one line.
+In: Docs and a fast tokenizer. Out: `DocPieces`. Whatever the tokenizer drops, joins or splits, every token other than
+spaces gets at least one piece. All Docs are aligned at once, as if their texts stood on one line.
 
-A token of spaces, as a line break is one in spaCy, has no pieces. Most tokenizers drop it, some join it to the next
-word; either way it would carry the vector of a neighbour.
+A token of spaces, such as a line break, has no pieces. Most tokenizers drop it and some join it to the next word;
+either way it would carry the vector of a neighbour.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from .tokenization import tokenize
 from .word_shape import NONE, word_shape_of
 
 Ints1d = NDArray[np.int64]
-NO_PIECE = -1  # stands for the leading special piece of the document's first window
+NO_PIECE = -1  # read from the leading special piece of the sequence's first window instead
 
 
 @dataclass(frozen=True)
 class DocPieces:
-    """The pieces of some Docs, those of one behind those of the other, without special ones.
+    """The pieces of some Docs, Doc after Doc, without special pieces.
 
-    ids (Ints1d): Piece ids. Shape: (n_pieces,). word_shape (Ints1d): Shape class of each piece's word; same shape.
-    first, last (Ints1d): The pieces that each token stands on, both ends included; both `NO_PIECE` in a Doc without any
-    piece. For a token of spaces the place where it is in the text. Shape: (n_tokens,)
-    pieces_per_token (Ints1d): How many a token stands on, none for spaces. Shape: (n_tokens,)
+    ids (Ints1d): Piece ids. Shape: (n_pieces,)
+    word_shape (Ints1d): Shape class of each piece's word, same shape.
+    first, last (Ints1d): The first and last piece of each token; both `NO_PIECE` in a Doc without pieces. For a token
+        of spaces they say where it is in the text. Shape: (n_tokens,)
+    pieces_per_token (Ints1d): Number of pieces of each token, 0 for spaces. Shape: (n_tokens,)
     pieces_per_doc, tokens_per_doc (Ints1d): Shape: (n_docs,)
     """
 
@@ -50,8 +51,8 @@ class DocPieces:
 class _Tokens:
     """The tokens of some Docs on one line.
 
-    starts, ends (Ints1d): Offsets of their characters. orth: Hashes of their texts. is_word: False for spaces. Shape of
-    each: (n_tokens,)
+    starts, ends (Ints1d): Character offsets. orth: Hashes of their texts. is_word: False for spaces.
+    Shape of each: (n_tokens,)
     """
 
     starts: Ints1d
@@ -63,9 +64,10 @@ class _Tokens:
 def piece_docs(
     docs: Sequence[Doc], tokenizer: Any, *, with_word_shapes: bool, special_ids: frozenset[int] = frozenset()
 ) -> DocPieces:
-    """Split Docs into pieces and align their tokens to them.
+    """Split Docs into pieces and align their tokens with them.
 
-    with_word_shapes (bool): Fill in the shape classes; otherwise they are all 0. special_ids: See `tokenize`.
+    with_word_shapes (bool): Fill in the shape classes; otherwise they are all 0.
+    special_ids (frozenset[int]): See `tokenize`.
     """
     texts = [doc.text for doc in docs]
     all_ids, all_offsets = tokenize(texts, tokenizer, special_ids)
@@ -75,7 +77,7 @@ def piece_docs(
     ids = np.fromiter(chain.from_iterable(all_ids), dtype=np.int64, count=n_pieces)
     numbers = chain.from_iterable(chain.from_iterable(all_offsets))
     spans = np.fromiter(numbers, dtype=np.int64, count=2 * n_pieces).reshape(-1, 2)
-    # A character between any two texts keeps what ends one apart from what starts the next.
+    # One character between two texts keeps the end of the first apart from the start of the second.
     text_starts = starts_of(_counts(texts) + 1)
     spans += np.repeat(text_starts, pieces_per_doc)[:, None]
     tokens = _on_one_line(docs, np.repeat(text_starts, tokens_per_doc))
@@ -88,13 +90,13 @@ def piece_docs(
 
 
 def starts_of(lengths: Ints1d) -> Ints1d:
-    """Return where each of some stretches of given lengths starts, one behind the other."""
+    """Return where each of some consecutive stretches starts, given their lengths."""
     starts: Ints1d = np.cumsum(lengths) - lengths
     return starts
 
 
 def ramps(lengths: Ints1d) -> Ints1d:
-    """Return 0, 1, ... up to each length, one behind the other. Shape: (sum of lengths,)"""
+    """Return 0, 1, ... length - 1 for each length, one after the other. Shape: (sum of lengths,)"""
     ramp: Ints1d = np.arange(lengths.sum()) - np.repeat(starts_of(lengths), lengths)
     return ramp
 
@@ -104,7 +106,7 @@ def _counts(items: Sequence[Any]) -> Ints1d:
 
 
 def _on_one_line(docs: Sequence[Doc], shifts: Ints1d) -> _Tokens:
-    """Return where the tokens are if every text is moved. shifts (Ints1d): By how much. Shape: (n_tokens,)"""
+    """Return the tokens with shifted offsets. shifts (Ints1d): By how many characters. Shape: (n_tokens,)"""
     attributes = [IDX, LENGTH, ORTH, IS_SPACE]
     empty = np.zeros((0, len(attributes)), dtype=np.uint64)
     table = np.concatenate([empty, *(doc.to_array(attributes) for doc in docs if len(doc))])
@@ -113,13 +115,13 @@ def _on_one_line(docs: Sequence[Doc], shifts: Ints1d) -> _Tokens:
 
 
 def _align(tokens: _Tokens, spans: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d) -> tuple[Ints1d, Ints1d]:
-    """Return `DocPieces.first` and `.last`. spans (Ints1d): Characters of the pieces. Shape: (n_pieces, 2)"""
-    # Pieces come in reading order; make that hold exactly, so that a binary search finds the overlaps.
+    """Return `DocPieces.first` and `.last`. spans (Ints1d): Character ranges of the pieces. Shape: (n_pieces, 2)"""
+    # Pieces are nearly in reading order. Make the offsets monotonic, so that a binary search finds the overlaps.
     starts = np.minimum.accumulate(spans[::-1, 0])[::-1]
     ends = np.maximum.accumulate(spans[:, 1])
     first = np.searchsorted(ends, tokens.starts, side="right")
     last = np.searchsorted(starts, tokens.ends, side="left") - 1
-    # A token that the tokenizer dropped (a control character) stands on the piece before it, or after.
+    # A token that the tokenizer dropped (a control character) gets the piece before it, or else the one after.
     dropped = first > last
     doc_first = np.repeat(starts_of(pieces_per_doc), tokens_per_doc)
     first = np.where(dropped, np.maximum(first - 1, doc_first), first)
@@ -129,7 +131,7 @@ def _align(tokens: _Tokens, spans: Ints1d, pieces_per_doc: Ints1d, tokens_per_do
 
 
 def _token_shapes(docs: Sequence[Doc], tokens: _Tokens) -> Ints1d:
-    """Return the shape class of each token, looked at once per different word. Shape: (n_tokens,)"""
+    """Return the shape class of each token, computed once per distinct word. Shape: (n_tokens,)"""
     _, where, word_of = np.unique(tokens.orth, return_index=True, return_inverse=True)
     first_token = starts_of(_counts(docs))
     doc_of = np.searchsorted(first_token, where, side="right") - 1
@@ -141,14 +143,14 @@ def _token_shapes(docs: Sequence[Doc], tokens: _Tokens) -> Ints1d:
 def _piece_shapes(
     token_shapes: Ints1d, tokens: _Tokens, piece_starts: Ints1d, pieces_per_doc: Ints1d, tokens_per_doc: Ints1d
 ) -> Ints1d:
-    """Return the shape class of the word that each piece begins in, or before; `NONE` in a Doc without any word.
+    """Return the shape class of the word that each piece begins in or before; `NONE` in a Doc without words.
 
-    piece_starts (Ints1d): Offsets of the first characters. Shape, and that of what is returned: (n_pieces,)
+    piece_starts (Ints1d): Offsets of the first characters. Shape, also of the result: (n_pieces,)
     """
     words = np.flatnonzero(tokens.is_word)
     words_up_to = np.cumsum(tokens.is_word)
     word_bounds = np.append(0, words_up_to)[np.append(0, np.cumsum(tokens_per_doc))]
     first_word, end_word = (np.repeat(bounds, pieces_per_doc) for bounds in (word_bounds[:-1], word_bounds[1:]))
     word = np.minimum(np.searchsorted(tokens.ends[words], piece_starts, "right"), end_word - 1)
-    classes = np.append(token_shapes[words], NONE)  # after all words: for Docs without any
+    classes = np.append(token_shapes[words], NONE)  # the last entry is for Docs without words
     return classes[np.where(first_word < end_word, word, len(words))]

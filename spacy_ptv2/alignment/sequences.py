@@ -1,7 +1,7 @@
-"""A sequence: one input of the backbone, in terms of Docs. Layouts make them.
+"""A sequence: one input of the backbone, described in terms of Docs. Layouts make sequences from Docs.
 
-In: Docs. Out: for each input a text that windows slide over and, where a task has one, another text that stays in every
-window: a question, a predicate, the second text of a pair.
+Each has a body, the text that windows slide over. Some tasks add another text, which stays in every window: a question,
+a predicate, the second text of a pair.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from spacy.tokens import Doc, Span
 class InputSequence:
     """One input of the backbone.
 
-    doc (int): The number of the Doc whose result it is.
+    doc (int): The index of the Doc that its result belongs to.
     body (Span): What windows slide over, in that Doc.
-    other (Span | None): The text that stays in every window, of that Doc or of another; None for a single text.
-    other_first (bool): Whether it stands before the body.
-    markers (Sequence[tuple[int, str]]): Texts put into the body, in order, each before a token of the Doc, by its
-        number; `body.end` for after the last one.
-    stretches (Sequence[tuple[int, int]] | None): Tokens of the Doc that windows do not cross; None for the whole body.
-    spans (Sequence[Span]): Marked spans, in the body, or in `other` where that is of the same Doc.
-    group (int): Sequences of one group are scored together, as the choices of one question.
+    other (Span | None): The text that stays in every window, from that Doc or another; None for a single text.
+    other_first (bool): Whether `other` comes before the body.
+    markers (Sequence[tuple[int, str]]): Texts inserted into the body, in order, each with the index of the Doc's token
+        that it goes before; `body.end` inserts after the last token.
+    stretches (Sequence[tuple[int, int]] | None): Token ranges of the Doc whose bounds no window crosses; None for the
+        whole body.
+    spans (Sequence[Span]): Marked spans, in the body, or in `other` where it is from the same Doc.
+    group (int): Sequences of one group are scored together, for example the choices of one question.
     """
 
     doc: int
@@ -39,7 +40,7 @@ class InputSequence:
 
     @property
     def key(self) -> Hashable:
-        """All that decides on its pieces and rows, the Doc itself apart."""
+        """Everything that determines its pieces and rows, except for the Doc itself."""
         other = None if self.other is None else (self.other.text, self.other.start, self.other_first)
         spans = tuple((span.start, span.end) for span in self.spans)
         stretches = None if self.stretches is None else tuple(self.stretches)

@@ -1,8 +1,8 @@
-"""Texts to word pieces with their offsets. Every character is text, names of special pieces too.
+"""Splits texts into word pieces with their offsets. Every character is text, even the name of a special piece.
 
-In: texts and a fast tokenizer. Out: for each text the ids of its pieces and their offsets. A text that holds the name
-of a special piece ("[SEP]", "</s>") gets the pieces of those characters, never the special piece, which the backbone
-would read as a border.
+In: texts and a fast tokenizer. Out: for each text the ids of its pieces and their offsets. A text that contains the
+name of a special piece ("[SEP]", "</s>") gets the pieces of those characters, never the special piece, which the
+backbone would read as a boundary.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ def tokenize(
 ) -> tuple[list[Ids], list[Offsets]]:
     """Split texts into pieces.
 
-    special_ids (frozenset[int]): Ids that no text may have. Tokenizers that match whole vocabularies (Unigram) find
-    "</s>" as a word even where special pieces are switched off; such a text is cut inside it, and its parts are split.
-    RETURNS (tuple[list[list[int]], list[list[tuple[int, int]]]]): Of each text the ids, and the start and end of the
-    characters of each piece.
+    special_ids (frozenset[int]): Ids that no text may get. Tokenizers that match against the whole vocabulary (Unigram)
+        find "</s>" as a word even where special pieces are off. Such a text is cut inside it and split in parts.
+    RETURNS (tuple[list[list[int]], list[list[tuple[int, int]]]]): For each text the ids of its pieces, and the start
+        and end of each piece in characters.
     """
     if not texts:
         return [], []
     encoding = tokenizer(
         list(texts),
         add_special_tokens=False,
-        split_special_tokens=True,  # as the backbone's tokenizer is loaded; another value would change it for all
+        split_special_tokens=True,  # as the backbone's tokenizer was loaded; another value would change it for everyone
         return_offsets_mapping=True,
         return_attention_mask=False,
         return_token_type_ids=False,
@@ -49,7 +49,7 @@ def tokenize(
 
 
 def _in_parts(text: str, cuts: Sequence[int], tokenizer: Any, special_ids: frozenset[int]) -> tuple[Ids, Offsets]:
-    """Return the pieces of a text that is cut at some places."""
+    """Return the pieces of a text that is cut at the given characters."""
     bounds = list(pairwise([0, *cuts, len(text)]))
     ids, offsets = tokenize([text[start:end] for start, end in bounds], tokenizer, special_ids)
     shifted = [

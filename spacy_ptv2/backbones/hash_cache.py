@@ -1,7 +1,7 @@
 """Hashes of large files, kept across processes in the user's cache directory.
 
-In: a file. Out: its sha256, computed once as long as size, times and inode stay as they are; one small JSON file per
-hashed file. Nothing depends on the cache: what cannot be read is computed, what cannot be written is forgotten.
+In: a file. Out: its sha256, computed again only when size, times or inode have changed. The cache has one small JSON
+file per hashed file. Nothing depends on it: an unreadable entry is recomputed, a failed write is ignored.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from platformdirs import user_cache_path
 
 from ..reading import read_object
 
-WORTH_KEEPING = 1 << 20  # bytes; smaller files are hashed in about the time that a look into the cache takes
-# A file that was changed just now may change again within the same tick of the file system's clock.
+WORTH_KEEPING = 1 << 20  # bytes; hashing a smaller file takes about as long as a look into the cache
+# A file that changed just now may change again within the same tick of the file system's clock.
 SETTLED_AFTER_NS = 2_000_000_000
 
 
 def hash_file(file: Path, *, cached: bool = True) -> str:
-    """Return the hexadecimal sha256 of a file. cached (bool): Whether an earlier result may be taken."""
+    """Return the hexadecimal sha256 of a file. cached (bool): Whether an earlier result may be used."""
     before = _state(file)
     if not cached or before["size"] < WORTH_KEEPING:
         return _compute(file)

@@ -1,4 +1,4 @@
-"""Loading a frozen model: safetensors only, no code from the folder, no network, every parameter frozen."""
+"""Loads a frozen model: safetensors only, no code from the folder, no network, every parameter frozen."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from .probing import probe
 from .sealing import CONFIG, sealed
 from .source import BackboneSource, Candidate, Quantization
 
-DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # what its configs call it
-UNUSED_WEIGHTS = ("pooler.",)  # of the whole sequence; published models often leave them out
+DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # its name in this transformers
+UNUSED_WEIGHTS = ("pooler.",)  # published models often leave the pooler out
 QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
-RUST_PANIC = "PanicException"  # of the tokenizers library; it is none of Python's `Exception`s
-MAX_DETAILS = 500  # characters that a message quotes of another library's error
-PACKS_ON_CPU = "support_avx512bf16_for_cpu"  # packed at its first prediction, a layer of bitsandbytes trains no more
+RUST_PANIC = "PanicException"  # raised by the tokenizers library; not a subclass of `Exception`
+MAX_DETAILS = 500  # how many characters of another library's error a message quotes
+# With this a layer of bitsandbytes packs its weights at its first prediction and can no longer train.
+PACKS_ON_CPU = "support_avx512bf16_for_cpu"
 
 
 def load_backbone(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
     """Load a frozen model and its tokenizer from a folder, onto a device. fingerprint (str): That of its files.
 
-    Nothing is read but the files that the fingerprint covers.
-    RAISES (BackboneError): P104, P107, P110 (not a model that can take a prompt), P106, P113 (no fast tokenizer), P108,
-    P118-P122 (damaged, or not what a backbone is made of), P111 (a package for quantized weights is missing), P112
-    (weights are missing).
+    Only the files that the fingerprint covers are read.
+    RAISES (BackboneError): P104, P107, P110 (not a model that can take an adapter), P106, P113 (no fast tokenizer),
+        P108, P118-P122 (damaged, or not a backbone), P111 (a package for quantized weights is missing), P112 (weights
+        are missing).
     """
     try:
         with sealed(found.path) as folder:
             return _load(folder, source, found, device, fingerprint)
-    except (BackboneError, torch.OutOfMemoryError):  # the latter is of a GPU, where the file is not to blame
+    except (BackboneError, torch.OutOfMemoryError):  # if the GPU is out of memory, the file is not to blame
         raise
-    except BaseException as error:  # a damaged file fails in many ways, deep inside of three libraries
+    except BaseException as error:  # a damaged file fails in many ways, deep inside three libraries
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
             raise
         details = f"{type(error).__name__}: {error}"[:MAX_DETAILS]
@@ -73,11 +74,11 @@ def _load_model(
     folder: Path, config: Any, rule: Family, source: BackboneSource, found: Candidate, device: torch.device
 ) -> Any:
     options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
-    if source.attention == "eager":  # otherwise what the version of transformers takes for the best
+    if source.attention == "eager":  # otherwise transformers chooses what it considers best
         options["attn_implementation"] = "eager"
     if source.quantization is not None:
         options["quantization_config"] = _quantization_config(source.quantization)
-        options["device_map"] = {"": device}  # by default on a GPU, wherever there is one
+        options["device_map"] = {"": device}  # the default is a GPU wherever there is one
     model, report = getattr(transformers, rule.model_class).from_pretrained(
         folder,
         config=config,
@@ -91,9 +92,9 @@ def _load_model(
     if missing:
         raise BackboneError(Errors.P112.format(path=found.path, missing=", ".join(missing[:5])))
     if not rule.layers(model):
-        raise BackboneError(Errors.P120.format(path=found.path / CONFIG, problem="it describes a model of no layers"))
+        raise BackboneError(Errors.P120.format(path=found.path / CONFIG, problem="the model has no layers"))
     _freeze(model)
-    if model.device != device:  # quantized weights are there already, and may not be moved
+    if model.device != device:  # quantized weights are on the device already, and must not be moved
         model.to(device)
     if device.type == "cpu" and pays():
         multiply_in_onednn(model)
@@ -121,14 +122,14 @@ def _quantization_config(quantization: Quantization) -> Any:
 
 
 def read_model_config(folder: Path) -> Any:
-    """Return the config of the model in a sealed folder, with all that is about calls settled (see `settle_calls`)."""
+    """Return the config of the model in a sealed folder, after `settle_calls`."""
     return settle_calls(AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
 
 
 def _load_tokenizer(folder: Path, path: Path) -> Any:
-    """path (Path): What to call the folder in messages.
+    """Load a tokenizer that treats the names of special pieces as text. path (Path): The folder's name in messages.
 
-    Names of special pieces are text for it, always: threads share it, and a setting cannot change while others use it.
+    It does so always: threads share the tokenizer, so no setting of it can change while others use it.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -137,7 +138,7 @@ def _load_tokenizer(folder: Path, path: Path) -> Any:
     except BaseException as error:  # as above
         if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
             raise
-        details = " ".join(str(error).split())[:MAX_DETAILS]  # some go over several lines
+        details = " ".join(str(error).split())[:MAX_DETAILS]  # some messages have several lines
         raise BackboneError(Errors.P113.format(path=path, error=details)) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(Errors.P106.format(path=path))

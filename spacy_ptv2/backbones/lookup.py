@@ -1,9 +1,9 @@
-"""Where the files of a backbone are on this machine.
+"""Finds the files of a backbone on this machine.
 
 In: a `BackboneSource`, and for a trained pipeline the fingerprint that it recorded. Out: a folder with config.json,
 safetensors weights and a fast tokenizer. Order: explicit override (`path`, then the environment variable), installed
 packages, local folder, local hub cache, and the hub itself only where the user permits it. With a fingerprint, the
-first place that matches it is taken.
+first place that matches it is used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Search:
     skipped: list[str] = field(default_factory=list)
 
     def candidates(self) -> Iterator[Candidate]:
-        """Yield what this machine offers, in order; later places are looked at only if they are asked for."""
+        """Yield what this machine offers, in order. Later places are searched only when the iteration gets there."""
         if self.source.override:
             yield Candidate(_expand(self.source.override), "the override")
             return
@@ -53,7 +53,7 @@ class Search:
             self.tried.append("the hub (download failed)")
 
     def _is_acceptable(self, candidate: Candidate) -> bool:
-        """Without a fingerprint a name is all there is: then neither another revision nor other weights may pass."""
+        """Return whether to accept a candidate. By its name alone, neither another revision nor other weights pass."""
         if self.recorded is not None:
             return True
         wanted = self.source.revision
@@ -68,7 +68,7 @@ class Search:
     def _on_the_hub(self, *, local_only: bool) -> Iterator[Candidate]:
         wanted = [self.source.revision]
         if self.recorded is not None and self.recorded.revision not in (None, self.source.revision):
-            wanted.append(self.recorded.revision)  # the default branch may have moved on since the training
+            wanted.append(self.recorded.revision)  # the default branch may have moved on since training
         for revision in wanted:
             folder = _from_hub(self.source.name, revision, local_only=local_only)
             if folder is not None:
@@ -79,17 +79,17 @@ class Search:
 def find_backbone(source: BackboneSource, fingerprint: str | None = None) -> Path:
     """Return the folder that holds the files of a backbone.
 
-    fingerprint (str | None): The identity that they must have, or None to take the first place.
+    fingerprint (str | None): The fingerprint that they must have; None to take the first place.
     RAISES (BackboneError): As `locate_backbone`.
     """
     return locate_backbone(source, None if fingerprint is None else Recorded(fingerprint)).path
 
 
 def locate_backbone(source: BackboneSource, recorded: Recorded | None = None) -> Candidate:
-    """Return the first place that holds a backbone; of a trained pipeline's, the first with its fingerprint.
+    """Return the first place that holds a backbone; for a trained pipeline, the first one with its fingerprint.
 
-    RAISES (BackboneError): P101 or P115 with every place looked at and the remedies; P102, P103 or P109 if what is
-    there is unusable; P105 if all that is there has another fingerprint (PW05 where `verify` is "warn").
+    RAISES (BackboneError): P101 or P115, with every place searched and the remedies; P102, P103 or P109 if what is
+        there is unusable; P105 if everything found has another fingerprint (PW05 where `verify` is "warn").
     """
     search = Search(source, recorded)
     others: list[tuple[Candidate, str]] = []
@@ -153,7 +153,7 @@ def _check(candidate: Candidate) -> Path:
 def check_folder(path: Path) -> Path:
     """Return the absolute path of a model folder.
 
-    RAISES (BackboneError): P102 (files are missing), P103 (pickled weights only), P119 (an adapter in it).
+    RAISES (BackboneError): P102 (files are missing), P103 (only pickled weights), P119 (an adapter of PEFT is in it).
     """
     missing = []
     if not is_file(path / "config.json"):
@@ -172,7 +172,7 @@ def check_folder(path: Path) -> Path:
 
 
 def _expand(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib's raises where there is no such user)
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib's raises if there is no such user)
 
 
 def _from_hub(name: str, revision: str | None, *, local_only: bool) -> Path | None:

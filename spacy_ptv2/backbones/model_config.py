@@ -1,7 +1,7 @@
 """What a backbone's config.json says, read without its weights.
 
-How a model is called is said by its caller: the form of what it returns, caches, checkpoints. A config may say that,
-too, and whatever it says there is set to what the rest of this package expects.
+How a model is called is up to its caller: the form of its outputs, caches, checkpoints. A config may set that, too.
+Such settings are overwritten with what the rest of this package expects.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from ..errors import BackboneError
 from .source import BackboneSource
 
-# Calls of a backbone return its last states and, where they say so, those of all layers; nothing else, in this form.
+# A backbone returns its last hidden states and, where the call asks for them, those of all layers. Nothing else.
 OUTPUTS = {"output_attentions": False, "output_hidden_states": False}
-# These change no state, whatever they are: attention is chosen by `attention`, checkpoints by `gradient_checkpointing`.
+# These never change hidden states: `attention` chooses the attention, `gradient_checkpointing` the checkpoints.
 WITHOUT_EFFECT = {
     "return_dict": True,
     "torchscript": False,
@@ -29,7 +29,7 @@ WITHOUT_EFFECT = {
 
 
 def settle_calls(config: Any) -> Any:
-    """Return a config of transformers with all that is about calls set, in place, to what is expected here."""
+    """Set everything in a transformers config that is about calls to what this package expects, and return it."""
     for name, value in (OUTPUTS | WITHOUT_EFFECT).items():
         if hasattr(config, name):
             setattr(config, name, value)
@@ -37,18 +37,19 @@ def settle_calls(config: Any) -> Any:
 
 
 def call_model(model: Any, *, all_states: bool = False, **inputs: Any) -> Any:
-    """Return what a model of transformers makes of its inputs, whatever its config says by now about outputs.
+    """Call a transformers model, whatever its config now says about outputs.
 
-    all_states (bool): Return the states of all layers, too. RETURNS: `last_hidden_state`, and `hidden_states` or None.
+    all_states (bool): Also return the hidden states of all layers.
+    RETURNS: `last_hidden_state`, and `hidden_states` or None.
     """
     return model(**inputs, output_hidden_states=all_states, output_attentions=False, return_dict=True)
 
 
 def asked_in_vain(wanted: Mapping[str, Any], config: Any | None) -> dict[str, Any]:
-    """Return those of some settings that a model neither has nor can get.
+    """Return the settings that were asked for and that a model neither has nor can get.
 
-    wanted (Mapping[str, Any]): By name, as in a config.json. config: That of the model, None where it is not known:
-    then only the outputs are looked at.
+    wanted (Mapping[str, Any]): Settings by name, as in a config.json.
+    config (Any | None): The model's config; None if it is unknown, and then only settings of outputs are checked.
     """
     settings = {name: value for name, value in wanted.items() if name not in WITHOUT_EFFECT}
     present = {name: OUTPUTS.get(name, getattr(config, name, None)) for name in settings}
@@ -60,7 +61,7 @@ def asked_in_vain(wanted: Mapping[str, Any], config: Any | None) -> dict[str, An
 
 
 def find_config(source: BackboneSource) -> Any | None:
-    """Return the config of the backbone that this machine offers first, None where it offers none that can be read.
+    """Return the config of the first backbone that this machine offers, None if there is none that can be read.
 
     Neither the weights nor the network are touched.
     """
@@ -73,13 +74,13 @@ def find_config(source: BackboneSource) -> Any | None:
             if (candidate.path / "config.json").is_file():
                 with sealed(candidate.path) as folder:
                     return read_model_config(folder)
-    except Exception:  # a damaged file fails in many ways, and loading says why
+    except Exception:  # a damaged file fails in many ways; loading reports the reason
         return None
     return None
 
 
 def find_width(source: BackboneSource) -> int | None:
-    """Return the width of the hidden states of the backbone that this machine offers first, None as `find_config`."""
+    """Return the hidden width of the first backbone that this machine offers, None where `find_config` finds none."""
     from ..injection.families import find_family
 
     config = find_config(source)

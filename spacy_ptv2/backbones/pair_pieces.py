@@ -1,4 +1,4 @@
-"""The special pieces around two texts, as the tokenizer of a backbone puts them."""
+"""The special pieces around two texts, where the tokenizer of a backbone puts them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PairPieces:
-    """Ids of special pieces and token types of a pair. The first text has type 0, and what stands before it.
+    """Ids of special pieces and token types of a pair. The first text and the pieces before it have type 0.
 
-    start, between, end (tuple[int, ...]): Before the first text, between the two, after the second: those of
-        "[CLS] a [SEP] b [SEP]" of BERT, of "<s> a </s></s> b </s>" of RoBERTa.
+    start, between, end (tuple[int, ...]): The pieces before the first text, between the two, and after the second, as
+        in BERT's "[CLS] a [SEP] b [SEP]" and RoBERTa's "<s> a </s></s> b </s>".
     between_types, end_types (tuple[int, ...]): Their token types.
     second_type (int): The token type of the second text.
     """
@@ -27,7 +27,7 @@ class PairPieces:
 
 
 def find_pair_pieces(tokenizer: Any) -> PairPieces:
-    """Ask a fast tokenizer. One that puts nothing between two texts, as those of decoders, gets a line break there."""
+    """Find the pair pieces of a fast tokenizer; if it puts none between two texts (decoders), use a line break."""
     pair = tokenizer("a", "b", add_special_tokens=True, return_token_type_ids=True)
     ids, types, owners = pair["input_ids"], pair["token_type_ids"], pair.sequence_ids(0)
     first, second = ([place for place, owner in enumerate(owners) if owner == number] for number in (0, 1))

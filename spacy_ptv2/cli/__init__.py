@@ -1,4 +1,4 @@
-"""``spacy ptv2``: spaCy imports this module at every `spacy` call, so it stays free of torch and transformers."""
+"""``spacy ptv2``. spaCy imports this module at every `spacy` call, so it imports neither torch nor transformers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .trials import trials_cli
 
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # --section.setting, as spacy train has
 
-app = typer.Typer(name="ptv2", help="P-Tuning v2: prompts over a frozen transformer.", no_args_is_help=True)
+app = typer.Typer(name="ptv2", help="P-Tuning v2: adapters over a frozen transformer.", no_args_is_help=True)
 app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)

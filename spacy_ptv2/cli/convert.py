@@ -1,4 +1,4 @@
-"""``spacy ptv2 convert``: files with entities, of many formats, to spaCy's binary ``.spacy`` format."""
+"""``spacy ptv2 convert``: converts files with entities, in many formats, to spaCy's binary ``.spacy`` format."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ..corpora.options import FileOptions, build_file_options
 from ..corpora.spans import blank_tokenize
 from ..errors import CorpusError, Errors
 
-SHOWN = 20  # files whose layout is printed
-COLUMN = "Its number from 1, or from -1 for the last, or its name in the header. Found by default."
+SHOWN = 20  # how many files' layouts are printed
+COLUMN = "Its number from 1, or from -1 for the last, or its name in the header. Detected by default."
 
 
 def convert_cli(
     input_path: Annotated[Path, typer.Argument(help="A file with entities, or a folder of such files.")],
     output_path: Annotated[Path, typer.Argument(help="The .spacy file to write.")],
     granularity: Annotated[str, typer.Option(help="One Doc per 'sentence' or per 'document'.")] = "sentence",
-    scheme: Annotated[str | None, typer.Option(help="Scheme of the tags, such as IOB2. Found by default.")] = None,
+    scheme: Annotated[str | None, typer.Option(help="Scheme of the tags, such as IOB2. Detected by default.")] = None,
     word_column: Annotated[str | None, typer.Option(help=f"Column of the words. {COLUMN}")] = None,
     tag_column: Annotated[str | None, typer.Option(help=f"Column of the entity tags. {COLUMN}")] = None,
     lang: Annotated[str, typer.Option(help="Language whose blank pipeline tokenises raw texts.")] = "en",
     misaligned: Annotated[
-        str, typer.Option(help="Entities of raw texts that are not whole tokens: 'error', 'expand' or 'skip'.")
+        str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
 ) -> None:
     """Convert files with entities to .spacy: CoNLL columns, CSV, OntoNotes, JSON of annotation tools and more.
 
-    What kind a file is, its columns and the scheme of its tags are found and printed. All kinds:
+    The kind of a file, its columns and the scheme of its tags are detected and printed. All kinds:
     docs/reference/formats.md.
     """
     try:
@@ -67,11 +67,11 @@ def convert(
     options: FileOptions | None = None,
     lang: str = "en",
 ) -> Corpus:
-    """Convert a file, or a folder of files, to a DocBin on disk; nothing is left there if that fails.
+    """Convert a file, or a folder of files, to a DocBin on disk. If that fails, nothing is left on disk.
 
     RETURNS (Corpus): What was read.
-    RAISES (CorpusError): If a file is malformed, empty, absent or of a kind that cannot be read, or the output is not
-        a .spacy file.
+    RAISES (CorpusError): If a file is malformed, empty, missing or of a kind that cannot be read, or if the output is
+        not a .spacy file.
     """
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
@@ -87,7 +87,7 @@ def convert(
 
 
 def _write(content: bytes, path: Path) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``spacy ptv2 data-report``: what is in annotated corpora, and what looks wrong in them."""
+"""``spacy ptv2 data-report``: shows what annotated corpora contain, and what looks wrong in them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 N_EXAMPLES = 3
 LONGEST_EXAMPLE = 80  # characters
-LENGTHS = 5  # entities of more tokens are in one row
+LENGTHS = 5  # entities of more tokens share one row
 
 FINDINGS: dict[Kind, str] = {
     "empty": "Documents without text",
-    "unannotated": "Documents that say of no token whether it is in an entity, so that training skips them",
-    "partly_annotated": "Documents that do not say it of some tokens, so that training skips these",
-    "misaligned": "Entities that start or end inside a token of this tokenizer, so that training skips the token",
+    "unannotated": "Documents that say for no token whether it is in an entity; training skips them",
+    "partly_annotated": "Documents that do not say it for some tokens; training skips these tokens",
+    "misaligned": "Entities that start or end inside a token of this tokenizer; training skips the token",
     "whitespace_edge": "Entities that start or end with white space, as no prediction does",
     "whitespace_inside": "Entities with line breaks, tabs or several spaces inside",
     "across_sentences": "Entities that go on in the next sentence",
     "duplicate": "Documents that were there before, annotated alike",
-    "contradiction": "Documents that were there before, annotated otherwise",
+    "contradiction": "Documents that were there before, annotated differently",
 }
 
 
@@ -38,14 +38,14 @@ def data_report_cli(
     corpora: Annotated[
         list[Path],
         typer.Argument(
-            help="Corpora with entities (.spacy, or what `convert` reads), that for training first.", exists=True
+            help="Corpora with entities (.spacy, or what `convert` reads), the one for training first.", exists=True
         ),
     ],
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="The config whose tokenizer is used.", exists=True, dir_okay=False),
     ] = None,
-    lang: Annotated[str | None, typer.Option("--lang", "-l", help="Or the language whose tokenizer is ('en').")] = None,
+    lang: Annotated[str | None, typer.Option("--lang", "-l", help="Or the language of the tokenizer ('en').")] = None,
 ) -> None:
     """Count labels, and show misaligned, whitespace-edged and contradictory annotations, before you train."""
     from ..corpora.report import compare, describe, read_docs
@@ -65,7 +65,7 @@ def data_report_cli(
 
 
 def load_tokenizer(config: Path | None, lang: str | None) -> Language:
-    """Return a pipeline without components: the tokenizer of a config, or of a language."""
+    """Return a pipeline without components, with the tokenizer of a config or of a language."""
     import spacy
     from spacy.util import load_config, load_model_from_config
 
@@ -75,7 +75,7 @@ def load_tokenizer(config: Path | None, lang: str | None) -> Language:
         except ImportError as error:
             raise typer.BadParameter(str(error), param_hint="--lang") from error
     if lang is not None:
-        raise typer.BadParameter("the config names a language already", param_hint="--lang")
+        raise typer.BadParameter("the config already names a language", param_hint="--lang")
     with show_validation_error(config, hint_fill=False):
         settings = load_config(config)
         settings["nlp"]["pipeline"] = []
@@ -84,7 +84,7 @@ def load_tokenizer(config: Path | None, lang: str | None) -> Language:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return what corpora are called: their files' names, or paths where names are equal."""
+    """Return a name for each corpus: the name of its file, or its path if two names are equal."""
     names = [path.stem for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
@@ -96,7 +96,7 @@ def _print_counts(reports: Sequence[CorpusReport]) -> None:
         "with entities": [str(report.docs_with_entities) for report in reports],
         "sentences": ["unknown" if report.sentences is None else str(report.sentences) for report in reports],
         "tokens": [str(report.tokens) for report in reports],
-        "tokens of the longest": [str(report.longest_doc) for report in reports],
+        "tokens in the longest": [str(report.longest_doc) for report in reports],
         "entities": [str(report.entities) for report in reports],
     }
     for length in range(1, LENGTHS + 1):
@@ -117,7 +117,7 @@ def _print_labels(reports: Sequence[CorpusReport]) -> None:
         listed = ", ".join(f"{label} {count}" for label, count in rare.items())
         msg.warn(f"{train.name}: few entities to learn from: {listed}")
     if not train.labels:
-        msg.warn(f"{train.name}: no entity")
+        msg.warn(f"{train.name}: no entities")
 
 
 def _print_table(title: str, rows: dict[str, list[str]], reports: Sequence[CorpusReport]) -> None:
@@ -136,7 +136,7 @@ def _print_findings(report: CorpusReport) -> None:
 
 
 def _print_comparison(train: CorpusReport, other: CorpusReport, comparison: Comparison) -> None:
-    msg.divider(f"{other.name} beside {train.name}")
+    msg.divider(f"{other.name} compared with {train.name}")
     if comparison.unseen_labels:
         listed = ", ".join(f"{label} {count}" for label, count in sorted(comparison.unseen_labels.items()))
         msg.warn(f"Labels that {train.name} does not have: {listed}")
@@ -156,5 +156,5 @@ def _print_examples(places: Sequence[str]) -> None:
 
 
 def _shortened(text: str) -> str:
-    """Return a text as one line, its white space written out, cut where it is long."""
+    """Return a text on one line, with its white space escaped, truncated if it is long."""
     return repr(text if len(text) <= LONGEST_EXAMPLE else text[:LONGEST_EXAMPLE] + "…")

@@ -1,4 +1,4 @@
-"""``spacy ptv2 init``: a shipped training config as a file of your own, for another language or backbone."""
+"""``spacy ptv2 init``: copies a shipped training config, adapted to a language and a backbone."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
 def init_cli(
     task: Annotated[str, typer.Argument(help="ner, tagging_parsing, multitask, reference_ner or finetune_ner.")],
     output: Annotated[
-        Path | None, typer.Argument(help="The file, or - for the terminal. By default TASK.cfg.", allow_dash=True)
+        Path | None, typer.Argument(help="The file to write, or - for stdout. Default: TASK.cfg.", allow_dash=True)
     ] = None,
-    lang: Annotated[str, typer.Option("--lang", "-l", help="The language of the texts, as spaCy calls it.")] = "en",
+    lang: Annotated[str, typer.Option("--lang", "-l", help="The language of the texts, by spaCy's code.")] = "en",
     backbone: Annotated[str | None, typer.Option("--backbone", "-b", help="A hub id or a folder.")] = None,
-    force: Annotated[bool, typer.Option("--force", "-F", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-F", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a shipped training config for your language and backbone, ready for `spacy train`."""
     path = output or Path(task + SUFFIX)
@@ -38,7 +38,7 @@ def init_cli(
             return
         if path.exists() and not force:
             raise PTuningError(Errors.P413.format(path=path))
-    except (PTuningError, ImportError) as error:  # spaCy's word for a language that it does not know
+    except (PTuningError, ImportError) as error:  # spaCy raises ImportError for an unknown language
         msg.fail(f"Cannot write {path}", str(error), exits=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     quoted = shlex.quote(str(path))
@@ -49,9 +49,10 @@ def init_cli(
 
 
 def write_config(task: str, lang: str = "en", backbone: str | None = None) -> str:
-    """Return the text of a shipped config, comments included, with nothing changed but what is asked for.
+    """Return the text of a shipped config, comments included, with only the requested changes.
 
-    task (str): The name of its file. lang (str): The code of a language of spaCy, whose tokenizer it gets too.
+    task (str): The name of its file.
+    lang (str): spaCy's code of a language. The config also gets its tokenizer.
     backbone (str | None): A hub id or a folder; None for the config's own.
     RAISES (PTuningError): P412 if there is no such config. RAISES (ImportError): E048 for an unknown language.
     """
@@ -70,7 +71,7 @@ def write_config(task: str, lang: str = "en", backbone: str | None = None) -> st
 
 
 def _say_where_backbone_is(config: str) -> None:
-    """Print in which folder the backbone of a config's text is, or what to do where it is nowhere."""
+    """Print which folder the backbone of a config is in, or what to do if it is not on this machine."""
     from ..backbones.lookup import find_backbone
     from ..backbones.source import BackboneSource
 

@@ -20,10 +20,10 @@ def import_cli(
         typer.Argument(help="A folder (or safetensors file) written by another library; two for a prompt and LoRA."),
     ],
     output: Annotated[Path, typer.Argument(help="The pipeline folder to write.")],
-    backbone: Annotated[str | None, typer.Option(help="Hub id or folder, if the file names none or another.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Hub id or folder, if not the one the file names.")] = None,
     lang: Annotated[str, typer.Option(help="The language of the pipeline.")] = "en",
 ) -> None:
-    """Make a pipeline with the adapter of a PEFT, THUDM/P-tuning-v2 or adapters checkpoint."""
+    """Make a pipeline from an adapter that PEFT, THUDM/P-tuning-v2 or adapters saved."""
     from ..interchange.pipelines import COMPONENT, describe, import_adapter
     from ..serialization.models import adapter_shims
 
@@ -41,11 +41,11 @@ def import_cli(
 
 def export_cli(
     pipeline: Annotated[str, typer.Argument(help="A pipeline: a folder or an installed package.")],
-    output: Annotated[Path, typer.Argument(help="The folder to write; with both a prompt and LoRA, two in it.")],
+    output: Annotated[Path, typer.Argument(help="The folder to write; it gets two folders for a prompt and LoRA.")],
     format_name: Annotated[str, typer.Option("--format", help="'peft', 'thudm' or 'adapters'.")] = "peft",
     component: Annotated[str | None, typer.Option(help="The component, if several have an adapter.")] = None,
 ) -> None:
-    """Write a pipeline's prompt and LoRA as another library reads them."""
+    """Write a pipeline's prompt and LoRA in the format of another library."""
     import spacy
 
     from ..interchange.pipelines import WITH_LORA, describe, export_adapter
@@ -61,7 +61,7 @@ def export_cli(
 
 @contextmanager
 def _saying(code: str) -> Iterator[None]:
-    """Print warnings of one code as messages, and no others."""
+    """Print warnings with one code as messages, and suppress all others."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield

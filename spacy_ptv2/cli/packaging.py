@@ -23,9 +23,9 @@ def package_cli(
     version: Annotated[str | None, typer.Option(help="The package's version.")] = None,
     bundle: Annotated[bool, typer.Option("--bundle", help="Put the backbone into the wheel.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Store the bundled backbone as float16.")] = False,
-    texts: Annotated[Path | None, typer.Option(help="Sample texts, one a line.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="A file of sample texts, one per line.")] = None,
 ) -> None:
-    """Build an installable wheel with a manifest and a sample of predictions, slim or with its backbone."""
+    """Build an installable wheel with a manifest and a sample of predictions, with or without its backbone."""
     from ..packaging.wheels import package_pipeline
 
     try:
@@ -38,12 +38,12 @@ def package_cli(
 
 
 def package_backbone_cli(
-    source: Annotated[str, typer.Argument(help="A hub id, or a folder.")],
+    source: Annotated[str, typer.Argument(help="A hub id or a folder.")],
     output: Annotated[Path, typer.Argument(help="The folder to write the wheel to.")],
     name: Annotated[str | None, typer.Option(help="The distribution's name.")] = None,
     version: Annotated[str, typer.Option(help="The package's version.")] = "1.0.0",
 ) -> None:
-    """Build an installable wheel of a backbone alone, for slim pipelines to share."""
+    """Build an installable wheel of a backbone alone, which pipelines without one can share."""
     from ..packaging.backbone_wheels import package_backbone
 
     try:
@@ -54,7 +54,7 @@ def package_backbone_cli(
 
 
 def verify_cli(pipeline: Pipeline) -> None:
-    """Check files, tensors, backbone and sample predictions of a pipeline; exit with 1 if anything is wrong."""
+    """Check the files, tensors, backbone and sample predictions of a pipeline. Exit with 1 if anything is wrong."""
     from ..packaging.verification import verify
 
     failed = []
@@ -83,7 +83,7 @@ def _show_check(check: Check) -> None:
 def info_cli(
     pipeline: Annotated[str | None, typer.Argument(help="A folder or an installed package.")] = None,
 ) -> None:
-    """Show what is trained in a pipeline and over which backbone, or which backbones are installed here."""
+    """Show what a pipeline has trained and over which backbone. Without a pipeline: the installed backbones."""
     if pipeline is None:
         _show_installed()
     else:
@@ -110,7 +110,8 @@ def _show_pipeline(pipeline: str) -> None:
         msg.fail(f"Cannot load {pipeline}", str(error), exits=1)
     rows = [(c.name, part, f"{count:,}", "") for c in summary.components for part, count in c.parts.items()]
     rows += [(c.name, "together", f"{sum(c.parts.values()):,}", f"{c.n_bytes:,}") for c in summary.components]
-    msg.table(sorted(rows), header=("component", "part", "numbers", "bytes"), divider=True, aligns=("l", "l", "r", "r"))
+    header = ("component", "part", "parameters", "bytes")
+    msg.table(sorted(rows), header=header, divider=True, aligns=("l", "l", "r", "r"))
     for backbone in summary.backbones:
         facts = {
             "backbone": backbone.name,

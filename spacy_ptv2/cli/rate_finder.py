@@ -1,4 +1,4 @@
-"""``spacy ptv2 lr-find``: which learning rates suit a config, from a short training with growing rates."""
+"""``spacy ptv2 lr-find``: finds learning rates for a config, in a short training run with growing rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rate_finder_cli(
     ctx: typer.Context,
     config_path: ConfigPath,
     steps: Annotated[int, typer.Option(help="Steps from a thousandth to a hundred times the configured rates.")] = 100,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON for the curve.", dir_okay=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The curve, as JSON.", dir_okay=False)] = None,
     code: CodePath = None,
     use_gpu: GpuId = -1,
 ) -> None:
@@ -51,20 +51,20 @@ def rate_finder_cli(
 
 
 def _run(finder: RateFinder) -> None:
-    """Run the test with its progress on standard error, and say why it ended early."""
+    """Run the test with its progress on standard error. If it ends early, say why."""
     n_steps = f"of {finder.steps} steps"
     try:
         with typer.progressbar(finder.run(), length=finder.steps, label="Range test", file=sys.stderr) as points:
             for _ in points:
                 pass
     except KeyboardInterrupt:
-        msg.warn(f"Interrupted after {len(finder.curve.points)} {n_steps}: what follows is of these alone")
+        msg.warn(f"Interrupted after {len(finder.curve.points)} {n_steps}: the results are from these alone")
     if finder.curve.has_diverged:
-        msg.info(f"Ended after {len(finder.curve.points)} {n_steps}: the loss was far above its best, or no number")
+        msg.info(f"Ended after {len(finder.curve.points)} {n_steps}: the loss was far above its best, or not finite")
 
 
 def _print_curve(points: Sequence[RatePoint], rates: Mapping[str, float]) -> None:
-    """Print points evenly spaced over the curve, the first and the last among them."""
+    """Print points evenly spaced over the curve, including the first and the last."""
     n_rows = min(N_ROWS, len(points))
     shown = [points[round(row * (len(points) - 1) / max(1, n_rows - 1))] for row in range(n_rows)]
     rows = [
@@ -74,11 +74,11 @@ def _print_curve(points: Sequence[RatePoint], rates: Mapping[str, float]) -> Non
 
 
 def _print_suggestion(suggestion: RateSuggestion | None, rates: Mapping[str, float]) -> None:
-    """Print which rates to train with, and how the configured ones stand to them."""
+    """Print which rates to train with, and how the configured rates compare with them."""
     if suggestion is None:
         msg.warn(
             "No suggestion: the loss does not clearly fall",
-            "Give more --steps, or learn_rates a hundred times as high or as low; else check the corpus.",
+            "Try more --steps, or learn_rates a hundred times as high or as low. If that fails, check the corpus.",
         )
         return
     options = [
@@ -88,11 +88,11 @@ def _print_suggestion(suggestion: RateSuggestion | None, rates: Mapping[str, flo
     print(" ".join(options))
     if suggestion.is_open:
         msg.warn(
-            "The test ended while the loss still fell, so higher rates may be better",
-            "Let it run to its end; where it did, give learn_rates ten times as high.",
+            "The test ended while the loss was still falling, so higher rates may be better",
+            "Let it run to its end. If it did, set learn_rates ten times as high.",
         )
         return
-    good_range = f"It is where the loss falls: {suggestion.lowest:.2g} to {suggestion.highest:.2g} times these rates."
+    good_range = f"The loss falls at {suggestion.lowest:.2g} to {suggestion.highest:.2g} times these rates."
     if suggestion.lowest <= 1.0 <= suggestion.highest:
         msg.good("The configured rates are in the good range", good_range)
     else:

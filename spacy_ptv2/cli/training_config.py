@@ -1,4 +1,4 @@
-"""Arguments shared by commands that take a training config, which is read as by `spacy train`."""
+"""Arguments shared by commands that take a training config, read in the same way as `spacy train` reads it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GpuId = Annotated[int, typer.Option("--gpu-id", "-g", help="GPU id, -1 for the C
 
 
 def read_training_config(ctx: typer.Context, path: Path, code: Path | None, use_gpu: int) -> Config:
-    """Return a config with the overrides of the command line, not interpolated, its code imported and its device set.
+    """Load a config with the overrides of the command line, not interpolated. Import its code and set the device.
 
-    ctx (typer.Context): Of a command that admits further arguments.
+    ctx (typer.Context): The context of a command that allows extra arguments.
     """
     overrides = parse_config_overrides(ctx.args)
     import_code(code)

@@ -1,4 +1,4 @@
-"""``spacy ptv2 trials``: several variants of one config in one pass over the data."""
+"""``spacy ptv2 trials``: trains several variants of one config in one pass over the data."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ WIDTHS = (20, 6, 8, 10, 8)
 def trials_cli(
     ctx: typer.Context,
     config_path: ConfigPath,
-    trials_path: Annotated[Path, typer.Argument(help="JSON: for each trial's name the settings it changes.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Gets a folder for each trial, and trials.json.")],
+    trials_path: Annotated[Path, typer.Argument(help="A JSON file with the settings of each trial, by name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for trials.json and a folder per trial.")],
     code: CodePath = None,
     use_gpu: GpuId = -1,
 ) -> None:

@@ -1,7 +1,7 @@
-"""Which column of a table is what: an index, the word, its part of speech, the entity tag.
+"""Detects what each column of a table holds: an index, the word, its part of speech, the entity tag.
 
-In: a `Table`, and what the user said. Out: `Columns`. Names in a header and the user's choice count first, then what
-is in the columns: one that counts 1, 2, 3 in each sentence is an index, one of tags is a tag column.
+In: a `Table` and the user's choice. Out: `Columns`. The user's choice and names in a header come first, then the
+content: a column that counts 1, 2, 3 in each sentence is an index, one that consists of tags is a tag column.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ NAMES = {
     ),
     "pos": ("xpos", "pos", "pos_tag", "postag", "pos tag", "pos_tags", "upos"),
 }  # fmt: skip
-MOST = 0.9  # of the sentences are counted right: an index with mistakes is no word
-SPLIT_TOKEN = re.compile(r"\d+[-.]\d+")  # CoNLL-U: a token that is several words, a word that is not in the text
+MOST = 0.9  # the share of sentences that an index must count right: with a few mistakes it still is not the word
+SPLIT_TOKEN = re.compile(r"\d+[-.]\d+")  # CoNLL-U: a token of several words, or a word that is not in the text
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions from 0; None for what a table does not have."""
+    """Positions of columns, from 0; None for what a table does not have."""
 
     word: int
     tag: int
@@ -44,9 +44,9 @@ class Columns:
 
 
 def find_columns(table: Table, word: int | str | None, tag: int | str | None) -> Columns:
-    """Find the columns of a table; its header and the rows that are no words are removed.
+    """Find the columns of a table. Removes its header and the rows that are not words.
 
-    word, tag (int | str | None): What the user said: a number from 1, or from -1 for the last, or a name of the header.
+    word, tag (int | str | None): The user's choice: a number from 1, or from -1 at the end, or a name in the header.
     RAISES (CorpusError): P004, P009.
     """
     named = _take_header(table, word, tag)
@@ -113,7 +113,7 @@ def _locate(table: Table, column: int | str) -> int:
 
 
 def _counts(blocks: Sequence[list[Row]]) -> bool:
-    """Return whether the first cell counts from 0 or 1 within the blocks, where there are other columns for a word."""
+    """Return whether the first cell counts from 0 or 1 within blocks, and there are other columns for the word."""
     if not blocks or len(blocks[0][0][1]) < 3 or max(map(len, blocks)) == 1:
         return False
     n_counting = 0
@@ -133,15 +133,15 @@ def _drop_split_tokens(table: Table, index: int) -> None:
 
 
 def _find_tags(table: Table, columns: list[tuple[str, ...]], candidates: list[int]) -> int:
-    """Return the column that holds entity tags, or the one that most looks like it.
+    """Return the column that holds entity tags, or the one that looks most like it.
 
-    Chunks (B-NP) are no entities where another column has some. Of several columns the first is taken: what comes
-    after is nested in it (GermEval), finer (HIPE) or a prediction (the input of conlleval). The first column of a file
-    is its tags only if no other can be (MIT Movie).
+    Chunks (B-NP) do not count as entities if another column has entities. Of several tag columns the first is taken:
+    later ones are nested (GermEval), finer (HIPE) or predictions (the input of conlleval). The first column of a file
+    holds the tags only if no other can (MIT Movie).
     """
     counts = {i: Counter(columns[i]) for i in candidates}
     shares = {i: sum(n for value, n in counts[i].items() if is_tag(value)) for i in candidates}
-    tags = [i for i in candidates if shares[i] >= len(columns[i]) / 2]  # one wrong tag is an error, no other column
+    tags = [i for i in candidates if shares[i] >= len(columns[i]) / 2]  # a wrong tag does not rule a column out
     if len(tags) > 1 and tags[0] == 0:
         tags = tags[1:]
     if len(tags) > 1:

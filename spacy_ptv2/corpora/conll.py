@@ -1,7 +1,7 @@
-"""CoNLL column files: one token a line, an empty line after each sentence.
+"""CoNLL column files: one token per line, an empty line after each sentence.
 
-In: the path of a file, or the `Table` of one. Out: Documents. What the columns are is found in `columns.py`, the scheme
-of the tags in `schemes.py`; both can be said instead.
+In: the path of a file, or its `Table`. Out: Documents. `columns.py` detects the columns and `schemes.py` the scheme of
+the tags, unless the user names them.
 Source: Tjong Kim Sang and De Meulder 2003, https://aclanthology.org/W03-0419.
 """
 
@@ -33,7 +33,7 @@ from .text import read_text
 
 __all__ = ["CorpusCounts", "Document", "Granularity", "Sentence", "count_corpus", "read_conll", "to_docs"]
 
-LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?:|simple:")  # WikiANN writes en:Paris
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?:|simple:")  # WikiANN writes "en:Paris"
 
 
 def read_conll(path: str | Path) -> list[Document]:
@@ -50,7 +50,7 @@ def read_conll(path: str | Path) -> list[Document]:
 def read_table(table: Table, options: FileOptions) -> tuple[list[Document], str]:
     """Read the sentences of a table.
 
-    RETURNS (tuple[list[Document], str]): The documents, and in words which columns and scheme were read.
+    RETURNS (tuple[list[Document], str]): The documents, and a description of the columns and the scheme.
     RAISES (CorpusError): P002, P004, P009, P010.
     """
     if not table.blocks:
@@ -75,7 +75,7 @@ def read_table(table: Table, options: FileOptions) -> tuple[list[Document], str]
 
 
 def _split_at_ids(table: Table, columns: Columns) -> None:
-    """Make sentences of what a sentence column tells: `Sentence: 1` once, as Kaggle's, or a number in each row."""
+    """Split sentences by a sentence column, with `Sentence: 1` in the first row (Kaggle) or a number in each row."""
     at = columns.sentence
     if at is None:
         return
@@ -99,7 +99,7 @@ def _build_sentences(table: Table, columns: Columns, entities: list[list[Entity]
 
 
 def _strip_language(words: list[list[str]]) -> list[list[str]]:
-    """Remove the language from `en:Paris` where each word of a file has the same."""
+    """Remove the language from words such as `en:Paris` if all words of a file have the same one."""
     match = LANGUAGE.match(next(chain.from_iterable(words)))
     if match and all(word.startswith(match[0]) for row in words for word in row):
         return [[word[match.end() :] for word in row] for row in words]
@@ -107,7 +107,7 @@ def _strip_language(words: list[list[str]]) -> list[list[str]]:
 
 
 def _group(sentences: Sequence[Sentence | None], starts: set[int]) -> list[Document]:
-    """Make documents at the marks; without marks each sentence is one."""
+    """Group sentences into documents at the marks. Without marks each sentence is a document."""
     documents: list[Document] = [Document()]
     for i, sentence in enumerate(sentences):
         if i in starts or not starts:
@@ -124,4 +124,4 @@ def _describe(table: Table, columns: Columns, scheme: Scheme | None) -> str:
     parts = [f"word in column {name(columns.word)}", f"tag in {name(columns.tag)}"]
     if columns.pos is not None:
         parts.append(f"part of speech in {name(columns.pos)}")
-    return f"{', '.join(parts)} of {table.width}; {f'scheme {scheme.name}' if scheme else 'no entity'}"
+    return f"{', '.join(parts)} of {table.width}; {f'scheme {scheme.name}' if scheme else 'no entities'}"

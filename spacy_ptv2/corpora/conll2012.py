@@ -1,6 +1,6 @@
-"""CoNLL-2012 `*_gold_conll`, the columns of OntoNotes: entities are the eleventh, in brackets.
+"""CoNLL-2012 `*_gold_conll`, the columns of OntoNotes: entities are in the eleventh, in brackets.
 
-In: the text of a file. Out: Documents; one per `#begin document`, parts of a document apart.
+In: the text of a file. Out: one Document per `#begin document`, so each part of a document is its own.
 Source: Pradhan et al. 2012, https://aclanthology.org/W12-4501.
 """
 
@@ -18,13 +18,13 @@ from .text import shorten
 
 BEGIN = "#begin document"
 WORD, TAG, ENTITY = 3, 4, 10
-LEAST_COLUMNS = 12  # an argument column per predicate is put before the last, coreference
-MISSING_WORD = "[WORD]"  # the files of the shared task without OntoNotes' own words
+LEAST_COLUMNS = 12  # there may be more: one for the arguments of each predicate, before the last, coreference
+MISSING_WORD = "[WORD]"  # stands for every word in files of the shared task that come without OntoNotes
 BRACKETS = re.compile(r"(?:\(([^()*\s]+))?(\*?)(\)?)")
 
 
 def is_conll_2012(text: str) -> bool:
-    """Return whether the first row after `#begin document` has as many columns as CoNLL-2012."""
+    """Return whether the first row after `#begin document` has at least as many columns as CoNLL-2012."""
     lines = (line for line in text.split("\n", 100)[:100] if line.strip())
     if not next(lines, "").startswith(BEGIN):
         return False
@@ -34,7 +34,7 @@ def is_conll_2012(text: str) -> bool:
 def read_conll_2012(text: str, path: Path) -> tuple[list[Document], str]:
     """Read a file of CoNLL-2012.
 
-    RETURNS (tuple[list[Document], str]): The documents, and in words what was read.
+    RETURNS (tuple[list[Document], str]): The documents, and a description of what was read.
     RAISES (CorpusError): P001, P004, P010, P023.
     """
     blocks = list(_split(text, path))
@@ -57,7 +57,7 @@ def read_conll_2012(text: str, path: Path) -> tuple[list[Document], str]:
 
 
 def _split(text: str, path: Path) -> Iterator[tuple[bool, list[Row]]]:
-    """Yield sentences with whether a document begins with them."""
+    """Yield sentences, each with whether a document begins with it."""
     block: list[Row] = []
     is_new = False
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,4 +1,4 @@
-"""CoNLL-U: entities are in the last column, MISC, if anywhere, as `NER=B-PER`, under whatever name.
+"""CoNLL-U: entities, if there are any, are in the last column, MISC, as in `NER=B-PER`, under any name.
 
 Source: https://universaldependencies.org/format.html.
 """
@@ -18,9 +18,9 @@ MISC = 9
 
 
 def read_misc(table: Table, columns: Columns) -> Columns:
-    """Turn MISC into a column of tags, where a table is CoNLL-U (or CoNLL-X, which has as many columns).
+    """Turn MISC into a column of tags if a table is CoNLL-U (or CoNLL-X, which has equally many columns).
 
-    RAISES (CorpusError): P010, if there are no tags in it.
+    RAISES (CorpusError): P010 if there are no tags in MISC.
     """
     rows = table.rows()
     if table.width != WIDTH or columns.index is None or all(is_tag(cells[columns.tag]) for _, cells in rows):

@@ -1,7 +1,7 @@
-"""Of what kind a file is, by its first bytes and lines.
+"""Detects what kind a file is from its first bytes and lines.
 
-In: a path, or the text of a file. Out: the kind that `files.py` has a reader for, or an error that names the kind and
-what reads it.
+In: the content of a file. Out: a kind that `files.py` has a reader for, or an error that names the kind and what can
+read it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .tables import split_cells
 
 Kind = Literal["columns", "csv", "pipes", "json", "conll2012"]
 
-LOOK_AT, LONGEST = 200, 10_000  # lines, and characters of each
+LOOK_AT, LONGEST = 200, 10_000  # how many lines are looked at, and how many characters of each
 ANNOTATE = "Export CoNLL 2003 from the tool that wrote it."
 BINARY = (
     (
         b"\x78\x9c",
-        "compressed as spaCy's .spacy files are",
+        "compressed like spaCy's .spacy files",
         "A .spacy file needs no conversion: give it to `spacy train`.",
     ),
     (b"\x1f\x8b", "compressed (gzip)", "Unpack it first, with `gunzip`."),
@@ -46,7 +46,7 @@ TEXTUAL = (
     (re.compile(r"#FORMAT=WebAnno TSV"), "a WebAnno or INCEpTION TSV file", ANNOTATE),
     (
         re.compile(r"[TREAMN*]\d*\t\S+ (\d+ \d+|\S+:)"),
-        "a brat standoff file, whose text is in a .txt beside it",
+        "a brat standoff file, whose text is in a .txt file next to it",
         ANNOTATE,
     ),
     (re.compile(r"\d+\|t\|"), "a PubTator file", NO_READER),
@@ -56,7 +56,7 @@ ARGUMENTS = re.compile(r"(\([^()\s*]+)*\*\)*")
 
 
 def check_binary(content: bytes, path: Path) -> None:
-    """Refuse what is no text.
+    """Refuse content that is not text.
 
     RAISES (CorpusError): P010.
     """
@@ -68,7 +68,7 @@ def check_binary(content: bytes, path: Path) -> None:
 def detect(text: str, path: Path) -> Kind:
     """Return the kind of a text.
 
-    RAISES (CorpusError): P010, for what is known and cannot be read.
+    RAISES (CorpusError): P010 for a known kind that cannot be read.
     """
     lines = [line[:LONGEST] for line in text.split("\n", LOOK_AT)[:LOOK_AT] if line.strip()]
     if not lines:
@@ -97,7 +97,7 @@ def detect(text: str, path: Path) -> Kind:
 
 
 def find_delimiter(first: str, path: Path) -> str:
-    """Return what separates the values of CSV, by its header, first row or name of the file; empty if it is none."""
+    """Return the delimiter of CSV, judging by the header, the first row or the file name; empty if it is not CSV."""
     rows = {delimiter: next(csv.reader([first], delimiter=delimiter), []) for delimiter in ",;"}
     for delimiter, cells in rows.items():
         names = {cell.strip().casefold() for cell in cells}
@@ -113,7 +113,7 @@ def _is_pipes(line: str) -> bool:
 
 
 def _has_arguments(lines: list[str]) -> bool:
-    """Return whether there are columns of arguments after the word and the predicate, and no others."""
+    """Return whether all columns after the word and the predicate are columns of arguments."""
     columns = [cell for line in lines for cell in split_cells(line)[2:]]
     return bool(columns) and any("(" in cell for cell in columns) and all(map(ARGUMENTS.fullmatch, columns))
 

@@ -1,7 +1,7 @@
-"""What every reader of files returns, whatever the file was, and spaCy Docs built from it.
+"""Documents, which every reader of files returns, and spaCy Docs built from them.
 
-In: words, entities and what else a file tells. Out: Docs with gold entities. Words that a file leaves empty are left
-out here, and entities never begin or end with white space (line breaks and double spaces are tokens of a raw text).
+In: words, entities and what else a file says. Out: Docs with gold entities. Words that are empty in a file are left
+out, and entities never begin or end with white space (line breaks and double spaces are tokens of a raw text).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from spacy.vocab import Vocab
 from ..errors import CorpusError, Errors
 
 Granularity = Literal["sentence", "document"]
-Entity = tuple[int, int, str]  # first token, the token after the last, label
+Entity = tuple[int, int, str]  # first token, end (exclusive), label
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence, or one text of a format that does not know sentences.
+    """One sentence, or one text in a format without sentences.
 
-    words: The tokens.
-    tags: Their part-of-speech tags; empty if the file has none.
-    entities: (start, end, label) with token indices, end exclusive, in order.
-    spaces: Whether a space follows each token; empty if the file does not record it.
+    words (tuple[str, ...]): The tokens.
+    tags (tuple[str, ...]): Their part-of-speech tags; empty if the file has none.
+    entities (tuple[Entity, ...]): (start, end, label) with token indices, end exclusive, in order.
+    spaces (tuple[bool, ...]): Whether a space follows each token; empty if the file does not record it.
     """
 
     words: tuple[str, ...]
@@ -37,9 +37,9 @@ class Sentence:
 
 @dataclass
 class Document:
-    """Sentences that belong together; without marks of documents each sentence is one.
+    """Sentences that belong together. If a file does not mark documents, each sentence is a document.
 
-    has_sentences: False where each entry is a text whose sentences are not annotated.
+    has_sentences (bool): False if the entries are texts without annotated sentences.
     """
 
     sentences: list[Sentence] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Document:
 
 @dataclass(frozen=True)
 class CorpusCounts:
-    """What identifies a copy of a corpus: CoNLL-2003 may differ in blank lines and scheme, not in these."""
+    """Counts that identify a corpus. Copies of CoNLL-2003 may differ in blank lines and scheme, but not in these."""
 
     sentences: int
     tokens: int
@@ -56,9 +56,9 @@ class CorpusCounts:
 
 
 def build_sentence(words: Sequence[str], entities: Sequence[Entity], tags: Sequence[str] = ()) -> Sentence | None:
-    """Build a sentence of a format that lists its tokens.
+    """Build a sentence from a format that lists tokens.
 
-    RETURNS (Sentence | None): None if no word is left once empty ones are gone.
+    RETURNS (Sentence | None): None if no words are left without the empty ones.
     """
     if all(words):
         trimmed = trim_entities(words, entities) if entities else ()
@@ -74,7 +74,7 @@ def build_sentence(words: Sequence[str], entities: Sequence[Entity], tags: Seque
 
 
 def trim_entities(words: Sequence[str], entities: Sequence[Entity]) -> tuple[Entity, ...]:
-    """Move the edges of entities off tokens of white space; those of nothing else vanish."""
+    """Trim tokens of white space from the edges of entities. An entity of nothing else is dropped."""
     trimmed: list[Entity] = []
     for start, end, label in entities:
         while start < end and words[start].isspace():

@@ -1,6 +1,6 @@
-"""Any file that has entities, or a folder of such files, to Documents.
+"""Reads any file that has entities, or a folder of such files, into Documents.
 
-In: a path and what the user said of its files. Out: a `Corpus`; what kind each file is is found by its content.
+In: a path and the user's options. Out: a `Corpus`. The kind of each file is detected from its content.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOT_CORPUS = re.compile(r"(readme|licen[cs]e|copying|notice|citation|changelog)|
 class Corpus:
     """What was read.
 
-    layouts: Each file, and in words what was found in it.
+    layouts (dict[Path, str]): For each file, a description of what was found in it.
     """
 
     documents: list[Document]
@@ -36,11 +36,11 @@ class Corpus:
 
 
 def read_corpus(path: str | Path, options: FileOptions, tokenizer: Callable[[], Tokenize]) -> Corpus:
-    """Read a file, or all files of a folder and its folders, in the order of their names.
+    """Read a file, or all files of a folder and its subfolders, sorted by path.
 
     path (str | Path): The file or folder.
-    options (FileOptions): What the user said of the files.
-    tokenizer (Callable[[], Tokenize]): Returns the tokenizer for raw texts; called only if there are any.
+    options (FileOptions): What the user said about the files.
+    tokenizer (Callable[[], Tokenize]): Returns the tokenizer for raw texts. It is called only if there are any.
     RETURNS (Corpus): The documents of all files, at least one.
     RAISES (CorpusError): P001-P006, P009-P017, P020, P022, P023, P025.
     """
@@ -53,7 +53,7 @@ def read_corpus(path: str | Path, options: FileOptions, tokenizer: Callable[[], 
 
 
 def find_files(path: Path) -> list[Path]:
-    """Return the files of a folder and its folders, sorted, or the file itself.
+    """Return the files of a folder and its subfolders, sorted, or the file itself.
 
     RAISES (CorpusError): P020.
     """
@@ -70,7 +70,7 @@ def find_files(path: Path) -> list[Path]:
 def read_file(path: Path, options: FileOptions, tokenizer: Callable[[], Tokenize]) -> tuple[list[Document], str]:
     """Read one file of any kind.
 
-    RETURNS (tuple[list[Document], str]): Its documents, and in words what was found in it.
+    RETURNS (tuple[list[Document], str]): Its documents, and a description of what was found in it.
     RAISES (CorpusError): As `read_corpus`.
     """
     content = read_bytes(path)

@@ -1,7 +1,7 @@
-"""JSON and JSON Lines: which entries a file has, on which lines, and in which of the known forms.
+"""JSON and JSON Lines: finds the entries of a file, their lines, and which of the known forms they have.
 
-In: the text of a file. Out: Documents. A form is found by the keys of the entries; forms that hold something other than
-entities are named in the error.
+In: the text of a file. Out: Documents. A form is recognised by the keys of the entries. If it holds something other
+than entities, the error names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPACE = " \t\r\n"
 
 @dataclass(frozen=True)
 class OtherForm:
-    """JSON that is known and holds no entities that can be read."""
+    """A known form of JSON without entities that can be read."""
 
     kind: str
     matches: Callable[[Any], bool]
@@ -43,10 +43,10 @@ OTHER_FORMS = (
     OtherForm(
         "the list of types that belongs to a corpus in SpERT's format",
         lambda x: has(x, "entities", "relations") and isinstance(x["entities"], dict),
-        "Give the file with the sentences that is beside it.",
+        "Give the file next to it that has the sentences.",
     ),
     OtherForm(
-        "a set of classified texts, with labels of whole texts and not of entities",
+        "a set of classified texts, with labels of whole texts instead of entities",
         lambda x: has(x, "cats") or any(has(x, "text", key) for key in ("label", "labels", "category", "intent")),
         NO_READER,
     ),
@@ -59,7 +59,7 @@ def read_json(
 ) -> tuple[list[Document], str]:
     """Read a file of JSON or JSON Lines.
 
-    RETURNS (tuple[list[Document], str]): The documents, and in words what was read.
+    RETURNS (tuple[list[Document], str]): The documents, and a description of what was read.
     RAISES (CorpusError): P002, P004, P010-P016, P022, P025.
     """
     records = list(_read_records(text, path))
@@ -83,7 +83,7 @@ def read_json(
 
 
 def is_json(text: str) -> bool:
-    """Return whether a text begins as JSON or JSON Lines do, and is not a column file whose first word is a bracket."""
+    """Return whether a text begins like JSON or JSON Lines, and not like columns whose first word is a bracket."""
     start = text.lstrip(SPACE)
     rest = start[1:].lstrip(SPACE)[:1]
     return bool(start) and (
@@ -104,7 +104,7 @@ def _read_records(text: str, path: Path) -> Iterator[Record]:
 
 
 def _read_array(text: str, path: Path) -> Iterator[Record]:
-    """Yield the entries of an array one by one, so that each has its line."""
+    """Yield the entries of an array one by one, so that the line of each is known."""
     at = seen = text.index("[") + 1
     line, number = 1 + text.count("\n", 0, at), 0
     while True:
@@ -138,7 +138,7 @@ def _is_whole(line: str) -> bool:
 
 
 def _decode(text: str, path: Path, line: int, at: int | None = None) -> tuple[Any, int]:
-    """Return a value and where it ends; from the start of a text it has to be all of it."""
+    """Decode a value and return it with its end. Without `at` the value must be the whole text."""
     try:
         return (json.loads(text), len(text)) if at is None else json.JSONDecoder().raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -150,7 +150,7 @@ def _decode(text: str, path: Path, line: int, at: int | None = None) -> tuple[An
 
 
 def _unwrap(records: list[Record]) -> list[Record]:
-    """Return the entries of a file that is one object with a list of them, the records themselves otherwise."""
+    """Return the entries of a file that is one object with a list of entries; otherwise return the records."""
     value = records[0].value if len(records) == 1 else None
     if not isinstance(value, dict) or has(value, "text") or has(value, "ner") or isinstance(value.get("data"), dict):
         return records

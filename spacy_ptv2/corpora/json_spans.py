@@ -1,4 +1,4 @@
-"""JSON forms that have a text and entities in characters, as tools for annotation write them.
+"""JSON forms that have a text and entities in characters, as annotation tools write them.
 
 In: records. Out: `Text`s. Sources: Prodigy, https://prodi.gy/docs/api-interfaces; doccano,
 https://doccano.github.io/doccano/; Label Studio, https://labelstud.io/guide/export; spaCy 2,
@@ -18,7 +18,7 @@ from .records import Record, check, check_integers, check_label, check_text, gua
 from .spans import CharSpan, Text
 from .text import shorten
 
-TEXT_KEYS = ("text", "data")  # the second in some releases of doccano
+TEXT_KEYS = ("text", "data")  # "data" is used by some releases of doccano
 START_KEYS, END_KEYS = ("start", "start_offset"), ("end", "end_offset")
 
 
@@ -26,8 +26,8 @@ START_KEYS, END_KEYS = ("start", "start_offset"), ("end", "end_offset")
 class SpanForm:
     """A form of JSON with texts.
 
-    matches: Whether an entry is of it; an entry without entities need not be.
-    read: Returns the text of an entry and its entities, as they are.
+    matches (Callable[[Any], bool]): Returns whether an entry has this form; one without entities may not match.
+    read (Callable[[Record], tuple[Any, Any]]): Returns the text of an entry and its entities, unchecked.
     """
 
     name: str
@@ -38,7 +38,7 @@ class SpanForm:
 def read_span_texts(form: SpanForm, records: list[Record], path: Path) -> tuple[list[Text], str]:
     """Read all entries of a file.
 
-    RETURNS (tuple[list[Text], str]): The texts, and a note on what was passed over.
+    RETURNS (tuple[list[Text], str]): The texts, and a note on what was left out.
     RAISES (CorpusError): P013, P015, P025.
     """
     accepted = [record for record in records if not _is_rejected(record.value)]
@@ -52,18 +52,18 @@ def read_span_texts(form: SpanForm, records: list[Record], path: Path) -> tuple[
         check(isinstance(spans, list), record.place, "a list of entities", spans)
         texts.append(Text(record.place, text, [found for span in spans for found in _read_span(span, text, record)]))
     left = len(records) - len(accepted)
-    return texts, f", {left} rejected or unfinished left out" if left else ""
+    return texts, f", {left} rejected or unfinished entries left out" if left else ""
 
 
 def _is_rejected(value: Any) -> bool:
-    """Return whether an annotator refused or skipped an entry: Prodigy's answer, Label Studio's cancelled tasks."""
+    """Return whether an annotator rejected or skipped an entry (Prodigy's answer, cancelled in Label Studio)."""
     if has(value, "annotations") and isinstance(value["annotations"], list):
         return not _finished(value)
     return isinstance(value, dict) and value.get("answer", "accept") != "accept"
 
 
 def _finished(value: Any) -> list[Any]:
-    """Return the annotations of a task of Label Studio that were not cancelled."""
+    """Return the annotations of a Label Studio task that were not cancelled."""
     found = value.get("annotations") if isinstance(value, dict) else None
     if not isinstance(found, list):
         return []
@@ -71,7 +71,7 @@ def _finished(value: Any) -> list[Any]:
 
 
 def _read_span(span: Any, text: str, record: Record) -> list[CharSpan]:
-    """Read an entity; one with several labels is several."""
+    """Read an entity. With several labels it becomes several entities."""
     if isinstance(span, list | tuple):
         check(len(span) >= 3, record.place, "entities as [start, end, label]", span)
         start, end, labels, quote = span[0], span[1], span[2], None
@@ -89,7 +89,7 @@ def _read_span(span: Any, text: str, record: Record) -> list[CharSpan]:
 
 
 def _locate(start: int, end: int, quote: str, text: str, record: Record) -> tuple[int, int]:
-    r"""Return offsets in characters: JavaScript counts an emoji as two, and the text of an entity tells who counted."""
+    r"""Return offsets in characters. JavaScript counts an emoji as two; the entity's text shows which count it is."""
     if _same(text[start:end], quote):
         return start, end
     units = text.encode("utf-16-le")
@@ -105,7 +105,7 @@ def _locate(start: int, end: int, quote: str, text: str, record: Record) -> tupl
 
 
 def _same(part: str, quote: str) -> bool:
-    return part.split() == quote.split()  # Label Studio writes line breaks as \n
+    return part.split() == quote.split()  # white space is ignored: Label Studio writes line breaks as \n
 
 
 def _text_of(value: dict[str, Any]) -> Any:
@@ -113,7 +113,7 @@ def _text_of(value: dict[str, Any]) -> Any:
 
 
 def _reader(*keys: str) -> Callable[[Record], tuple[Any, Any]]:
-    """Return a function that reads the spans from the first of these keys that an entry has."""
+    """Return a function that reads a text, and its spans from the first of these keys that an entry has."""
 
     def read(record: Record) -> tuple[Any, Any]:
         value = record.value
@@ -129,7 +129,7 @@ def _read_pair(record: Record) -> tuple[Any, Any]:
 
 
 def _read_task(record: Record) -> tuple[Any, Any]:
-    """Read a task of Label Studio: its text is whatever `data` has, its entities are results of the type labels."""
+    """Read a Label Studio task: its text is the one in `data`, its entities are the results with labels."""
     check(_is_task(record.value), record.place, "a task with 'data' and 'annotations'", record.value)
     data = record.value["data"]
     texts = [data["text"]] if "text" in data else [value for value in data.values() if isinstance(value, str)]
@@ -155,7 +155,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _with(key: str, *keys_of_span: str) -> Callable[[Any], bool]:
-    """Return whether an entry has a text, and spans under a key, the first of which has these keys itself."""
+    """Return a function that tells whether an entry has a text, and spans under a key, one of them with these keys."""
 
     def matches(value: Any) -> bool:
         if not has(value, key) or not isinstance(_text_of(value), str) or not _is_list_of_spans(value[key]):
@@ -167,11 +167,11 @@ def _with(key: str, *keys_of_span: str) -> Callable[[Any], bool]:
 
 SPAN_FORMS = (
     SpanForm("tasks of Label Studio", _is_task, _read_task),
-    SpanForm("texts and spans as Label Studio (JSON_MIN)", _with("label", "start", "labels"), _reader("label")),
-    SpanForm("texts and spans as Prodigy", _with("spans"), _reader("spans")),
-    SpanForm("texts and spans as doccano, with relations", _with("entities", "start_offset"), _reader("entities")),
-    SpanForm("texts and spans as doccano", _with("label"), _reader("label")),
-    SpanForm("texts and spans as doccano", _with("labels"), _reader("labels")),
+    SpanForm("texts and spans as in Label Studio (JSON_MIN)", _with("label", "start", "labels"), _reader("label")),
+    SpanForm("texts and spans as in Prodigy", _with("spans"), _reader("spans")),
+    SpanForm("texts and spans as in doccano, with relations", _with("entities", "start_offset"), _reader("entities")),
+    SpanForm("texts and spans as in doccano", _with("label"), _reader("label")),
+    SpanForm("texts and spans as in doccano", _with("labels"), _reader("labels")),
     SpanForm("texts and entities", _with("entities"), _reader("entities")),
-    SpanForm("texts and entities as spaCy 2", lambda x: _is_pair(x) and "entities" in x[1], _read_pair),
+    SpanForm("texts and entities as in spaCy 2", lambda x: _is_pair(x) and "entities" in x[1], _read_pair),
 )

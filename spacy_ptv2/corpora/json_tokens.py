@@ -1,4 +1,4 @@
-"""JSON forms that list tokens: with a tag for each, or with spans of them.
+"""JSON forms that list tokens, with a tag for each or with spans of tokens.
 
 In: records. Out: Documents. Sources: SpERT, https://arxiv.org/abs/1909.07755; DyGIE++,
 https://github.com/dwadden/dygiepp/blob/master/doc/data.md; GLiNER, https://github.com/urchade/GLiNER; Hugging Face
@@ -25,7 +25,7 @@ TAG_KEYS = ("ner_tags", "tags", "labels", "ner", "bio_tags", "iob_tags", "ner_la
 
 @dataclass
 class Tokens:
-    """A sentence as a record has it: with tags, or with entities; `pos` is empty if it has no parts of speech."""
+    """A sentence from a record, with tags or with entities. `pos` is empty if it has no parts of speech."""
 
     place: str
     words: list[str]
@@ -38,8 +38,8 @@ class Tokens:
 class TokenForm:
     """A form of JSON with tokens.
 
-    matches: Whether an entry is of it.
-    read: Yields the sentences of an entry, which are one document.
+    matches (Callable[[Any], bool]): Returns whether an entry has this form.
+    read (Callable[[Record], Iterator[Tokens]]): Yields the sentences of an entry, which form one document.
     """
 
     name: str
@@ -52,7 +52,7 @@ def read_token_entries(
 ) -> tuple[list[Document], str]:
     """Read all entries of a file.
 
-    RETURNS (tuple[list[Document], str]): The documents, and in words how the entities are written.
+    RETURNS (tuple[list[Document], str]): The documents, and a description of how the entities are written.
     RAISES (CorpusError): P002, P004, P013, P016, P022.
     """
     groups: list[list[Tokens]] = []
@@ -73,7 +73,7 @@ def read_token_entries(
     documents = [document for document in documents if document.sentences]
     if not documents:
         raise CorpusError(Errors.P004.format(path=path))
-    return documents, f"scheme {scheme.name}" if scheme else "spans of tokens" if not tagged else "no entity"
+    return documents, f"scheme {scheme.name}" if scheme else "spans of tokens" if not tagged else "no entities"
 
 
 def _words(record: Record, values: Any) -> list[str]:
@@ -82,7 +82,7 @@ def _words(record: Record, values: Any) -> list[str]:
 
 
 def _spans(record: Record, spans: Any, length: int, *, offset: int = 0, inclusive: bool = False) -> list[Entity]:
-    """Read [start, end, label], or objects with these as keys, and check that they are within the sentence."""
+    """Read spans as [start, end, label] or as objects with these keys, and check that they are in the sentence."""
     check(isinstance(spans, list), record.place, "a list of entities", spans)
     entities = []
     for span in spans:
@@ -100,7 +100,7 @@ def _spans(record: Record, spans: Any, length: int, *, offset: int = 0, inclusiv
 
 
 def _read_flat(record: Record) -> Iterator[Tokens]:
-    """Read tokens with a tag for each (Hugging Face), or with spans (SpERT: the end exclusive; GLiNER: inclusive)."""
+    """Read tokens with a tag for each (Hugging Face), or with spans (SpERT: end exclusive; GLiNER: inclusive)."""
     value = record.value
     key = next(key for key in WORD_KEYS if key in value)
     words = _words(record, value[key])
@@ -121,7 +121,7 @@ def _tags(record: Record, value: dict[str, Any], length: int) -> list[str]:
 
 
 def _read_sentences(record: Record) -> Iterator[Tokens]:
-    """Read sentences with spans that count tokens through the whole document, as DyGIE++ and SciERC do."""
+    """Read sentences with spans whose token indices run through the whole document, as in DyGIE++ and SciERC."""
     offset = 0
     sentences, spans = record.value["sentences"], record.value["ner"]
     check(len(sentences) == len(spans), record.place, f"{len(sentences)} lists of entities", spans)
@@ -158,8 +158,8 @@ def _has_tags(value: Any) -> bool:
 
 TOKEN_FORMS = (
     TokenForm("training format of spaCy 2", _is_spacy_2, _read_spacy_2),
-    TokenForm("sentences and spans as DyGIE++", lambda x: has(x, "sentences", "ner"), _read_sentences),
-    TokenForm("tokens and spans as SpERT", lambda x: _has_words(x) and has(x, "entities"), _read_flat),
-    TokenForm("tokens and spans as GLiNER", lambda x: has(x, "tokenized_text", "ner"), _read_flat),
-    TokenForm("tokens and tags as Hugging Face", _has_tags, _read_flat),
+    TokenForm("sentences and spans as in DyGIE++", lambda x: has(x, "sentences", "ner"), _read_sentences),
+    TokenForm("tokens and spans as in SpERT", lambda x: _has_words(x) and has(x, "entities"), _read_flat),
+    TokenForm("tokens and spans as in GLiNER", lambda x: has(x, "tokenized_text", "ner"), _read_flat),
+    TokenForm("tokens and tags as in Hugging Face", _has_tags, _read_flat),
 )

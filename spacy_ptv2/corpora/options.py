@@ -15,9 +15,10 @@ Misaligned = Literal["error", "expand", "skip"]
 class FileOptions:
     """How to read files.
 
-    scheme: The scheme of the tags; None to find it.
-    word_column, tag_column: A number from 1, or from -1 for the last, or a name of the header; None to find them.
-    misaligned: What to do with an entity that begins or ends within a token, or overlaps another.
+    scheme (Scheme | None): The scheme of the tags; None to detect it.
+    word_column, tag_column (int | str | None): A number counted from 1, or from -1 at the end, or a name in the header;
+        None to detect it.
+    misaligned (Misaligned): What to do with an entity that begins or ends inside a token, or overlaps another.
     """
 
     scheme: Scheme | None = None
@@ -32,7 +33,7 @@ def build_file_options(
     tag_column: int | str | None = None,
     misaligned: str = "error",
 ) -> FileOptions:
-    """Check what a user said.
+    """Build file options from a user's settings. For the arguments see `FileOptions`.
 
     RAISES (CorpusError): P008, P021.
     """

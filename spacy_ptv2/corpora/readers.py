@@ -23,17 +23,17 @@ def build_conll_corpus_v1(
     tag_column: int | str | None = None,
     misaligned: str = "error",
 ) -> Reader:
-    """Read training or evaluation examples straight from CoNLL columns, or any file that `spacy ptv2 convert` reads.
+    """Read examples directly from CoNLL columns, or from any other file that `spacy ptv2 convert` reads.
 
     path (str | Path): The file, or a folder of files.
     granularity ("sentence" | "document"): One Doc per sentence, or one per document of the file.
     limit (int): The largest number of examples, 0 for all.
-    scheme (str | None): The scheme of the tags, such as "IOB2" or "BILUO"; null to find it.
-    word_column (int | str | None): A number from 1, or from -1 for the last, or a name of the header; null to find it.
+    scheme (str | None): The scheme of the tags, such as "IOB2" or "BILUO"; null to detect it.
+    word_column (int | str | None): A number from 1, or from -1 at the end, or a name in the header; null to detect it.
     tag_column (int | str | None): The same for the tags.
-    misaligned ("error" | "expand" | "skip"): What becomes of an entity of a raw text that is not made of whole tokens.
-    RETURNS (Callable[[Language], Iterable[Example]]): The reader; raw texts are tokenised by the pipeline.
-    RAISES (CorpusError): On use, with file and line, if the file is malformed, empty or absent.
+    misaligned ("error" | "expand" | "skip"): What to do with entities of raw texts that are not whole tokens.
+    RETURNS (Callable[[Language], Iterable[Example]]): The reader. The pipeline's tokenizer tokenises raw texts.
+    RAISES (CorpusError): On use, with file and line, if the file is malformed, empty or missing.
     """
     options = build_file_options(scheme, word_column, tag_column, misaligned)
 

@@ -1,4 +1,4 @@
-"""Entries of JSON files, and checks of what is in them."""
+"""Entries of JSON files, and checks of their content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Record:
-    """One entry, and where it is: file, line and, in an array, its number."""
+    """One entry and its place: file, line and, in an array, its number."""
 
     place: str
     value: Any
@@ -26,7 +26,7 @@ def has(value: Any, *keys: str) -> bool:
 
 
 def fits(matches: Callable[[Any], bool], record: Record) -> bool:
-    """Return whether an entry is of a form; one that is built otherwise than the form's keys promise is not."""
+    """Return whether an entry has a form. It does not if it has the keys but a different structure."""
     try:
         return matches(record.value)
     except (AttributeError, IndexError, KeyError, TypeError):
@@ -34,7 +34,7 @@ def fits(matches: Callable[[Any], bool], record: Record) -> bool:
 
 
 def guard(read: Callable[[Record], T], record: Record, name: str) -> T:
-    """Read an entry, and refuse one that is built otherwise than its form.
+    """Read an entry, and refuse one whose structure differs from its form.
 
     RAISES (CorpusError): P013, and what `read` raises.
     """
@@ -46,7 +46,7 @@ def guard(read: Callable[[Record], T], record: Record, name: str) -> T:
 
 
 def check(condition: bool, place: str, expected: str, got: object) -> None:
-    """Refuse an entry that is not as its form has it.
+    """Refuse an entry that fails a condition of its form.
 
     RAISES (CorpusError): P013.
     """
@@ -55,7 +55,7 @@ def check(condition: bool, place: str, expected: str, got: object) -> None:
 
 
 def check_integers(place: str, *values: object) -> None:
-    """Refuse offsets that are no integers.
+    """Refuse offsets that are not integers.
 
     RAISES (CorpusError): P013.
     """
@@ -64,7 +64,7 @@ def check_integers(place: str, *values: object) -> None:
 
 
 def check_label(place: str, value: object) -> str:
-    """Return the label of an entity, a text that is not empty.
+    """Return the label of an entity. It must be a text that is not empty.
 
     RAISES (CorpusError): P013, P025.
     """
@@ -73,7 +73,7 @@ def check_label(place: str, value: object) -> str:
 
 
 def check_text(place: str, value: object) -> str:
-    """Return a value that is a text which UTF-8 can write.
+    """Return a value as text. It must be a string that can be encoded as UTF-8.
 
     RAISES (CorpusError): P013, P025.
     """

@@ -1,8 +1,8 @@
-"""What is in annotated corpora: counts, and what training cannot learn from or evaluation cannot trust.
+"""Describes annotated corpora: counts, and what training cannot learn from or evaluation cannot trust.
 
-In: Docs with gold entities, and the tokenizer that a pipeline will use. Out: counts, and each doubtful place by its
-kind. Nothing is printed here. Source of the kinds: spaCy's `debug data`, https://spacy.io/api/cli#debug-data, which
-reports entities for the component `ner` only.
+In: Docs with gold entities, and the tokenizer that a pipeline will use. Out: counts, and the doubtful places by kind.
+Nothing is printed here. Source of the kinds: spaCy's `debug data`, https://spacy.io/api/cli#debug-data, which reports
+entities for the component `ner` only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .files import read_corpus
 from .options import FileOptions
 from .spans import Tokenize
 
-RARE = 50  # entities in training, as in `spacy debug data`
+RARE = 50  # a label with fewer entities in training is rare, as in `spacy debug data`
 
 Kind = Literal[
     "empty",
@@ -39,7 +39,7 @@ Annotation = list[tuple[str, str]]  # text and label of each entity
 
 
 class Finding(NamedTuple):
-    """A doubtful place: the number of its Doc, from 0, and what stands there."""
+    """A doubtful place: the index of its Doc, from 0, and the text there."""
 
     doc: int
     text: str
@@ -47,7 +47,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class CorpusReport:
-    """What a corpus holds. sentences: None if no Doc has sentence starts."""
+    """What a corpus contains. sentences (int | None): None if no Doc has sentence starts."""
 
     name: str
     docs: int = 0
@@ -58,24 +58,24 @@ class CorpusReport:
     labels: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)  # of entities, in tokens
     findings: dict[Kind, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-    texts: dict[str, Annotation] = field(default_factory=dict)  # where each was first seen; white space as one space
+    texts: dict[str, Annotation] = field(default_factory=dict)  # the first annotation of each; single spaces in texts
 
     @property
     def entities(self) -> int:
-        """How many entities there are."""
+        """The number of entities."""
         return self.labels.total()
 
     def rare_labels(self) -> dict[str, int]:
-        """Return the labels with fewer than `RARE` entities, and how many each has, the most first."""
+        """Return the labels with fewer than `RARE` entities and their counts, the most frequent first."""
         rare = [(label, count) for label, count in self.labels.items() if count < RARE]
         return dict(sorted(rare, key=lambda pair: (-pair[1], pair[0])))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a corpus for evaluation has that training lacks, and what both have."""
+    """How a corpus for evaluation differs from the training corpus, and what they share."""
 
-    unseen_labels: dict[str, int]  # not in training, and how many
+    unseen_labels: dict[str, int]  # not in training, with their counts
     unused_labels: list[str]  # in training only
     shared_texts: list[str]
 
@@ -83,7 +83,7 @@ class Comparison:
 def read_docs(path: Path, nlp: Language) -> list[Doc]:
     """Read a `.spacy` file, a folder of them, or whatever `spacy ptv2 convert` reads.
 
-    nlp (Language): Its tokenizer cuts raw texts; entities that it cuts through are told in a warning (PW23).
+    nlp (Language): Its tokenizer splits raw texts. If it splits inside entities, a warning says so (PW23).
     RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_corpus` does.
     """
     if path.is_dir() and (paths := sorted(path.rglob("*.spacy"))):
@@ -93,15 +93,15 @@ def read_docs(path: Path, nlp: Language) -> list[Doc]:
         return list(to_docs(corpus.documents, nlp.vocab))
     try:
         return list(DocBin().from_disk(path).get_docs(nlp.vocab))
-    except Exception as error:  # zlib's, msgpack's, NumPy's, KeyError: whatever damage leads to
+    except Exception as error:  # damage may lead to any error: of zlib, msgpack or NumPy, or a KeyError
         problem = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         raise CorpusError(Errors.P430.format(path=path, problem=problem)) from error
 
 
 def describe(name: str, docs: Iterable[Doc], nlp: Language) -> CorpusReport:
-    """Count what is in a corpus and collect what is doubtful.
+    """Count what a corpus contains and collect what is doubtful.
 
-    nlp (Language): Its tokenizer decides what is misaligned.
+    nlp (Language): Its tokenizer determines what is misaligned.
     """
     report = CorpusReport(name)
     for number, doc in enumerate(docs):
@@ -119,7 +119,7 @@ def describe(name: str, docs: Iterable[Doc], nlp: Language) -> CorpusReport:
 
 
 def compare(train: CorpusReport, other: CorpusReport) -> Comparison:
-    """Hold a corpus for evaluation against the one for training."""
+    """Compare a corpus for evaluation with the training corpus."""
     return Comparison(
         unseen_labels={label: count for label, count in other.labels.items() if label not in train.labels},
         unused_labels=sorted(train.labels.keys() - other.labels.keys()),
@@ -139,7 +139,7 @@ def _of_doc(doc: Doc) -> Iterator[tuple[Kind, str]]:
 
 
 def _of_text(doc: Doc, texts: dict[str, Annotation]) -> Iterator[tuple[Kind, str]]:
-    """Yield whether a text was seen before, and otherwise annotated. texts: Gets those that were not."""
+    """Yield a finding if a text was seen before, annotated alike or not. texts: New texts are added to it."""
     text = _joined(doc.text)
     annotation = [(_joined(ent.text), ent.label_) for ent in doc.ents]
     if text in texts:
@@ -149,7 +149,7 @@ def _of_text(doc: Doc, texts: dict[str, Annotation]) -> Iterator[tuple[Kind, str
 
 
 def _of_entities(doc: Doc, nlp: Language) -> Iterator[tuple[Kind, str]]:
-    """Yield what is doubtful about each entity. Where only words are known, training takes them as tokens."""
+    """Yield what is doubtful about each entity. In Docs made from words alone, the words are the tokens."""
     read = nlp.make_doc(doc.text) if doc.ents and not doc.has_unknown_spaces else doc
     for ent in doc.ents:
         start, end = _without_edges(ent)
@@ -165,14 +165,14 @@ def _of_entities(doc: Doc, nlp: Language) -> Iterator[tuple[Kind, str]]:
 
 
 def _joined(text: str) -> str:
-    """Return a text with single spaces for all white space."""
+    """Return a text with all white space replaced by single spaces."""
     return " ".join(text.split())
 
 
 def _without_edges(ent: Span) -> tuple[int, int]:
     """Return where an entity starts and ends, in characters, without white space at its edges.
 
-    One of white space alone ends before it starts.
+    If it is all white space, it ends before it starts.
     """
     text = ent.text
     return ent.end_char - len(text.lstrip()), ent.start_char + len(text.rstrip())

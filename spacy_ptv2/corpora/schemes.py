@@ -1,8 +1,8 @@
-"""Tag schemes: how a column of tags like `B-PER` writes entities.
+"""Tag schemes: how a column of tags such as `B-PER` encodes entities.
 
-In: the tags of a file's sentences. Out: entities, and the scheme, which is found for the file as a whole. All schemes
-are read by one rule, because no letter means two things: B, S, U and W begin an entity, E, L, S, U and W end it, I and
-M go on. The schemes differ in which letters they have and where they write them, and that is what tells them apart.
+In: the tags of a file's sentences. Out: entities, and the scheme, which is detected for the file as a whole. One rule
+reads all schemes, because no letter means two things: B, S, U and W begin an entity, E, L, S, U and W end it, I and M
+continue it. Schemes are told apart by the letters that they have and by where they write them.
 Sources: IOB1, IOB2, IOE1, IOE2: Tjong Kim Sang and Veenstra 1999, https://aclanthology.org/E99-1023; BILUO (BILOU):
 Ratinov and Roth 2009, https://aclanthology.org/W09-1119; BIOES is the same with E and S. BMEWO and BMEWO+: Borthwick
 1999 and LingPipe, https://lingpipe-blog.com/2009/10/14/coding-chunkers-as-taggers-io-bio-bmewo-and-bmewo/.
@@ -22,25 +22,25 @@ from ..errors import CorpusError, Errors, Warnings
 from .documents import Entity
 from .text import shorten
 
-NAMELESS = "ENTITY"  # the label where tags are letters alone, as in BioBERT's corpora of one type
+NAMELESS = "ENTITY"  # the label if tags are letters alone, as in BioBERT's corpora with one type
 BEGINS, ENDS = frozenset("BSUW"), frozenset("ELSUW")
 OUTSIDE = "O"
 LETTERS = frozenset("BIELSUWMO")
 PREFIXED = re.compile(r"([BIELSUWM])[-_](\S.*)")
-SUFFIXED = re.compile(r".+[-_][BIELSUWM]")  # PER-B is no label
-CONTEXT_OUTSIDE = re.compile(r"(\S+_)?O(_\S+)?")  # BMEWO+ writes what stands next to an O: O_PER, PER_O, BOS_O, O_EOS
+SUFFIXED = re.compile(r".+[-_][BIELSUWM]")  # PER-B is not a label
+CONTEXT_OUTSIDE = re.compile(r"(\S+_)?O(_\S+)?")  # BMEWO+ writes what is next to an O: O_PER, PER_O, BOS_O, O_EOS
 
-Shape = tuple[str, bool, bool]  # the letters of an entity, whether another ends just before, or begins just after
+Shape = tuple[str, bool, bool]  # the letters of an entity, whether another ends just before it, or begins just after
 Place = Callable[[int, int], str]  # (sentence, token) to "path:line"
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """Which letters a scheme writes.
+    """The letters that a scheme writes.
 
-    single, first, middle, last: For an entity of one token, and for the tokens of a longer one.
-    after: First letter of an entity that another touches before it, where that differs.
-    before: Last letter of an entity that another touches after it, where that differs.
+    single, first, middle, last (str): For an entity of one token, and for the tokens of a longer one.
+    after (str): The first letter of an entity just after another one, if that differs.
+    before (str): The last letter of an entity just before another one, if that differs.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Scheme:
 
     @property
     def letters(self) -> frozenset[str]:
-        """Every letter that the scheme may write before a label."""
+        """All letters that the scheme may write before a label."""
         return frozenset((self.single, self.first, self.middle, self.last, self.after, self.before)) - {""}
 
     def wrote(self, shape: Shape) -> bool:
-        """Return whether the scheme would write an entity with these letters."""
+        """Return whether the scheme would write an entity in this way."""
         letters, touched_before, touched_after = shape
         expected = self.single if len(letters) == 1 else self.first + self.middle * (len(letters) - 2) + self.last
         if self.after and touched_before and letters[0] == self.after:
@@ -67,12 +67,12 @@ class Scheme:
         return letters == expected
 
     def count_faults(self, shapes: Counter[Shape]) -> tuple[int, int]:
-        """Return how many entities the scheme would not write so, and how many have a letter that it lacks."""
+        """Return how many entities the scheme would write differently, and how many have a letter that it lacks."""
         wrong = {shape: count for shape, count in shapes.items() if not self.wrote(shape)}
         return sum(wrong.values()), sum(count for shape, count in wrong.items() if set(shape[0]) - self.letters)
 
 
-# In the order of preference, where several could have written a file.
+# In order of preference if several could have written a file.
 LETTERED = (
     Scheme("IOB2", "B", "B", "I", "I"),
     Scheme("IOB1", "I", "I", "I", "I", after="B"),
@@ -92,7 +92,7 @@ ALIASES = {
 
 
 def find_scheme(name: str) -> Scheme:
-    """Return the scheme of that name, whatever its case.
+    """Return the scheme with this name, ignoring case.
 
     RAISES (CorpusError): P008.
     """
@@ -112,12 +112,12 @@ def read_tags(
 ) -> tuple[list[list[Entity]], Scheme | None]:
     """Read the tags of a file.
 
-    sentences (Sequence[Sequence[str]]): A tag per token.
+    sentences (Sequence[Sequence[str]]): One tag per token.
     path (Path): The file, for warnings.
-    place (Callable[[int, int], str]): File and line of a token, for messages.
-    forced (Scheme | None): The scheme; None to find it.
+    place (Callable[[int, int], str]): Returns file and line of a token, for messages.
+    forced (Scheme | None): The scheme; None to detect it.
     RETURNS (tuple[list[list[Entity]], Scheme | None]): Entities per sentence, and the scheme; None if all tags are O.
-    RAISES (CorpusError): P002, for a tag that the scheme does not have.
+    RAISES (CorpusError): P002 for a tag that the scheme does not have.
     """
     tags = set(chain.from_iterable(sentences))
     if tags > {OUTSIDE} and all(tag in LETTERS for tag in tags):
@@ -141,7 +141,7 @@ def read_tags(
 def _read_loosely(
     sentences: Sequence[Sequence[str]], tags: set[str]
 ) -> tuple[list[list[tuple[str, str]]], list[list[Entity]]]:
-    """Read whatever is a tag of some scheme: what letters mean is the same in all, so entities are found before it."""
+    """Read all that is a tag in any scheme. Letters mean the same in all, so entities are found before the scheme."""
     matches = {tag: PREFIXED.fullmatch(tag) for tag in tags}
     parsed = {tag: (match[1], match[2]) if match else (OUTSIDE, "") for tag, match in matches.items()}
     rows = [[parsed[tag] for tag in tags] for tags in sentences]
@@ -180,7 +180,7 @@ def _decode(tags: Iterable[tuple[str, str]]) -> list[Entity]:
 def _find_shapes(
     rows: list[list[tuple[str, str]]], entities: list[list[Entity]]
 ) -> list[tuple[tuple[int, int], Shape]]:
-    """Return where each entity is, as (sentence, token), and how it is written."""
+    """Return the place of each entity, as (sentence, token), and its shape."""
     shapes = []
     for number, found in enumerate(entities):
         for i, (start, end, _) in enumerate(found):

@@ -1,8 +1,8 @@
-"""Raw texts with entities in characters to tokens with entities.
+"""Turns raw texts with entities in characters into tokens with entities.
 
-In: texts and spans. Out: Documents, tokenised by the blank pipeline of a language. No entity is lost silently: one that
-does not begin and end with a token, and one that overlaps another, is an error, or counted in a warning if the user
-said what to do.
+In: texts and spans. Out: Documents, tokenised by the blank pipeline of a language. No entity is lost silently. If one
+does not begin and end with a token, or overlaps another, it is an error, or counted in a warning if the user said what
+to do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .documents import Document, Entity, Sentence, trim_entities
 from .options import Misaligned
 from .text import shorten
 
-EXAMPLES = 3  # faults that a message shows
+EXAMPLES = 3  # how many faults a message shows
 
 
 @dataclass(frozen=True)
 class Tokenize:
-    """A tokenizer, and the language that it is of."""
+    """A tokenizer and its language."""
 
     lang: str
     make_doc: Callable[[str], Doc]
@@ -33,7 +33,7 @@ class Tokenize:
 
 @dataclass
 class CharSpan:
-    """An entity in characters, the end exclusive."""
+    """An entity in characters, end exclusive."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class CharSpan:
 
 @dataclass
 class Text:
-    """A text, its entities, and where it is."""
+    """A text, its entities, and its place in the file."""
 
     place: str
     text: str
@@ -61,9 +61,9 @@ def blank_tokenize(lang: str) -> Tokenize:
 
 
 def build_texts(texts: Sequence[Text], path: Path, tokenize: Tokenize, misaligned: Misaligned) -> list[Document]:
-    """Tokenise texts and place their entities.
+    """Tokenise texts and align their entities.
 
-    RETURNS (list[Document]): One per text that is not empty.
+    RETURNS (list[Document]): One for each text that is not empty.
     RAISES (CorpusError): P004, P014, P015, P016.
     """
     docs = [tokenize.make_doc(text.text) for text in texts]
@@ -94,7 +94,7 @@ def _build(doc: Doc, entities: Sequence[Entity]) -> Sentence:
 
 
 def _align(doc: Doc, text: Text, misaligned: Misaligned, faults: list[str]) -> list[Entity]:
-    """Return entities in tokens; what does not align is added to `faults`, and widened where that is wanted."""
+    """Return entities in tokens. Those that do not align are added to `faults`, and widened for "expand"."""
     entities = []
     for span in text.spans:
         start, end, label = span.start, span.end, span.label
@@ -119,10 +119,10 @@ def _align(doc: Doc, text: Text, misaligned: Misaligned, faults: list[str]) -> l
 def refuse_overlaps(
     found: Sequence[tuple[str, Sequence[Entity]]], path: Path, misaligned: Misaligned
 ) -> list[list[Entity]]:
-    """Return entities in order, where no two share a token; one that is there twice counts once.
+    """Return entities in order, no two of which share a token. Duplicates count once.
 
     found (Sequence[tuple[str, Sequence[Entity]]]): Place and entities of each sentence.
-    RAISES (CorpusError): P016, unless the longest are to be kept.
+    RAISES (CorpusError): P016 for overlaps, unless `misaligned` is "skip", which keeps the longest.
     """
     kept: list[list[Entity]] = []
     faults: list[str] = []

@@ -1,6 +1,6 @@
-"""Files of one token a line as tables: rows of cells, in blocks that are sentences.
+"""Reads files with one token per line into tables: rows of cells, in blocks that are sentences.
 
-In: a text with columns (tabs or spaces, LF or CRLF), with comments or without, CSV, or `word|TAG word|TAG` lines. Out:
+In: a text with columns (tabs or spaces, LF or CRLF, with or without comments), CSV, or `word|TAG word|TAG` lines. Out:
 a `Table`, whose columns `columns.py` tells apart. What is a comment is decided here: in tweets a token may be `#`.
 Sources: CoNLL-2003, https://aclanthology.org/W03-0419; CoNLL-U (Plus), https://universaldependencies.org/ext-format.html.
 """
@@ -24,17 +24,17 @@ ASSIGNMENT = re.compile(r"#+\s*[\w.:]+\s*=\s")  # "# text = ..."
 HASHTAG = re.compile(r"#[^\W\d]\w*")
 GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
 
-Row = tuple[int, tuple[str, ...]]  # line, cells; tuples, because the garbage collector soon passes over those
+Row = tuple[int, tuple[str, ...]]  # line, cells; tuples, because the garbage collector soon stops tracking them
 
 
 @dataclass
 class Table:
-    """Rows of equally many cells.
+    """Rows with the same number of cells.
 
-    blocks: Runs of rows between empty lines.
-    document_starts: Which blocks begin a document; empty if the file does not mark documents.
-    header: Names of the columns, where a comment tells them.
-    width: Cells per row.
+    blocks (list[list[Row]]): Runs of rows between empty lines.
+    document_starts (set[int]): Which blocks begin a document; empty if the file does not mark documents.
+    header (list[str]): Names of the columns, if the file has them.
+    width (int): Number of cells per row.
     """
 
     path: Path
@@ -49,12 +49,12 @@ class Table:
             self.blocks.append(block)
 
     def rows(self) -> list[Row]:
-        """Return all rows, one after the other."""
+        """Return the rows of all blocks."""
         return list(chain.from_iterable(self.blocks))
 
 
 def split_cells(line: str) -> list[str]:
-    """Split a line at its tabs, or at spaces if it has none. Between tabs a cell may be empty or hold spaces."""
+    """Split a line at tabs, or at spaces if it has no tabs. Between tabs a cell may be empty or contain spaces."""
     if "\t" in line:
         cells = line.split("\t")
         return [cell.strip(" ") for cell in cells] if " " in line else cells
@@ -63,7 +63,7 @@ def split_cells(line: str) -> list[str]:
 
 
 def parse_columns(text: str, path: Path) -> Table:
-    """Split a text into columns; several tabs in a row count as one where the cells are not aligned otherwise.
+    """Split a text into columns. If the rows do not fit otherwise, several tabs in a row count as one.
 
     RAISES (CorpusError): P001, P003.
     """
@@ -107,7 +107,7 @@ def _parse(text: str, path: Path) -> Table:
 
 
 def _find_first_row(lines: list[str]) -> str:
-    """Return the first line that is surely no comment, or else the first that has a tag; empty if there is none."""
+    """Return the first line that is certainly not a comment, else the first that has a tag, else an empty string."""
     unsure = ""
     for line in (line.rstrip(" \r") for line in lines):
         if line and not line.isspace() and not _is_docstart(line):
@@ -118,21 +118,21 @@ def _find_first_row(lines: list[str]) -> str:
 
 
 def _fit(cells: list[str], width: int, least: int) -> list[str]:
-    """Remove or add empty cells at the end of a row: the last columns may be optional."""
+    """Remove or add empty cells at the end of a row, as the last columns may be optional."""
     while len(cells) > width and not cells[-1]:
         cells = cells[:-1]
     return [*cells, *[""] * (width - len(cells))] if least <= len(cells) < width else cells
 
 
 def _is_docstart(line: str) -> bool:
-    return DOCSTART in line and DOCSTART in split_cells(line)[:2]  # the first condition is the quick one
+    return DOCSTART in line and DOCSTART in split_cells(line)[:2]  # the first condition is the faster one
 
 
 def _is_comment(line: str, cells: list[str], first: str, at_start: bool) -> bool:
-    """Return whether a line that begins with # is a comment, and not the token # or a hashtag with its columns.
+    """Return whether a line that begins with # is a comment, rather than a row whose word is # or a hashtag.
 
-    A row has as many cells as the others and a tag among them. In the middle of a sentence, or where the # is part of a
-    longer word, a row whose tag is wrong is still a row, so that it is reported and not lost.
+    A row has as many cells as the others and a tag among them. In the middle of a sentence, or if the # is part of a
+    longer word, a line with a wrong tag is still a row, so that it is reported and not lost.
     """
     if ASSIGNMENT.match(line) and "\t" not in line.split("=")[0]:
         return True
@@ -159,7 +159,7 @@ def _ragged(table: Table, line: int, cells: list[str], text: str) -> CorpusError
 
 
 def parse_csv(text: str, path: Path, delimiter: str) -> Table:
-    """Split comma-separated values (or those with another delimiter); an empty row ends a sentence.
+    """Split comma-separated values, or those with another delimiter. An empty row ends a sentence.
 
     RAISES (CorpusError): P001, P013.
     """
@@ -183,7 +183,7 @@ def parse_csv(text: str, path: Path, delimiter: str) -> Table:
 
 
 def parse_pipes(text: str, path: Path) -> Table:
-    """Split lines that hold a sentence each, its tokens as `word|TAG` or `word|POS|TAG`.
+    """Split lines of one sentence each, with tokens as `word|TAG` or `word|POS|TAG`.
 
     RAISES (CorpusError): P001.
     """
@@ -193,7 +193,7 @@ def parse_pipes(text: str, path: Path) -> Table:
         for item in line.split():
             cells = item.split("|")
             table.width = table.width or len(cells)
-            if len(cells) > table.width > 1:  # the word is a pipe, or holds one
+            if len(cells) > table.width > 1:  # the word is a pipe or contains one
                 cells = ["|".join(cells[: len(cells) - table.width + 1]), *cells[len(cells) - table.width + 1 :]]
             if len(cells) != table.width:
                 raise _ragged(table, number, cells, item)

@@ -1,4 +1,4 @@
-"""Tells parts of speech and chunks in a column from entities, by the values alone.
+"""Tells columns of parts of speech and chunks from columns of entities, by their values alone.
 
 Sources: Penn Treebank, https://aclanthology.org/J93-2004; Universal POS, https://universaldependencies.org/u/pos/;
 STTS, https://www.ims.uni-stuttgart.de/documents/ressourcen/lexika/tagsets/stts-1999.pdf; chunks: CoNLL-2000,
@@ -28,13 +28,13 @@ CHUNKS = frozenset(
 
 
 def is_part_of_speech(values: Iterable[str]) -> bool:
-    """Return whether all values, two or more, belong to one known tag set; `NN|SYM` is two tags."""
+    """Return whether there are two or more values and all belong to one known tag set. `NN|SYM` is two tags."""
     values = set(values)
     parts = {part for value in values for part in (value.split("|") if value.strip("|") else [value])}
     return len(values) > 1 and any(parts <= tagset for tagset in TAGSETS)
 
 
 def is_chunk(values: Iterable[str]) -> bool:
-    """Return whether all values are O or the tags of chunks like B-NP."""
+    """Return whether all values are O or tags of chunks such as B-NP."""
     labels = {match[2] for value in values if (match := PREFIXED.fullmatch(value))}
     return bool(labels) and labels <= CHUNKS

@@ -1,4 +1,4 @@
-"""Text of files: read as UTF-8, and quoted in messages in one short line."""
+"""Reads the text of files as UTF-8, and shortens it to one line for messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_text(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return what is in a file, which may be a pipe and is read once.
+    """Return the content of a file. It is read only once, as it may be a pipe.
 
     RAISES (CorpusError): P005.
     """
@@ -29,7 +29,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(content: bytes, path: Path) -> str:
-    r"""Return UTF-8 as text, without a byte-order mark; line ends become \n.
+    r"""Decode UTF-8, without a byte-order mark and with line ends as \n.
 
     RAISES (CorpusError): P006.
     """
@@ -40,6 +40,6 @@ def decode(content: bytes, path: Path) -> str:
 
 
 def shorten(text: object, limit: int = QUOTE) -> str:
-    """Return a text as it may be quoted in a message: its first line, at most `limit` characters of it."""
+    """Return the part of a text that a message may quote: at most `limit` characters of its first line."""
     line = str(text).split("\n", 1)[0]
     return line if len(line) <= limit else line[: limit - 3] + "..."

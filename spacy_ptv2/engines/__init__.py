@@ -1,4 +1,4 @@
-"""Engines: what runs a frozen backbone in prediction in place of torch, as one graph for every adapter.
+"""Engines run a frozen backbone in prediction instead of torch, as one graph that serves every adapter.
 
-`engine.py` chooses and checks, `graph.py` traces a backbone, `openvino_graph.py` compiles, `graph_cache.py` keeps.
+`engine.py` chooses and checks, `graph.py` traces a backbone, `openvino_graph.py` compiles, `graph_cache.py` stores.
 """

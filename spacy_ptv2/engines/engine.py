@@ -1,8 +1,8 @@
-"""Engines run a frozen backbone in prediction in place of torch, with the adapter as an input.
+"""Engines run a frozen backbone in prediction instead of torch, with the adapter as an input.
 
 In: a backbone and the name of an engine. Out: an `Engine`, whose graphs are compiled once per form and process and
-serve every task over that backbone. Each graph is compared with torch on rows of the first batch that it gets. What an
-engine cannot do is left to torch, with a warning.
+serve every task over that backbone. Each graph is compared with torch on rows of its first batch. What an engine cannot
+do is left to torch, with a warning.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .graph import AdapterGraph, GraphForm, GraphInputs, export_graph, largest_e
 from .graph_cache import forget_graph, recall_graph
 from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 
-# How far states may be off, as a share of their size: beyond this a graph is wrong, not imprecise.
+# The largest relative error of hidden states. Beyond it a graph is wrong, not just imprecise.
 TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
 
 HERE = Path(__file__).parent
-OWN_CODE = (HERE, HERE.parent / "backbones")  # what graphs are traced from; a checkout's changes without a new version
+OWN_CODE = (HERE, HERE.parent / "backbones")  # graphs are traced from it; in a checkout it changes between versions
 
-WORTH_CONVERTING = 5_000_000  # parameters; a smaller backbone is read through in the time that a conversion takes
+WORTH_CONVERTING = 5_000_000  # parameters; with a smaller backbone a conversion takes longer than it saves
 
 _engines: weakref.WeakKeyDictionary[Backbone, dict[EngineName, Engine]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -40,7 +40,7 @@ _lock = threading.Lock()
 def get_engine(backbone: Backbone, name: EngineName) -> Engine | None:
     """Return the one engine of that name for a backbone, None for torch.
 
-    "auto" is OpenVINO where that is installed, for what runs on the CPU and is not tiny; else torch.
+    "auto" is OpenVINO if it is installed and the backbone is on the CPU and not tiny, else torch.
     """
     if name == "auto":
         is_worth_it = backbone.n_parameters >= WORTH_CONVERTING and find_obstacle(backbone) is None
@@ -55,29 +55,29 @@ def get_engine(backbone: Backbone, name: EngineName) -> Engine | None:
 
 
 def find_obstacle(backbone: Backbone) -> str | None:
-    """Return why OpenVINO cannot run a backbone in this process, or None."""
+    """Return why OpenVINO cannot run a backbone in this process, None if it can."""
     if not has_openvino():
-        return 'the package openvino is not installed, `pip install "spacy-ptv2[openvino]"` brings it'
+        return 'the package openvino is not installed; `pip install "spacy-ptv2[openvino]"` installs it'
     if backbone.device.type != "cpu":
         return f"the backbone is on {backbone.device}, and OpenVINO runs on the CPU"
     if backbone.source.quantization is not None:
         return f"the backbone is quantized ({backbone.source.quantization!r}), which a graph cannot express"
     if Engine.started_in not in (None, os.getpid()):
         return (
-            "this process was forked from one that had used it, and its threads do not survive that; let nlp.pipe with "
-            'n_process come first, or call multiprocessing.set_start_method("spawn")'
+            "this process was forked from one that had used it, and its threads do not survive a fork; call nlp.pipe "
+            'with n_process first, or call multiprocessing.set_start_method("spawn")'
         )
     return None
 
 
 class Engine:
-    """Runs a backbone in prediction. Safe under threads: they take turns, and each pass has all cores.
+    """Runs a backbone in prediction. Thread-safe: threads take turns, and each pass has all cores.
 
-    name (EngineName): "openvino" computes in the precision of the backbone's weights, "openvino-int8" multiplies by
-    weights of 8 bits.
+    name (EngineName): "openvino" computes in the precision of the backbone's weights, "openvino-int8" multiplies with
+        8-bit weights.
     """
 
-    started_in: int | None = None  # the process in which the first started its threads: they do not survive a fork
+    started_in: int | None = None  # the process where the first engine started its threads, which no fork inherits
 
     def __init__(self, name: EngineName) -> None:
         self._name = name
@@ -88,9 +88,10 @@ class Engine:
     def run(
         self, backbone: Backbone, inputs: GraphInputs, *, shift: int | None, all_states: bool
     ) -> tuple[torch.Tensor, ...] | None:
-        """Return the last hidden states, with `all_states` those of all layers; None where torch is to compute them.
+        """Return the last hidden states, with `all_states` those of all layers; None to leave them to torch.
 
-        shift (int | None): See `GraphForm`. RETURNS: Shape of each: (rows, pieces, hidden_width), in float32
+        shift (int | None): See `GraphForm`.
+        RETURNS (tuple[Tensor, ...] | None): In float32. Shape of each: (rows, pieces, hidden_width)
         """
         obstacle = find_obstacle(backbone)
         if obstacle is not None:
@@ -103,13 +104,13 @@ class Engine:
             graph = self._graphs[form]
             states = None if graph is None else graph(inputs.flat(backbone))
             if states is not None and not torch.isfinite(states[-1].sum(dim=-1)[inputs.mask.bool()]).all():
-                # Only rows of the first batch were compared.
-                self._warn("it gave states that are not numbers")
+                # Only rows of the first batch were compared with torch.
+                self._warn("it returned hidden states that are not numbers")
                 self._graphs[form] = states = None
             return states
 
     def precision(self, backbone: Backbone) -> str:
-        """Return what it multiplies in, and the engine where that makes a difference: "float32" is the same in all."""
+        """Return the precision it multiplies in, and the engine unless that is "float32", where all engines agree."""
         has_failed = bool(self._graphs) and not any(self._graphs.values())
         if has_failed or find_obstacle(backbone) is not None:
             return backbone.precision
@@ -120,7 +121,7 @@ class Engine:
         return "int8" if self._name == "openvino-int8" else backbone.precision
 
     def _build(self, backbone: Backbone, form: GraphForm, inputs: GraphInputs) -> CompiledGraph | None:
-        """Compile a graph and compare it with torch on these inputs; None if it is no good."""
+        """Compile a graph and compare it with torch on these inputs. Return None if it fails."""
         most = TOLERANCES[self._chosen(backbone)]
         Engine.started_in = os.getpid()
         made_of = (backbone.fingerprint, backbone.precision, backbone.source.attention)
@@ -135,12 +136,12 @@ class Engine:
             in_bfloat16 = backbone.precision == "bfloat16"
             graph = CompiledGraph(converted, width=backbone.hidden_width, in_bfloat16=in_bfloat16)
             error = largest_error(graph(inputs.flat(backbone)), expected, inputs.mask)
-        except Exception as problem:  # of two compilers, whose errors are of any kind
+        except Exception as problem:  # two compilers may raise anything
             reason = " ".join(f"{type(problem).__name__}: {problem}".split())[:500]
         else:
             if error <= most:
                 return graph
-            reason = f"its states are off by {error:.2g} of their size, expected at most {most}"
+            reason = f"its hidden states are off by {error:.2g} of their size, expected at most {most}"
         forget_graph(key)
         self._warn(reason)
         return None
@@ -153,7 +154,7 @@ class Engine:
 
 @cache
 def _makers(folders: tuple[Path, ...]) -> list[str]:
-    """Return what decides, beside the backbone, what a converted graph is: folders of code and others' versions."""
+    """Return what a converted graph depends on besides the backbone: a hash of our code, and others' versions."""
     code = b"".join(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py")))
     others = (f"{name} {version(name)}" for name in ("torch", "transformers", "openvino"))
     return [hashlib.sha256(code).hexdigest(), *others]

@@ -1,7 +1,7 @@
-"""A frozen backbone as one graph with the adapter among its inputs, built once for every task.
+"""A frozen backbone as one graph with the adapter among its inputs, built once for all tasks.
 
-In: a backbone and the form that a task needs. Out: a module of plain tensors, without hooks or context variables
-around it, and its `torch.export`. Its weights are a copy in float32, in which engines choose their own precision.
+In: a backbone and the form that a task needs. Out: a module that takes plain tensors, without context variables around
+it, and its `torch.export`. The weights are a copy in float32; engines choose their own precision.
 Source: https://docs.pytorch.org/docs/stable/export.html.
 """
 
@@ -28,11 +28,12 @@ INT8_STEPS = 127
 
 @dataclass(frozen=True)
 class GraphForm:
-    """What decides which graph a task needs, beside the backbone. Prompts do not: every layer takes one of any length.
+    """What determines the graph of a task besides the backbone. Prompts do not: every layer takes one of any length.
 
-    added (tuple[int, ...]): Layers to whose input something is added. shift (int | None): How many positions the prompt
-    takes up, None where it takes up none. all_states (bool): Return the states of all layers, those of the embeddings
-    first, instead of the last layer's. LoRA (bool): Take one for every layer, of any rank from 1 up.
+    added (tuple[int, ...]): Layers whose input gets something added.
+    shift (int | None): How many positions the prompt takes up, None if positions are not shifted.
+    all_states (bool): Return the hidden states of all layers, embeddings first, instead of those of the last layer.
+    loras (bool): Take LoRA for every layer, of any rank from 1 up.
     """
 
     added: tuple[int, ...] = ()
@@ -45,9 +46,10 @@ class GraphForm:
 class GraphInputs:
     """What one call of a graph reads.
 
-    embeddings (Tensor): Of the pieces. Shape: (rows, pieces, embedding_width). mask (Tensor): 1 for pieces, 0 for
-    padding. Shape: (rows, pieces). prompts (LayerPrompts): By layer. added (dict[int, Tensor]): By layer. Shape of
-    each: (rows, pieces, hidden_width). LoRA (LayerLoRA): By layer.
+    embeddings (Tensor): Piece embeddings. Shape: (rows, pieces, embedding_width)
+    mask (Tensor): 1 for pieces, 0 for padding. Shape: (rows, pieces)
+    prompts (LayerPrompts), loras (LayerLoRA): By layer.
+    added (dict[int, Tensor]): What is added to the input of a layer. Shape of each: (rows, pieces, hidden_width)
     """
 
     embeddings: torch.Tensor
@@ -57,11 +59,11 @@ class GraphInputs:
     loras: LayerLoRA = field(default_factory=dict)
 
     def form(self, *, shift: int | None, all_states: bool) -> GraphForm:
-        """Return the form of the graph that takes them."""
+        """Return the form of the graph that takes these inputs."""
         return GraphForm(tuple(sorted(self.added)), shift, all_states, bool(self.loras))
 
     def sample(self) -> GraphInputs:
-        """Return two rows of them, the first one almost all padding."""
+        """Return two rows of these inputs, the first one almost all padding."""
         rows = torch.tensor([0, len(self.mask) - 1])
         mask = self.mask[rows]
         mask[0, 1:] = 0
@@ -69,7 +71,7 @@ class GraphInputs:
         return GraphInputs(self.embeddings[rows], mask, self.prompts, added, self.loras)
 
     def flat(self, backbone: Backbone) -> list[torch.Tensor]:
-        """Return the tensors in the order that a graph takes them in, in float32."""
+        """Return the tensors in the order in which a graph takes them, in float32."""
         layers = range(backbone.n_layers)
         nothing, no_effect = torch.zeros(2, 0, backbone.key_width), torch.zeros(1, backbone.lora_width)
         prompts = (self.prompts.get(layer, nothing) for layer in layers)
@@ -80,7 +82,7 @@ class GraphInputs:
 
 
 class AdapterGraph(nn.Module):
-    """A copy of a backbone that takes all it reads as arguments."""
+    """A copy of a backbone that takes everything it reads as arguments."""
 
     def __init__(self, backbone: Backbone, form: GraphForm) -> None:
         super().__init__()
@@ -91,7 +93,7 @@ class AdapterGraph(nn.Module):
         open_for_injection(self.model, backbone.rule, backbone.source.attention)
 
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Take what `GraphInputs.flat` gives. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
+        """Take what `GraphInputs.flat` returns. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
         form = self.form
         first, last = self.n_layers, self.n_layers + len(form.added)
         prompts = dict(enumerate(beside[:first]))
@@ -105,7 +107,7 @@ class AdapterGraph(nn.Module):
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
     def quantize(self) -> None:
-        """Keep the weights of all linear layers in 8 bits."""
+        """Store the weights of all linear layers in 8 bits."""
         for module in list(self.model.modules()):
             for name, child in list(module.named_children()):
                 if type(child) is nn.Linear:
@@ -115,7 +117,7 @@ class AdapterGraph(nn.Module):
 
 
 class Int8Linear(nn.Linear):
-    """A linear layer with weights of 8 bits, which engines that know the pattern multiply as such.
+    """A linear layer with 8-bit weights, which engines that recognise the pattern multiply as such.
 
     Rounded to nearest, symmetric, one scale per output (Jacob et al. 2018, section 2, https://arxiv.org/abs/1712.05877).
     """
@@ -135,8 +137,8 @@ class Int8Linear(nn.Linear):
 
 
 def export_graph(graph: AdapterGraph, backbone: Backbone) -> ExportedProgram:
-    """Return the graph as torch exports it, for any number of rows and pieces and prompts of any length."""
-    sizes = count(5)  # no two alike, so that none is taken for another
+    """Export the graph with torch, for any number of rows and pieces and for prompts of any length."""
+    sizes = count(5)  # all different, so that torch takes no two dimensions for the same
     rows, pieces = next(sizes), next(sizes)
     embeddings = torch.zeros(rows, pieces, backbone.embedding_width)
     prompts = {layer: torch.zeros(2, next(sizes), backbone.key_width) for layer in range(backbone.n_layers)}
@@ -155,7 +157,7 @@ def export_graph(graph: AdapterGraph, backbone: Backbone) -> ExportedProgram:
 
 
 def largest_error(states: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], mask: torch.Tensor) -> float:
-    """Return how far the states of pieces are off, as a share of their size, on the mean of the worst layer."""
+    """Return the relative error of the hidden states of pieces: the mean over pieces, in the worst layer."""
     pieces = mask.bool()
     pairs = zip(states, expected, strict=True)
     errors = [(own - other)[pieces].abs().mean() / other[pieces].abs().mean() for own, other in pairs]

@@ -1,9 +1,9 @@
-"""Converted graphs, kept on disk in the user's cache directory, so that only the first process converts.
+"""Converted graphs, stored in the user's cache directory, so that only the first process converts.
 
-In: a key and what makes the graph. Out: the graph, as OpenVINO reads and writes it (a description and raw weights: no
-code, no pickle). Each file is read through and compared with its checksum first (CRC-32 against damage, not malice:
-whoever can write here can write a checksum). Nothing depends on the cache: what cannot be read is made, what cannot be
-written is forgotten, and beyond a size the graphs that were not used for longest go.
+In: a key and a function that makes the graph. Out: the graph, in OpenVINO's own format (a description and raw weights:
+no code, no pickle). Each file is compared with its checksum before it is used (CRC-32 detects damage, not malice:
+whoever can write here can write a checksum). Nothing depends on the cache: an unreadable graph is made again, a failed
+write is ignored, and beyond a total size the least recently used graphs are deleted.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from .openvino_graph import load_openvino
 MOST_BYTES = 4 << 30
 DESCRIPTION, WEIGHTS = "graph.xml", "graph.bin"
 CHECKSUMS = "checksums.json"  # size and CRC-32 of both
-ABANDONED_AFTER = 3600  # seconds; no conversion takes as long to write, so who began to was killed
+ABANDONED_AFTER = 3600  # seconds; no graph takes as long to write, so the process that began was killed
 
 
 def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
-    """Return the graph of a key, converting it if it is not kept. RETURNS (openvino.Model)"""
+    """Return the graph of a key, converting it if it is not in the cache. RETURNS (openvino.Model)"""
     folder = _folder(key)
-    with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: another version's description
+    with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: written by another version of OpenVINO
         if read_object(folder / CHECKSUMS) == _checksums(folder):
             graph = load_openvino().Core().read_model(folder / DESCRIPTION)
             os.utime(folder)
             return graph
-    forget_graph(key)  # if it is there, it is damaged
+    forget_graph(key)  # a graph that is there is damaged
     graph = convert()
     with suppress(OSError, RuntimeError):
         _keep(graph, folder)
@@ -47,7 +47,7 @@ def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
 
 
 def forget_graph(key: str) -> None:
-    """Take a graph out of the cache."""
+    """Remove a graph from the cache."""
     shutil.rmtree(_folder(key), ignore_errors=True)
 
 
@@ -82,7 +82,7 @@ def _checksum(file: Path) -> list[int]:
 
 
 def _prune(parent: Path) -> None:
-    """Remove what killed conversions left, and graphs, those not used for longest first, until the rest fits."""
+    """Remove what killed processes left, then the least recently used graphs until the rest fits."""
     total = 0
     folders = [(entry.stat().st_mtime, entry) for entry in parent.iterdir() if entry.is_dir()]
     for used, folder in sorted(folders, reverse=True):

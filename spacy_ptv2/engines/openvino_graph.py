@@ -1,8 +1,8 @@
 """A backbone's graph, compiled by OpenVINO (https://docs.openvino.ai) for this machine's CPU.
 
-OpenVINO reports its use to its makers over the network, at its import and at each conversion, unless its users opt out
-or the environment says that it runs in continuous integration (`CI=true`). Nothing here goes into the network unasked,
-so it is imported, and converts, under that variable, which is then as it was before.
+OpenVINO reports its use to its makers over the network, on import and on each conversion, unless its users opt out or
+the environment says that it runs in continuous integration (`CI=true`). This package uses the network only when asked.
+So OpenVINO is imported and converts with that variable set, and the variable is restored afterwards.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-NO_REPORTS = ("CI", "true")  # `openvino_telemetry` looks for it, and OpenVINO's own calls of that package let it
-_one_at_a_time = threading.Lock()  # so that what each restores is what was there before all
+NO_REPORTS = ("CI", "true")  # `openvino_telemetry` checks it, and OpenVINO reports through that package only
+_one_at_a_time = threading.Lock()  # so that every thread restores the original value
 
-# How many compiled kernels of each kind a graph keeps, those for other numbers of rows and pieces among them, and how
-# many the process: OpenVINO keeps 5,000 and 1,024, which varied texts take hours to fill, 0.2 MB for each further shape
-# with MiniLM. As many as here take no measurable time; none would take single short texts half their speed.
+# How many compiled kernels a graph keeps, and how many the process keeps. There is a kernel of each kind for each shape
+# of rows and pieces. OpenVINO's limits are 5,000 and 1,024: varied texts fill them over hours, at 0.2 MB per shape with
+# MiniLM. With the limit below no slowdown can be measured; without any kernels kept, short single texts take twice as
+# long.
 KEPT_KERNELS = 256
 GRAPH_CACHE = "CPU_RUNTIME_CACHE_CAPACITY"
 PROCESS_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
@@ -32,29 +33,29 @@ PROCESS_CACHE = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 @cache
 def has_openvino() -> bool:
-    """Return whether the package is installed."""
+    """Return whether OpenVINO is installed."""
     return find_spec("openvino") is not None
 
 
 @cache
 def load_openvino() -> Any:
-    """Return the module openvino, imported without reporting its use."""
+    """Return the module openvino, imported without it reporting its use."""
     with _environment(*NO_REPORTS):
         import openvino
     return openvino
 
 
 def convert_graph(program: ExportedProgram) -> Any:
-    """Convert what torch exported, without reporting that. RETURNS (openvino.Model)"""
+    """Convert a program that torch exported, without reporting it. RETURNS (openvino.Model)"""
     openvino = load_openvino()
     with _environment(*NO_REPORTS), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between torch and its own pickling
+        warnings.simplefilter("ignore", FutureWarning)  # torch warns of its own pickling
         return openvino.convert_model(program)
 
 
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-    """Set a variable of the environment for as long as it is read."""
+    """Set an environment variable inside this context."""
     with _one_at_a_time:
         before = os.environ.get(name)
         os.environ[name] = value
@@ -68,10 +69,11 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 class CompiledGraph:
-    """A compiled graph with a place for one pass at a time.
+    """A compiled graph, for one pass at a time.
 
-    graph (openvino.Model): The graph. width (int): Of what it returns.
-    in_bfloat16 (bool): Compute in bfloat16 what need not be in float32.
+    graph (openvino.Model): The graph.
+    width (int): The width of its outputs.
+    in_bfloat16 (bool): Compute in bfloat16 whatever does not need float32.
     """
 
     def __init__(self, graph: Any, *, width: int, in_bfloat16: bool) -> None:
@@ -82,18 +84,18 @@ class CompiledGraph:
             "INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        # OpenVINO's copy of oneDNN reads this once, when it makes its first kernel, and offers no other way:
+        # OpenVINO's copy of oneDNN reads this once, when it creates its first kernel. There is no other way to set it:
         # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
         with _environment(PROCESS_CACHE, os.environ.get(PROCESS_CACHE, str(KEPT_KERNELS))):
             try:
                 compiled = openvino.Core().compile_model(graph, "CPU", {**settings, GRAPH_CACHE: str(KEPT_KERNELS)})
-            except RuntimeError:  # it is none of the documented settings: a version may not know it
+            except RuntimeError:  # GRAPH_CACHE is undocumented, so a version may not know it
                 compiled = openvino.Core().compile_model(graph, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._n_outputs, self._width = len(compiled.outputs), width
 
     def __call__(self, tensors: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """Return the outputs, in memory of their own. Shape of each: (rows, pieces, width)"""
+        """Return the outputs, each in memory of its own. Shape of each: (rows, pieces, width)"""
         rows, pieces = tensors[0].shape[:2]
         outputs = tuple(torch.empty(rows, pieces, self._width) for _ in range(self._n_outputs))
         for number, output in enumerate(outputs):

@@ -1,9 +1,9 @@
-"""Attention over [prompt; pieces], where a padding mask meets a prompt; the same for every family.
+"""Attention over [prompt; pieces], including the padding mask; the same for every family.
 
-Two ways lead here. Where a family's attention goes through transformers' attention interface, functions registered
-there put the prompt before the keys and values and leave the rest to the function that was meant. Where it does not,
-the family's rule computes queries, keys and values, and `PromptedAttention` attends. Both attend to the prompt apart
-from the text where that is quicker. Rows with different prompts attend group by group, each exactly as it would alone.
+Two ways lead here. If a family's attention goes through transformers' attention interface, functions registered there
+put the prompt before the keys and values and leave the rest to the original function. If it does not, the family's rule
+computes queries, keys and values, and `PromptedAttention` attends. Both attend to the prompt apart from the text where
+that is faster. Rows with different prompts attend group by group, each group exactly as it would alone.
 Source: https://huggingface.co/docs/transformers/attention_interface (the interface).
 """
 
@@ -27,15 +27,16 @@ from ..options import AttentionKind
 from .context import Injection, attention_injection, join_rows
 
 INTERFACE_NAMES: dict[AttentionKind, str] = {"sdpa": "spacy_ptv2_sdpa", "eager": "spacy_ptv2_eager"}
-LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the number of an attention block's layer, set on the block
+LAYER_ATTRIBUTE = "spacy_ptv2_layer"  # the index of an attention block's layer, set on the block
 
 
 @dataclass(frozen=True)
 class PromptedAttention:
-    """The attention of one layer in one call, for families that compute their queries, keys and values themselves.
+    """The attention of one layer in one call, for families whose rule computes queries, keys and values.
 
-    layer (int): Its number. kind: "sdpa" (torch's fused attention) or "eager" (the scores written out).
-    injection (Injection): What stands before its keys and values.
+    layer (int): The layer's index.
+    kind (AttentionKind): "sdpa" (torch's fused attention) or "eager" (plain attention).
+    injection (Injection): What is injected into it.
     """
 
     layer: int
@@ -54,12 +55,13 @@ class PromptedAttention:
     ) -> torch.Tensor:
         """Attend over [prompt; pieces].
 
-        query, key, value: Shape: (batch, heads, pieces, head_width). bias (Tensor | None): Added to the scores of the
-        pieces, or bool, true where a piece is seen. Shape: broadcastable to (batch, heads, pieces, pieces).
-        RETURNS: Shape: (batch, pieces, heads * head_width)
+        query, key, value (Tensor): Shape: (batch, heads, pieces, head_width)
+        bias (Tensor | None): Added to the scores of the pieces, or bool, true where a piece is seen. Shape:
+            broadcastable to (batch, heads, pieces, pieces)
+        RETURNS (Tensor): Shape: (batch, pieces, heads * head_width)
         """
         if bias is not None and bias.dtype not in (torch.bool, query.dtype):
-            # Not to -inf on the way: a row that sees nothing would become NaN.
+            # The conversion must not produce -inf: a row that sees nothing would become NaN.
             bias = bias.clamp(min=max(least(query), least(bias))).to(query.dtype)
         fused = self.kind == "sdpa" and not self.injection.plain_attention
         attend = partial(scaled_dot_product_attention if fused else plain_attention, scale=scale)
@@ -79,9 +81,10 @@ def attend_by_group(
 ) -> torch.Tensor:
     """Attend over the prompt of each group and the pieces of its rows. Shape: (batch, heads, pieces, head_width)
 
-    attend (Callable): Attends in that shape, given a query, keys, values, a mask and a rate of dropout. states: The
-    query, keys and values of all rows, which are noted down where that is asked for; in that shape. mask: See
-    `prepend`. scale (float | None): Of the scores, None where only `attend` may compute them.
+    attend (Callable): Attends in that shape, given a query, keys, values, a mask and a dropout rate.
+    states (tuple[Tensor, Tensor, Tensor]): The query, keys and values of all rows, in that shape.
+    mask (Tensor | None): See `prepend`.
+    scale (float | None): The scale of the scores, None if only `attend` may compute them.
     """
     injection.note(layer, *states[1:])
     mixed = []
@@ -107,14 +110,14 @@ def _attend_in_graph(
     dropout: float,
     scale: float | None,
 ) -> torch.Tensor:
-    """Attend as engines do it quickest; for the rows of one prompt. The arguments: See `attend_by_group`."""
+    """Attend for the rows of one prompt, in the form that engines run fastest. Arguments: See `attend_by_group`."""
     query, key, value = states
     if mask is not None and mask.dtype == torch.bool:
-        # Under a sliding mask padding may see nothing, for which torch gives zeros, but engines numbers that are none.
+        # Under a sliding mask padding may see nothing. There torch returns zeros, but engines return NaN.
         mask = mask | ~mask.any(dim=-1, keepdim=True)
     if scale is None or query.shape[1] != key.shape[1]:
         return attend(query, *prepend(prompt, key, value, mask, by_heads=False, in_graph=True), dropout)
-    # Left to themselves they would scale the keys, prompts' and all, and their kernels read head after head.
+    # Engines would otherwise scale all keys, those of the prompt included, and their kernels read head after head.
     longer = prepend(prompt, key, value, mask, by_heads=True, in_graph=True)
     return scaled_dot_product_attention(query * scale, *longer, dropout, scale=1.0)
 
@@ -130,13 +133,13 @@ def prepend(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Put a layer's prompt before its keys and values, and let every piece see it.
 
-    prompt (Tensor | None): Its keys and values, for all rows or each. Shape: See `LayerPrompts`. key, value: Shape:
-    (batch, heads, pieces, head_width). mask (Tensor | None): Additive or bool, the pieces attended to in its last
-    dimension; None where everything is seen. by_heads (bool): In memory head after head, as plain matrix products take
-    it, instead of position after position, as projections leave it and fused kernels take it; each is the quicker
-    there. in_graph (bool): As engines take it: OpenVINO multiplies what is expanded by ones, and repeats no empty
-    prompt.
-    RETURNS: The last three, longer by the prompt.
+    prompt (Tensor | None): Its keys and values, for all rows or for each. Shape: See `LayerPrompts`.
+    key, value (Tensor): Shape: (batch, heads, pieces, head_width)
+    mask (Tensor | None): Additive or bool, with the attended pieces in its last dimension; None if everything is seen.
+    by_heads (bool): Lay out memory head after head, which is faster for plain matrix products, instead of position
+        after position, as projections leave it, which is faster for fused kernels.
+    in_graph (bool): Write it for engines: OpenVINO multiplies what is expanded by ones, and repeats no empty prompt.
+    RETURNS: Keys, values and mask, longer by the prompt.
     """
     if prompt is None:
         return key, value, mask
@@ -154,17 +157,17 @@ def prepend(
 
 
 def _expanded(own: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return a prompt's keys or values for each of so many rows. Shape: (...) -> (rows, ...), or as it is with these"""
+    """Expand a prompt's keys or values over rows, unless each row has its own. Shape: (...) -> (rows, ...)"""
     return own.expand(rows, -1, -1, -1)
 
 
 def _gathered(own: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return the same, as a lookup of row 0."""
+    """Return the same by looking up row 0 for each row."""
     return own.unsqueeze(0).index_select(0, torch.zeros(rows, dtype=torch.long))
 
 
 def _split_mask(mask: torch.Tensor | None, injection: Injection) -> Sequence[torch.Tensor | None]:
-    """Return the mask of each group's rows, all of it where it is the same for all of them."""
+    """Return the mask of each group's rows, or the whole mask for each if all rows share it."""
     if mask is None or mask.shape[0] == 1:
         return [mask] * len(injection.with_rows())
     return injection.split(mask)
@@ -182,8 +185,8 @@ def _eager(
     mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> Any:
-    """Call what the block's own module of transformers attends with where nothing else is asked for."""
-    if mask is not None and mask.dtype == torch.bool:  # it adds the mask to the scores
+    """Call the eager attention in the module of transformers that defines the block."""
+    if mask is not None and mask.dtype == torch.bool:  # eager attention adds the mask to the scores
         mask = torch.zeros(mask.shape, dtype=query.dtype, device=mask.device).masked_fill(~mask, least(query))
     attend = sys.modules[type(module).__module__].eager_attention_forward
     return attend(module, query, key, value, mask, **kwargs)
@@ -198,12 +201,12 @@ def _interface_function(attend: Callable[..., Any]) -> Callable[..., Any]:
         attention_mask: torch.Tensor | None,
         **kwargs: Any,
     ) -> Any:
-        """See `transformers.AttentionInterface`: a function of this signature is what a block calls."""
+        """Attend as transformers' attention interface expects, with this signature, and with what is injected."""
         layer: int | None = getattr(module, LAYER_ATTRIBUTE, None)
         injection = None if layer is None else attention_injection(layer)
         if layer is None or injection is None:
             return attend(module, query, key, value, attention_mask, **kwargs)
-        if attention_mask is None and _is_causal(module, kwargs):  # a mask that is left to the kernel
+        if attention_mask is None and _is_causal(module, kwargs):  # a causal mask that was left to the kernel
             pieces = query.shape[2]
             attention_mask = torch.ones(pieces, pieces, dtype=torch.bool, device=query.device).tril()[None, None]
             kwargs["is_causal"] = False
@@ -233,6 +236,6 @@ def _is_causal(module: nn.Module, kwargs: dict[str, Any]) -> bool:
 
 ALL_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["sdpa"], _interface_function(_sdpa))
 ALL_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["eager"], _interface_function(_eager))
-# Without its own mask function a new kind of attention would get no mask, and would attend to padding.
+# A new kind of attention needs its own mask function. Without one it would get no mask and attend to padding.
 ALL_MASK_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["sdpa"], sdpa_mask)
 ALL_MASK_ATTENTION_FUNCTIONS.register(INTERFACE_NAMES["eager"], eager_mask)

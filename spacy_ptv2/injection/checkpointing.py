@@ -1,7 +1,7 @@
-"""Gradient checkpointing of a backbone's layers: activations are computed again in the backward pass.
+"""Gradient checkpointing of a backbone's layers: activations are recomputed in the backward pass.
 
-transformers' own is not used because it (1) is missing in some families, (2) needs the model in train mode, hence
-dropout, and (3) runs the second forward outside any context, without the prompt.
+That of transformers is not used because it (1) is missing in some families, (2) needs the model in train mode and so
+with dropout, and (3) runs the second forward pass outside any context, without the adapter.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _recompute: ContextVar[Recompute | None] = ContextVar("spacy_ptv2_recompute", de
 
 @contextmanager
 def checkpointed(recompute: Recompute) -> Iterator[None]:
-    """Keep only the inputs of each layer for calls made inside this context, in this thread only.
+    """Keep only the inputs of each layer in calls made inside this context, in this thread only.
 
-    recompute (Callable): Returns the context in which a layer runs again in the backward pass: its prompt, its mode.
+    recompute (Callable): Returns the context in which a layer runs again in the backward pass: its adapter, its mode.
     """
     token = _recompute.set(recompute)
     try:
@@ -33,7 +33,7 @@ def checkpointed(recompute: Recompute) -> Iterator[None]:
 
 
 def call_layer(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a layer's own forward, heeding `checkpointed`."""
+    """Call a layer's own forward, with checkpointing inside `checkpointed`."""
     recompute = _recompute.get()
     if recompute is None or not torch.is_grad_enabled():
         return forward(*args, **kwargs)

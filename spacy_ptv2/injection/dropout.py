@@ -1,9 +1,9 @@
 """Dropout drawn per group of rows, so that an adapter trains the same alone and together with others.
 
-Each place of a model that drops something draws from a seed of its own, made from that of the row group and the number
-of the place. So what is drawn depends neither on other rows nor on draws elsewhere, and is the same when a layer runs
-a second time for its gradients. Layers below the first one that a group changes drop nothing: what they give is the
-same for every prompt, in every epoch.
+Each dropout in a model draws from its own seed, made from the row group's seed and the number of the place. So a mask
+depends neither on other rows nor on other draws, and it is the same when a layer is recomputed for its gradients.
+Layers below the first one that a group changes drop nothing: their hidden states are the same for every adapter, in
+every epoch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import dropout
 
-STEPS = 256  # in which `drop_states` counts a rate
+STEPS = 256  # `drop_states` rounds a rate to a multiple of 1 / STEPS
 
-_lock = threading.RLock()  # torch's generators are those of all threads
+_lock = threading.RLock()  # all threads share torch's generators
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What decides the dropout of a row group in one pass.
+    """What determines the dropout of a row group in one pass.
 
-    seed (int): Of its random numbers. first_layer (int): The first layer that drops anything; 0 lets embeddings, too.
+    seed (int): The seed of its random numbers.
+    first_layer (int): The first layer that drops anything; with 0 the embeddings do, too.
     """
 
     seed: int
@@ -38,7 +39,7 @@ class Draws:
 
 @contextmanager
 def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
-    """Let torch draw from a seed inside this context, and go on as if nothing had been drawn behind it."""
+    """Let torch draw from a seed inside this context. Afterwards its generator is as it was before."""
     generator = torch.cuda.default_generators[device.index] if device.type == "cuda" else torch.default_generator
     with _lock:
         state = generator.get_state()
@@ -50,10 +51,10 @@ def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def drop_states(states: torch.Tensor, rate: float, seed: int) -> torch.Tensor:
-    """Return states under dropout by the numbers of a seed.
+    """Return hidden states with dropout drawn from a seed.
 
-    On CPUs a byte decides for each number, where torch draws 32 bits: in half the time, and with the rate rounded to
-    1/256 (the rest is scaled accordingly, so expectations stay).
+    On CPUs one random byte decides about each number, where torch draws 32 bits. This takes half the time. The rate is
+    rounded to 1/256, and the rest is scaled to match, so expectations stay the same.
     """
     if states.device.type != "cpu":
         with drawing_from(seed, states.device):

@@ -1,8 +1,8 @@
 """The seam between model families and everything else: one injection rule per family.
 
-A rule knows where a family keeps its layers and their attention, how it counts positions, and, for versions of
-transformers whose attention offers no other way in, how the family computes queries, keys and values. Nothing outside
-this folder asks which family a backbone is of.
+A rule knows where a family keeps its layers and their attention and how it counts positions. For versions of
+transformers whose attention offers no other way in, it also knows how the family computes queries, keys and values.
+Nothing outside this folder asks which family a backbone belongs to.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from .attention import PromptedAttention
 
 
 class Family:
-    """How prompts get into the attention of one family of models.
+    """How an adapter gets into the layers of one family of models.
 
-    model_types: The `model_type`s of the family's configs. model_class: The class of transformers that loads it.
-    layers_at: Where the list of layers is in a model. attention_at: Where the self-attention is in a layer.
-    position_layers: What linear layers that read relative positions, and no pieces, have in their names.
-    reads_last_piece: Whether a whole sequence is read from its last piece: where the first is a word, or sees no other.
-    dropout_name: What an attention block calls its dropout on attention weights (a module or a rate).
+    model_types: The `model_type`s of the family's configs. model_class: The transformers class that loads the models.
+    layers_at: The path of the list of layers in a model. attention_at: The path of the self-attention in a layer.
+    position_layers: Parts of names of linear layers that read relative positions instead of pieces.
+    reads_last_piece: Whether a whole sequence is read from its last piece, because the first one is a word or sees no
+        other piece.
+    dropout_name: The attribute of an attention block that is its dropout on attention weights (a module or a rate).
     """
 
     model_types: ClassVar[tuple[str, ...]]
@@ -49,15 +50,14 @@ class Family:
         return [module for name, module in linear if not any(part in name for part in self.position_layers)]
 
     def also_read_positions(self, config: Any) -> tuple[str, ...]:
-        """Return what linear layers that read relative positions in addition to pieces have in their names."""
+        """Return parts of names of linear layers that read relative positions in addition to pieces."""
         return ()
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
-        """Compute what a call of the block returns, through `attend`.
+        """Compute what a call of the block returns, using `attend`.
 
-        call (Mapping[str, Any]): Its arguments by name; versions of transformers differ in their order.
-        Only called for blocks that do not go through the attention interface of transformers; families that always do
-        need none.
+        Needed only by families with blocks that do not go through the attention interface of transformers.
+        call (Mapping[str, Any]): The call's arguments by name; their order differs between versions of transformers.
         """
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class Family:
         return 0
 
     def max_positions(self, config: Any) -> int:
-        """Return the longest sequence of pieces that a model has positions for."""
+        """Return the length of the longest sequence that a model has positions for."""
         return int(config.max_position_embeddings) - self.first_position(config)
 
     def hidden_width(self, config: Any) -> int:
@@ -82,31 +82,31 @@ class Family:
         return None
 
     def prepare(self, model: Any) -> None:
-        """Change a freshly loaded model where its family needs it, so that each layer is a module of its own."""
+        """Change a freshly loaded model where its family needs it, for example to make each layer its own module."""
         return None
 
     def shifted_inputs(self, model: Any, embeddings: torch.Tensor, shift: int) -> dict[str, torch.Tensor]:
-        """Return what to call a model with so that its pieces stand behind `shift` prompt positions.
+        """Return arguments for a model that place its pieces after `shift` prompt positions.
 
-        embeddings: Of the pieces. Shape: (batch, pieces, width)
+        embeddings (Tensor): Piece embeddings. Shape: (batch, pieces, width)
         """
         start = self.first_position(model.config) + shift
         positions = torch.arange(start, start + embeddings.shape[1], device=embeddings.device).unsqueeze(0)
         return {"inputs_embeds": embeddings, "position_ids": positions}
 
     def type_embeddings(self, model: Any) -> torch.Tensor | None:
-        """Return the embeddings of token types, None if a model has none. Shape: (n_types, width)"""
+        """Return the embeddings of token types, None if the model has none. Shape: (n_types, width)"""
         found = (part for name, part in model.named_modules() if name.endswith("token_type_embeddings"))
         table = next(found, None)
         return None if table is None else table.weight
 
     def attention_dropout(self, block: nn.Module) -> float:
-        """Return the rate at which a block drops attention weights now, 0 unless it trains."""
+        """Return the rate at which a block now drops attention weights; 0 unless it is in training mode."""
         rate = getattr(block, self.dropout_name)
         return float(getattr(rate, "p", rate)) if block.training else 0.0
 
     def keep_attention_weights(self, block: nn.Module) -> None:
-        """Switch a block's dropout on attention weights off, and nothing else of it."""
+        """Switch off a block's dropout on attention weights, and nothing else."""
         block.training = False
         inner = getattr(block, self.dropout_name)
         if isinstance(inner, nn.Module):
@@ -120,7 +120,7 @@ def split_heads(states: torch.Tensor, head_width: int) -> torch.Tensor:
 
 
 def decoder_refusal(config: Any) -> str | None:
-    """Return why a config of a family of encoders describes none, or None."""
+    """Return why a config from a family of encoders does not describe an encoder, or None if it does."""
     if getattr(config, "add_cross_attention", False):
         return "it has cross-attention (add_cross_attention), whose keys come from another model"
     if getattr(config, "is_decoder", False):
@@ -129,7 +129,7 @@ def decoder_refusal(config: Any) -> str | None:
 
 
 def relative_key_refusal(config: Any) -> str | None:
-    """Return why a config's position embeddings leave no room for a prompt, or None."""
+    """Return why a config's position embeddings leave no room for a prompt, or None if there is room."""
     kind = getattr(config, "position_embedding_type", "absolute")
     if kind in (None, "absolute"):
         return None

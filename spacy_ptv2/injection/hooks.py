@@ -1,4 +1,4 @@
-"""Hooks: patches a freshly loaded model in place. Outside `injected` it computes exactly what it did before."""
+"""Hooks that patch a freshly loaded model in place. Outside `injected` it computes exactly what it did before."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .lora import Widths, linear_widths, open_linear_layers, running_as
 
 
 def open_for_injection(model: Any, rule: Family, kind: AttentionKind) -> None:
-    """Let the attention of every layer take up a prompt, its linear layers LoRA.
+    """Open every layer for an adapter: its attention for a prompt, its linear layers for LoRA.
 
-    And every layer may run in stages and be checkpointed.
+    After this every layer can also run in stages and be checkpointed.
     """
     rule.prepare(model)
     layers = list(rule.layers(model))
@@ -39,19 +39,18 @@ def open_for_injection(model: Any, rule: Family, kind: AttentionKind) -> None:
 
 
 def open_dropout(model: Any, rule: Family) -> None:
-    """Let dropout on hidden states draw for each row group; outside of the layers it counts as the first layer's."""
+    """Let dropout on hidden states draw per row group. Dropout outside the layers counts as the first layer's."""
     layers = list(rule.layers(model))
     layer_of = {id(part): number for number, layer in enumerate(layers) for part in layer.modules()}
     drops = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    for place, module in enumerate(drops, start=len(layers)):  # the numbers before are those of the attention
+    for place, module in enumerate(drops, start=len(layers)):  # lower numbers belong to dropout in attention
         _open_dropout(module, layer_of.get(id(module), 0), place)
 
 
 def multiply_in_onednn(model: nn.Module) -> None:
-    """Let the linear layers of a frozen model that are in float32 multiply in oneDNN, in place; see `frozen_linear`.
+    """Patch the float32 linear layers of a frozen model in place to multiply in oneDNN; see `frozen_linear`.
 
-    Outside `injected`, where their weights train after all, under autocast, and in what is exported, they do what they
-    did before.
+    Outside `injected`, if their weights train after all, under autocast and during export they compute as before.
     """
     for module in model.modules():
         if type(module) in (nn.Linear, Conv1D) and module.weight.dtype == torch.float32:
@@ -59,7 +58,7 @@ def multiply_in_onednn(model: nn.Module) -> None:
 
 
 def uses_attention_interface(block: nn.Module) -> bool:
-    """Return whether a block of transformers looks its attention function up at every call."""
+    """Return whether a transformers block looks up its attention function at every call."""
     return hasattr(sys.modules[type(block).__module__], "ALL_ATTENTION_FUNCTIONS")
 
 
@@ -102,7 +101,7 @@ def _replace_forward(block: nn.Module, rule: Family, layer: int, kind: Attention
         injection = attention_injection(layer)
         if injection is None:
             return original(*args, **kwargs)
-        named = signature.bind(*args, **kwargs).arguments  # those beyond the signature under "kwargs"
+        named = signature.bind(*args, **kwargs).arguments  # with "kwargs" for arguments beyond the signature
         attend = PromptedAttention(layer, kind, injection)
         return rule.attend(block, attend, {**named, **named.get("kwargs", {})})
 

@@ -1,8 +1,8 @@
-"""LoRA inside a backbone: adds the low-rank product to what a linear layer returns.
+"""LoRA inside a backbone: adds a low-rank product to what a linear layer returns.
 
-LoRA reads what a linear layer reads, through a few directions, and adds to what it gives. Linear layers may be
-shared, between a model and its twin in training, or by several layers (ALBERT), so they ask for the layer that runs.
-Source: LoRA, Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685, without a scale beside the learning rate.
+LoRA projects the input of a linear layer onto a few directions and adds to its output. Linear layers may be shared,
+between a model and its twin in training or by several layers (ALBERT), so they look up which layer is running.
+Source: Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685, but without a scale besides the learning rate.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from transformers.pytorch_utils import Conv1D
 
 from .context import SplitLoRA, active_injection
 
-IS_OPEN = "spacy_ptv2_is_open"  # set on the linear layers that LoRA know of
+IS_OPEN = "spacy_ptv2_is_open"  # set on linear layers that LoRA has been hooked into
 
-Widths = tuple[tuple[int, int], ...]  # of what each linear layer of a layer reads, and of what it gives
+Widths = tuple[tuple[int, int], ...]  # input and output width of each linear layer of a layer
 
-# Of each row group, as the layer that now runs has it, in this thread.
+# The LoRA of each row group at the layer that is now running in this thread.
 _running: ContextVar[Sequence[SplitLoRA | None] | None] = ContextVar("spacy_ptv2_adapters", default=None)
 
 
 def linear_widths(linear_layers: Sequence[nn.Module]) -> Widths:
-    """Return the width of what each linear layer reads, and of what it gives."""
+    """Return the input and output width of each linear layer."""
     return tuple((m.nx, m.nf) if isinstance(m, Conv1D) else (m.in_features, m.out_features) for m in linear_layers)  # type: ignore[misc]
 
 
 def running_as(number: int, widths: Widths, forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a layer's forward that lets its linear layers know of its LoRA.
+    """Return a layer's forward that tells its linear layers which LoRA applies.
 
-    number (int): Of the layer. widths (Widths): Of its linear layers.
+    number (int): The layer's index.
+    widths (Widths): The widths of its linear layers.
     """
     sizes = [width for pair in widths for width in pair]
 
@@ -48,7 +49,7 @@ def running_as(number: int, widths: Widths, forward: Callable[..., Any]) -> Call
 
 
 def open_linear_layers(linear_layers: Sequence[nn.Module]) -> None:
-    """Let LoRA join what the linear layers of a layer give; each goes by its place among them."""
+    """Let LoRA add to the outputs of a layer's linear layers, which are identified by their order."""
     for place, module in enumerate(linear_layers):
         if not hasattr(module, IS_OPEN):
             setattr(module, IS_OPEN, True)
@@ -57,7 +58,7 @@ def open_linear_layers(linear_layers: Sequence[nn.Module]) -> None:
 
 @contextmanager
 def without_lora() -> Iterator[None]:
-    """Leave linear layers alone that read something else than pieces, as relative positions."""
+    """Leave LoRA out inside this context, for linear layers that read something else than pieces (positions)."""
     with _with_lora(None):
         yield
 

@@ -1,8 +1,8 @@
-"""A pass in two stages: the layers that all adapters share once, the others for every row of every adapter.
+"""A pass in two stages: the layers that all adapters share run once, the others for every row of every adapter.
 
-In the first stage the layers from `first` on are passed over. In the second the layers below it are not computed but
-answer with what they gave in the first, each row with that of the row it continues. The model itself runs both times
-from end to end, so masks, positions and whatever else a family hands to its layers are made for the rows at hand.
+The first stage skips the layers from `first` on. The second does not compute the layers below it: they return their
+outputs from the first stage, and each row gets those of the row that it continues. The model itself runs from end to
+end both times, so masks, positions and whatever else a family passes to its layers are made for the rows at hand.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import torch
 class Stage:
     """One of the two stages.
 
-    first (int): The first layer that differs between prompts, at least 1. outputs (list[Any]): What each layer below it
-    returned. rows (Tensor | None): The row of the first stage that each row continues. Shape: (rows,). None: the first.
+    first (int): The first layer that differs between adapters, at least 1.
+    outputs (list[Any]): What each layer below it returned.
+    rows (Tensor | None): The row of the first stage that each row continues; None in the first stage. Shape: (rows,)
     """
 
     first: int
@@ -27,26 +28,26 @@ class Stage:
     rows: torch.Tensor | None = None
 
     def continued(self, rows: torch.Tensor) -> Stage:
-        """Return the second stage of this first one."""
+        """Return the second stage that follows this first one."""
         return Stage(self.first, self.outputs, rows)
 
     def passes_over(self, layer: int) -> bool:
-        """Return whether a layer is not to be computed."""
+        """Return whether to skip a layer."""
         return layer >= self.first if self.rows is None else layer < self.first
 
     def answer(self, layer: int) -> Any:
-        """Return the output of a layer that is passed over."""
+        """Return the output of a layer that is skipped."""
         return self.outputs[-1] if self.rows is None else self._spread(self.outputs[layer])
 
     def note(self, output: Any) -> None:
-        """Keep the output of a layer that was computed in the first stage."""
+        """Keep the output of a layer if this is the first stage."""
         if self.rows is None:
             self.outputs.append(output)
 
     def states(self) -> torch.Tensor | None:
-        """Return what the layers gave. Shape: (first, rows, pieces, hidden_width)
+        """Return the hidden states from the layers below `first`. Shape: (first, rows, pieces, hidden_width)
 
-        None where they give other tensors beside states, as T5's position bias.
+        None if layers return other tensors in addition to hidden states, such as T5's position bias.
         """
         beside = [part for output in self.outputs if isinstance(output, tuple) for part in output[1:]]
         if any(isinstance(part, torch.Tensor) for part in beside):
@@ -54,14 +55,14 @@ class Stage:
         return torch.stack([output if isinstance(output, torch.Tensor) else output[0] for output in self.outputs])
 
     def with_states(self, states: Iterable[torch.Tensor]) -> Stage:
-        """Return a first stage that gave other states, one of them for each layer, in the form that this one gave."""
+        """Return a first stage with other hidden states, one tensor per layer, in the same form as in this one."""
         pairs = zip(self.outputs, states, strict=True)
         return Stage(
             self.first, [own if isinstance(old, torch.Tensor) else type(old)((own, *old[1:])) for old, own in pairs]
         )
 
     def _spread(self, output: Any) -> Any:
-        """Return a layer's output for the rows of the second stage: its states, and all beside them that has rows."""
+        """Return a layer's output for the rows of the second stage: its hidden states, and all else that has rows."""
         if isinstance(output, torch.Tensor):
             return output.index_select(0, self.rows)  # type: ignore[arg-type]  # only called in the second stage
         n_rows = len(output[0])

@@ -1,7 +1,7 @@
 """A second tree of modules over the same weights, or over a copy of them.
 
-Whether dropout runs is a switch on each module. With a tree of its own for training, no switch of the shared model is
-ever touched, so another thread may predict with it at the same time.
+Each module has a switch for dropout. Because training has its own tree, no switch of the shared model is ever touched,
+and another thread may predict with it at the same time.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Module = TypeVar("Module", bound=nn.Module)
 def make_twin(module: Module) -> Module:
     """Return a copy of a module that shares its parameters, buffers and configs, and every leaf that has weights.
 
-    What was put in the place of a forward is not taken over, but by the leaves.
+    A patched forward is not copied, but shared leaves keep theirs.
     """
     leaves = [leaf for leaf in module.modules() if not list(leaf.children()) and list(leaf.parameters())]
     return _copy_around(module, (*module.parameters(), *module.buffers(), *_configs(module), *leaves))
 
 
 def make_copy(module: Module) -> Module:
-    """Return a copy of a module with weights of its own, and without what was put in the place of its forward."""
+    """Return a copy of a module with its own weights and without patches of its forward."""
     return _copy_around(module, _configs(module))
 
 

@@ -1,7 +1,7 @@
-"""The file formats of other libraries: what identifies them, how they are read and written.
+"""The file formats of other libraries: how they are recognised, read and written.
 
-Prompts have one `PromptFormat` for each library; LoRA is in `peft_lora.py`. Only safetensors are read; for pickled
-weights the message says how to convert them.
+There is one `PromptFormat` per library for prompts; LoRA is in `peft_lora.py`. Only safetensors are read. For pickled
+weights the error says how to convert them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
 
 class PromptFormat(ABC):
-    """How one library keeps a prompt in a folder.
+    """How one library stores a prompt in a folder.
 
-    name (str): What the command line calls it. weights_file (str): The file that it writes.
-    shifts_positions (bool): Whether the library lets the positions of the pieces start behind the prompt.
+    name (str): The name on the command line. weights_file (str): The file that is written.
+    shifts_positions (bool): Whether the library counts the positions of the pieces from after the prompt.
     """
 
     name: ClassVar[str]
@@ -44,14 +44,14 @@ class PromptFormat(ABC):
     def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
         """Return the prompt in a folder's config and tensors, or None if they are not of this format.
 
-        RAISES (FormatError): P504 if they use what has no counterpart here.
+        RAISES (FormatError): P504 if they use a feature without a counterpart here.
         """
 
     @abstractmethod
     def write(self, prompt: PromptEncoder, backbone: Backbone) -> Contents:
-        """Return what a folder with a prompt holds.
+        """Return the content of a folder for a prompt.
 
-        RAISES (FormatError): P505 if the format has no place for such a prompt.
+        RAISES (FormatError): P505 if the format cannot hold such a prompt.
         """
 
 
@@ -63,7 +63,7 @@ class PeftFormat(PromptFormat):
     shifts_positions = True
 
     def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignPrompt | None:
-        """See `PromptFormat.read`. PEFT folds its MLP when it saves an adapter; a raw state dict may still have it."""
+        """See `PromptFormat.read`. PEFT folds its MLP when it saves an adapter, but a raw state dict may have it."""
         if config.get("peft_type") != "PREFIX_TUNING":
             return None
         if config.get("num_transformer_submodules") not in (None, 1):
@@ -97,7 +97,7 @@ class PeftFormat(PromptFormat):
 
 
 class ThudmFormat(PromptFormat):
-    """The `prefix_encoder` in a state dict saved from THUDM/P-tuning-v2; the rest of the dict is passed over."""
+    """The `prefix_encoder` in a state dict saved from THUDM/P-tuning-v2. The rest of the dict is ignored."""
 
     name = "thudm"
     weights_file = "model.safetensors"
@@ -170,9 +170,9 @@ FORMATS: dict[str, PromptFormat] = {form.name: form for form in (PeftFormat(), T
 
 
 def read_foreign(path: Path) -> ForeignPrompt | ForeignLoRA:
-    """Read a prompt or LoRA from a folder of any known format, or from a safetensors file next to its config.
+    """Read a prompt or LoRA from a folder in any known format, or from a safetensors file next to its config.
 
-    RAISES (FormatError): P501 (not a known format), P502 (pickled weights only), P504 (a feature without counterpart).
+    RAISES (FormatError): P501 (unknown format), P502 (only pickled weights), P504 (a feature without a counterpart).
     """
     folder = path if path.is_dir() else path.parent
     weights = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
@@ -188,7 +188,7 @@ def read_foreign(path: Path) -> ForeignPrompt | ForeignLoRA:
             foreign = _read_tensors(config, load_file(file), file)
         except FormatError:
             raise
-        except Exception as error:  # what is not as in the format's description goes wrong anywhere
+        except Exception as error:  # a file that departs from its format may fail anywhere
             raise _unknown(file, f"{type(error).__name__}: {error}"[:500]) from error
         if foreign is None:
             continue
@@ -196,7 +196,7 @@ def read_foreign(path: Path) -> ForeignPrompt | ForeignLoRA:
             raise _unknown(file, foreign.problem)
         return foreign
     kind = "" if "peft_type" not in config else f" (its peft_type is {config['peft_type']!r:.100})"
-    raise _unknown(path, f"no tensors of a prompt or of LoRA in there{kind}")
+    raise _unknown(path, f"no tensors of a prompt or of LoRA in it{kind}")
 
 
 def _read_tensors(
@@ -208,7 +208,7 @@ def _read_tensors(
 
 
 def write_foreign(folder: Path, form: PromptFormat, prompt: Contents | None, lora: Contents | None) -> None:
-    """Write what a format says of a prompt, of LoRA or of both, each then into a folder of its own."""
+    """Write the contents for a prompt, for LoRA, or for both, then each to a folder of its own."""
     parts = {
         name: (contents, file)
         for name, contents, file in (

@@ -1,7 +1,7 @@
-"""LoRA apart from any library, and how it comes to stand beside the linear layers of a backbone.
+"""LoRA independent of any library, and how it is matched with the linear layers of a backbone.
 
-In: matrices by the names of the modules that they stand beside, in whatever model they were trained. Out: the same by
-layer and place, or a refusal. Nothing may be lost on the way that changes a hidden state.
+In: matrices by the names of the modules that they change, in whatever model they were trained. Out: the same matrices
+by layer and place, or a refusal. Nothing that changes a hidden state may be lost on the way.
 Source: LoRA, Hu et al. 2021, section 4.1, https://arxiv.org/abs/2106.09685.
 """
 
@@ -18,17 +18,17 @@ from ..backbones.backbone import Backbone
 from ..backbones.loading import UNUSED_WEIGHTS
 from ..errors import Errors, FormatError
 
-Matrices = tuple[torch.Tensor, torch.Tensor]  # what reads, Shape: (rank, n_in), and what adds, Shape: (rank, n_out)
-MOST_NAMES = 5  # in one message
+Matrices = tuple[torch.Tensor, torch.Tensor]  # A, Shape: (rank, n_in), and B transposed, Shape: (rank, n_out)
+MOST_NAMES = 5  # how many names a message lists
 
 
 @dataclass(frozen=True)
 class ForeignLoRA:
-    """What a file of another library says.
+    """LoRA from a file of another library.
 
-    matrices (Mapping[str, Matrices]): By the name of a module, the scale folded in.
-    others (Sequence[str]): Names of tensors that are no LoRA, as the weights of a head.
-    backbone (str | None): What the file calls the model.
+    matrices (Mapping[str, Matrices]): By the name of a module, with the scale folded in.
+    others (Sequence[str]): Names of tensors that are not LoRA, such as the weights of a head.
+    backbone (str | None): The model's name in the file.
     """
 
     matrices: Mapping[str, Matrices]
@@ -37,7 +37,7 @@ class ForeignLoRA:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with its numbers, None if nothing is."""
+        """What is wrong with its numbers, or None."""
         if all(torch.isfinite(part).all() for pair in self.matrices.values() for part in pair):
             return None
         return "its matrices hold numbers that are not finite"
@@ -47,8 +47,8 @@ class ForeignLoRA:
 class PlacedLoRA:
     """A foreign LoRA over one backbone.
 
-    matrices (Mapping[tuple[int, int], Matrices]): By layer and by the place of the linear layer in it.
-    left_out (Sequence[str]): Names of what comes after the backbone's hidden states.
+    matrices (Mapping[tuple[int, int], Matrices]): By layer, and by the index of the linear layer in it.
+    left_out (Sequence[str]): Names of tensors that act after the backbone's hidden states.
     """
 
     matrices: Mapping[tuple[int, int], Matrices]
@@ -61,13 +61,13 @@ class PlacedLoRA:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers that have any."""
+        """The layers that have LoRA."""
         return tuple(sorted({layer for layer, _ in self.matrices}))
 
     def copy_into(self, lora: LoRA, backbone: Backbone) -> None:
-        """Overwrite a LoRA that is at its start and has these layers and at least this rank.
+        """Overwrite a freshly initialised LoRA that has these layers and at least this rank.
 
-        Linear layers and directions without matrices here stay at that start: they add nothing, and can be trained.
+        Linear layers and directions without matrices here stay as initialised: they add nothing, and can be trained.
         """
         with torch.no_grad():
             for (layer, place), pair in self.matrices.items():
@@ -77,7 +77,7 @@ class PlacedLoRA:
 
 
 def linear_places(backbone: Backbone) -> dict[str, tuple[int, int]]:
-    """Return, by the name of each linear layer, its layer and its place among the linear layers there.
+    """Return, by the name of each linear layer, its layer and its index among the linear layers there.
 
     RAISES (FormatError): P513 if layers share their weights.
     """
@@ -92,10 +92,10 @@ def linear_places(backbone: Backbone) -> dict[str, tuple[int, int]]:
 
 
 def place_lora(foreign: ForeignLoRA, backbone: Backbone, path: Path) -> PlacedLoRA:
-    """Return a foreign LoRA by layer and place.
+    """Match a foreign LoRA with the linear layers of a backbone.
 
     path (Path): Where it comes from, for messages.
-    RAISES (FormatError): P504, P509, P510, P513 if it has no counterpart over this backbone.
+    RAISES (FormatError): P504, P509, P510, P513 if something in it has no counterpart in this backbone.
     """
     places = linear_places(backbone)
     start = _start_of_names(foreign, places, path)
@@ -116,7 +116,7 @@ def place_lora(foreign: ForeignLoRA, backbone: Backbone, path: Path) -> PlacedLo
 
 
 def named_matrices(lora: LoRA, backbone: Backbone) -> dict[str, Matrices]:
-    """Return LoRA by the names of the linear layers that it changes; all of it where it changes none.
+    """Return LoRA by the names of the linear layers that it changes; if it changes none, for all of them.
 
     RAISES (FormatError): P513 if layers share their weights.
     """
@@ -129,20 +129,20 @@ def named_matrices(lora: LoRA, backbone: Backbone) -> dict[str, Matrices]:
 
 
 def reads_positions(name: str, backbone: Backbone) -> bool:
-    """Return whether a linear layer reads relative positions in addition to pieces: there ours adds to pieces only."""
+    """Return whether a linear layer also reads relative positions. There our LoRA adds to pieces only."""
     shared = backbone.rule.also_read_positions(backbone.model.config)
     return any(part in name for part in shared)
 
 
 def _split(lora: LoRA, backbone: Backbone, layer: int) -> list[Matrices]:
-    """Return views of what reads and what adds, for each linear layer of a layer."""
+    """Return views of the matrices of each linear layer of a layer."""
     sizes = [width for pair in backbone.linear_widths[layer] for width in pair]
     parts = lora.weights.detach()[lora.layers.index(layer)].split(sizes, dim=1)
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def _start_of_names(foreign: ForeignLoRA, places: Mapping[str, tuple[int, int]], path: Path) -> str:
-    """Return what stands before the backbone's own names where it was part of a model with a head, as "bert."."""
+    """Return the prefix of the backbone's own names in a model with a head, such as "bert."."""
     starts = set()
     for module in foreign.matrices:
         parts = module.split(".")

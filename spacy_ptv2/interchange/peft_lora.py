@@ -1,7 +1,7 @@
 """LoRA adapters of huggingface/peft: `adapter_config.json` and `adapter_model.safetensors`.
 
-In: config and tensors. Out: matrices by module name, the scale folded in; and back, with a scale of 1. Whatever else an
-adapter may have that changes hidden states is refused by name.
+In: config and tensors. Out: matrices by module name, with the scale folded in. The way back writes a scale of 1.
+Anything else in an adapter that changes hidden states is refused by name.
 Source: `LoraLayer.update_layer` and `LoraModel._create_and_replace` of huggingface/peft (tuners/lora).
 """
 
@@ -22,9 +22,9 @@ from ..errors import Errors, FormatError
 from .lora import ForeignLoRA, Matrices, named_matrices
 
 WEIGHTS_FILE = "adapter_model.safetensors"
-START = "base_model.model."  # of every name in such a file
+START = "base_model.model."  # the start of every tensor name in such a file
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
-# What changes the hidden states in a way that two matrices and a scale do not say.
+# Settings that change the hidden states in a way that two matrices and a scale cannot express.
 CHANGING = (
     "use_dora",
     "lora_bias",
@@ -38,14 +38,15 @@ CHANGING = (
     "kasa_config",
     "monteclora_config",
 )
-# Starts that leave the backbone's own weights as they are; the others (PiSSA, OLoRA, ...) do not.
+# Initialisations that leave the backbone's own weights unchanged. The others (PiSSA, OLoRA, ...) change them.
 PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 
 
 def read_lora(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], path: Path) -> ForeignLoRA | None:
     """Return the LoRA in a folder's config and tensors, or None if there is none.
 
-    RAISES (FormatError): P504 if it uses what has no counterpart here. RAISES (ValueError): If it contradicts itself.
+    RAISES (FormatError): P504 if it uses a feature without a counterpart here.
+    RAISES (ValueError): If it contradicts itself.
     """
     if config.get("peft_type") != "LORA":
         return None
@@ -62,7 +63,7 @@ def read_lora(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], pa
 
 
 def write_lora(lora: LoRA, backbone: Backbone) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return config and tensors of a LoRA of ours.
+    """Return PEFT's config and tensors for a LoRA of ours.
 
     RAISES (FormatError): P513 if layers of the backbone share their weights.
     """
@@ -90,7 +91,7 @@ def write_lora(lora: LoRA, backbone: Backbone) -> tuple[dict[str, Any], dict[str
 
 
 def _scaled(config: Mapping[str, Any], module: str, down: torch.Tensor, up: torch.Tensor, path: Path) -> Matrices:
-    """Return what reads, and what adds times the scale. Both are Linear weights there, also beside a Conv1D."""
+    """Return A, and B times the scale. In PEFT both are weights of a Linear, even for a Conv1D."""
     if down.dim() != 2 or up.dim() != 2 or len(down) != up.shape[1] or not len(down):
         raise ValueError(f"the shapes of {module}, {tuple(down.shape)} and {tuple(up.shape)}, do not fit each other")
     rank = len(down)
@@ -104,7 +105,7 @@ def _scaled(config: Mapping[str, Any], module: str, down: torch.Tensor, up: torc
 def _by_pattern(patterns: Mapping[str, Any], module: str, default: Any, path: Path) -> Any:
     """Return the value of the first pattern that a module's name ends with.
 
-    PEFT takes patterns for regular expressions. Those of a file from elsewhere are not run here.
+    In PEFT patterns are regular expressions. Those of foreign files are not run here.
     """
     for pattern, value in patterns.items():
         if re.fullmatch(r"[\w.]+", pattern) is None:

@@ -1,4 +1,4 @@
-"""From adapters of other libraries to a spaCy pipeline, and back."""
+"""Builds a spaCy pipeline from adapters of other libraries, and writes its adapter for them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from .peft_lora import write_lora
 from .portable import ForeignPrompt, prompted_layers, spread, to_prompt
 
 COMPONENT = "transformer"
-WITH_LORA = ("peft",)  # formats that LoRA is written in
+WITH_LORA = ("peft",)  # formats that can hold LoRA
 
 
 @dataclass(frozen=True)
 class ReadAdapter:
-    """What one or two folders hold for one adapter of ours.
+    """The content of one or two folders, for one adapter of ours.
 
-    prompt (tuple | None): A prompt and where it comes from. lora (tuple | None): LoRA and where it comes from.
+    prompt (tuple[ForeignPrompt, Path] | None): A prompt and where it comes from.
+    lora (tuple[ForeignLoRA, Path] | None): LoRA and where it comes from.
     """
 
     prompt: tuple[ForeignPrompt, Path] | None
     lora: tuple[ForeignLoRA, Path] | None
 
     def name_of_backbone(self) -> str:
-        """Return what the files call the model. RAISES (FormatError): P506, P512."""
+        """Return the model's name in the files. RAISES (FormatError): P506, P512."""
         found = [pair for pair in (self.prompt, self.lora) if pair is not None]
         names = sorted({foreign.backbone for foreign, _ in found if foreign.backbone is not None})
         if not names:
@@ -51,7 +52,7 @@ class ReadAdapter:
         return names[0]
 
     def fit(self, backbone: Backbone) -> tuple[FlatPrompt, PlacedLoRA | None]:
-        """Return the prompt, over the layers of both, and the LoRA. RAISES (FormatError): P503, P504, P509-P513."""
+        """Return the LoRA, and the prompt over the layers of both. RAISES (FormatError): P503, P504, P509-P513."""
         prompt = None if self.prompt is None else to_prompt(self.prompt[0], backbone, self.prompt[1])
         lora = None if self.lora is None else place_lora(self.lora[0], backbone, self.lora[1])
         layers = {*(prompt.layers if prompt else ()), *(lora.layers if lora else ())}
@@ -59,7 +60,7 @@ class ReadAdapter:
 
 
 def read_adapter(paths: Sequence[Path]) -> ReadAdapter:
-    """Read the prompt, the LoRA or both that are in some folders or safetensors files.
+    """Read a prompt, LoRA or both from folders or safetensors files.
 
     RAISES (FormatError): P501, P502, P504, P511.
     """
@@ -79,8 +80,8 @@ def read_adapter(paths: Sequence[Path]) -> ReadAdapter:
 def import_adapter(path: Path | Sequence[Path], backbone: str | None = None, lang: str = "en") -> Language:
     """Build a pipeline of one component, a `ptuning_transformer` with an adapter of another library.
 
-    path (Path | Sequence[Path]): A folder or a safetensors file; several for a prompt and LoRA in one adapter.
-    backbone (str | None): The hub id or folder of the model that it was trained on, None to take the name in the file.
+    path (Path | Sequence[Path]): A folder or a safetensors file; two to join a prompt and LoRA in one adapter.
+    backbone (str | None): The hub id or folder of the model that it was trained on; None to take the name in the file.
     lang (str): The language of the pipeline.
     RETURNS (Language): Source its component "transformer" into a training config, and train a head on it.
     RAISES (FormatError): P501-P504, P506, P509-P513. RAISES (BackboneError): If the backbone is missing or unsupported.
@@ -111,14 +112,14 @@ def import_adapter(path: Path | Sequence[Path], backbone: str | None = None, lan
 
 
 def export_adapter(nlp: Language, folder: Path, format_name: str, component: str | None = None) -> AdapterShim:
-    """Write the prompt and the LoRA of a pipeline as another library wants them.
+    """Write the prompt and LoRA of a pipeline in the format of another library.
 
-    folder (Path): Where; with both there is one folder for each in it, "prompt" and "lora".
-    format_name (str): "peft", "thudm" or "adapters"; LoRA is written in "peft" only.
-    component (str | None): The component that has the adapter, None if only one has.
-    RETURNS (AdapterShim): Where it was found.
-    RAISES (FormatError): P505, P513 (no place for such an adapter), P507 (no adapter, or several), P508 (unknown
-    format).
+    folder (Path): The folder to write. With both a prompt and LoRA, it gets a subfolder for each, "prompt" and "lora".
+    format_name (str): "peft", "thudm" or "adapters". Only "peft" can hold LoRA.
+    component (str | None): The component that has the adapter; None if only one has.
+    RETURNS (AdapterShim): The shim with the adapter.
+    RAISES (FormatError): P505, P513 (the format cannot hold such an adapter), P507 (no adapter, or several), P508
+        (unknown format).
     """
     form = FORMATS.get(format_name)
     if form is None:
@@ -146,7 +147,7 @@ def export_adapter(nlp: Language, folder: Path, format_name: str, component: str
 
 
 def describe(encoder: AdaptedEncoder, *, with_lora: bool = True) -> str:
-    """Return what an encoder has of prompt and LoRA, as "8 positions in 12 layers and LoRA of rank 7 in 12 layers"."""
+    """Describe an encoder's prompt and LoRA, as in "8 positions in 12 layers and LoRA of rank 7 in 12 layers"."""
     prompt, lora = encoder.prompt, encoder.lora if with_lora else None
     parts = []
     if prompt.longest:
@@ -173,11 +174,11 @@ def _adapter_block(prompt: FlatPrompt, rank: int, shift_positions: bool) -> dict
 
 
 def _lost(encoder: AdaptedEncoder, form: PromptFormat) -> list[str]:
-    """Return what a format has no place for, or reads in another way."""
+    """Return what a format cannot hold, or reads in another way."""
     has_lora = form.name in WITH_LORA
     lost = [name for name in encoder.beside_the_prompt if name != "lora" or not has_lora]
     if encoder.prompt.longest and encoder.shift_positions != form.shifts_positions:
-        lost.append("positions " + ("behind the prompt" if encoder.shift_positions else "that start at 0"))
+        lost.append("positions " + ("after the prompt" if encoder.shift_positions else "that start at 0"))
     if encoder.lora is not None and has_lora:
         names = named_matrices(encoder.lora, encoder.backbone)
         if any(reads_positions(name, encoder.backbone) for name in names):

@@ -1,8 +1,8 @@
-"""A prompt apart from any library, and the row layout that other libraries share.
+"""A prompt independent of any library, and the row layout that other libraries share.
 
 Rows have Shape: (length, n_layers * 2 * key_width): for each position, layer after layer, its key, then its value, each
-with all heads one after the other. Reparameterised prompts are the output of an MLP with one hidden layer (tanh) for
-one embedding per position.
+with all heads one after the other. Reparameterised prompts are the output of an MLP with one hidden layer (tanh), whose
+input is one embedding per position.
 Sources: `get_prompt` of THUDM/P-tuning-v2 (model/*.py), `PeftModel.get_prompt` of huggingface/peft (peft_model.py),
 `PrefixTuning.forward` of adapter-hub/adapters (methods/prefix_tuning.py).
 """
@@ -22,11 +22,12 @@ from ..errors import Errors, FormatError
 
 @dataclass(frozen=True)
 class ForeignPrompt:
-    """What a file of another library says.
+    """A prompt from a file of another library.
 
-    rows (Tensor): Shape: (length, n_layers * 2 * key_width). shift_positions (bool): Whether that library lets the
-    positions of the pieces start behind the prompt. without_layers (tuple[int, ...]): Layers that have no prompt.
-    backbone (str | None): What the file calls the model.
+    rows (Tensor): Its keys and values. Shape: (length, n_layers * 2 * key_width)
+    shift_positions (bool): Whether the library counts the positions of the pieces from after the prompt.
+    without_layers (tuple[int, ...]): Layers that have no prompt.
+    backbone (str | None): The model's name in the file.
     """
 
     rows: torch.Tensor
@@ -36,17 +37,17 @@ class ForeignPrompt:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with its numbers, None if nothing is."""
+        """What is wrong with its numbers, or None."""
         if self.rows.dim() == 2 and torch.isfinite(self.rows).all():
             return None
         return "its rows are no table of finite numbers"
 
 
 def to_prompt(foreign: ForeignPrompt, backbone: Backbone, path: Path) -> FlatPrompt:
-    """Return a foreign prompt as one of ours.
+    """Convert a foreign prompt to one of ours.
 
     path (Path): Where it comes from, for messages.
-    RAISES (FormatError): P503 if it was trained on a model of another depth or width.
+    RAISES (FormatError): P503 if it was trained on a model with another depth or width.
     """
     layers = tuple(layer for layer in range(backbone.n_layers) if layer not in foreign.without_layers)
     length, width = len(foreign.rows), backbone.key_width
@@ -64,9 +65,10 @@ def to_prompt(foreign: ForeignPrompt, backbone: Backbone, path: Path) -> FlatPro
 
 
 def spread(prompt: FlatPrompt | None, layers: Sequence[int], width: int) -> FlatPrompt:
-    """Return the same prompt over more layers, with a length of 0 where it has none.
+    """Return the same prompt over more layers, with length 0 in layers where it has none.
 
-    layers (Sequence[int]): In ascending order, with all of the prompt's. width (int): Of its keys, and of its values.
+    layers (Sequence[int]): All of the prompt's layers and more, in ascending order.
+    width (int): The width of its keys, and of its values.
     """
     lengths = {} if prompt is None else dict(zip(prompt.layers, prompt.lengths, strict=True))
     wider = FlatPrompt(layers=tuple(layers), lengths=tuple(lengths.get(layer, 0) for layer in layers), width=width)
@@ -82,7 +84,7 @@ def prompted_layers(prompt: PromptEncoder) -> tuple[int, ...]:
 
 
 def to_rows(prompt: PromptEncoder, format_name: str) -> torch.Tensor:
-    """Return a prompt of ours, folded, as rows.
+    """Return the rows of a prompt of ours, folded.
 
     RAISES (FormatError): P505 if its layers have prompts of different lengths.
     """
@@ -95,7 +97,7 @@ def to_rows(prompt: PromptEncoder, format_name: str) -> torch.Tensor:
 
 
 def require_all_layers(prompt: PromptEncoder, n_layers: int, format_name: str) -> None:
-    """Refuse a prompt on some layers only, for formats that know no other.
+    """Refuse a prompt that is missing in some layers, for formats that need one in every layer.
 
     RAISES (FormatError): P505.
     """
@@ -108,8 +110,9 @@ def require_all_layers(prompt: PromptEncoder, n_layers: int, format_name: str) -
 def rows_of_encoder(tensors: Mapping[str, torch.Tensor], embedding: str, mlp: str) -> torch.Tensor | None:
     """Return the rows that a prefix encoder of another library computes, or None if these are not its tensors.
 
-    tensors: By name. embedding (str): The name of the embedding of positions. mlp (str): The name of the MLP, whose
-    layers are called 0 and 2; where it is missing, the embedding holds the rows themselves.
+    tensors (Mapping[str, Tensor]): Tensors by name.
+    embedding (str): The name of the embedding of positions.
+    mlp (str): The name of the MLP, whose layers are called 0 and 2. Without it the embedding holds the rows themselves.
     """
     if embedding not in tensors:
         return None

@@ -1,7 +1,7 @@
-"""The model families that can take an adapter, each in a module of its own.
+"""The model families that can take an adapter, one module per family.
 
-Another package adds one through the entry-point group ``spacy_ptv2_families``: the entry's name is the `model_type` in
-the model's config, its value the `Family`, as ``module:Class``.
+Another package can add one through the entry-point group ``spacy_ptv2_families``. The entry's name is the `model_type`
+in the model's config, its value the `Family`, as ``module:Class``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def find_family(config: Any, where: object) -> Family:
     """Return the injection rule for a model's config.
 
     where (object): Where the config comes from, for messages.
-    RAISES (BackboneError): P104 (unknown family), P107 (a setting rules it out), P110 (a whole encoder-decoder).
+    RAISES (BackboneError): P104 (unknown family), P107 (a setting rules it out), P110 (an encoder-decoder).
     """
     rule = _builtin(config.model_type) or _from_entry_point(config.model_type)
     if rule is None:
@@ -57,13 +57,13 @@ def find_family(config: Any, where: object) -> Family:
 
 
 def supported_families() -> list[str]:
-    """Return the `model_type` of every family that can take a prompt, those of other packages included."""
+    """Return the `model_type`s of all families that can take an adapter, including those from other packages."""
     announced = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}
     return sorted(announced.union(*(rule.model_types for rule in RULES)))
 
 
 def _pruned(config: Any) -> str | None:
-    """Return why a model without some of its heads cannot take a prompt, None for one with all of them."""
+    """Return why a model with pruned heads cannot take a prompt, or None if it has all of its heads."""
     if getattr(config, "pruned_heads", None):
         return "some of its heads are cut out (pruned_heads), so that the layers' keys differ in width"
     return None

@@ -13,7 +13,7 @@ from ..twins import make_twin
 
 
 class AlbertRule(Family):
-    """transformers calls one module several times; here each layer gets a module of its own, parameters shared."""
+    """transformers calls one module several times. Here each layer gets its own module, with shared parameters."""
 
     model_types: ClassVar[tuple[str, ...]] = ("albert",)
     layers_at: ClassVar[str] = "encoder.albert_layer_groups"
@@ -21,7 +21,7 @@ class AlbertRule(Family):
     dropout_name: ClassVar[str] = "attention_dropout"
 
     def layers(self, model: nn.Module) -> list[Any]:
-        """See `Family.layers`: the one layer of each group."""
+        """See `Family.layers`; returns the single layer of each group."""
         return [group.albert_layers[0] for group in super().layers(model)]
 
     def prepare(self, model: Any) -> None:

@@ -1,4 +1,4 @@
-"""BERT and the families that share its layout: RoBERTa, XLM-R, CamemBERT, ELECTRA."""
+"""BERT and the families that share its structure: RoBERTa, XLM-R, CamemBERT, ELECTRA."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BertRule(Family):
 
 
 class RobertaRule(BertRule):
-    """Families whose positions start behind the padding index."""
+    """Families whose positions start after the padding index."""
 
     model_types = ("roberta", "xlm-roberta", "camembert")
 

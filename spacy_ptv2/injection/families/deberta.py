@@ -1,6 +1,6 @@
-"""DeBERTa, DeBERTa-v2 and v3: scores from content and from relative positions, "disentangled".
+"""DeBERTa, DeBERTa-v2 and v3: "disentangled" scores, from content and from relative positions.
 
-The blocks' own methods compute the relative part for the pieces; the prompt has no position and gets none.
+The blocks' own methods compute the relative part for the pieces. The prompt has no position and gets no such part.
 Source: He et al. 2020, section 3, https://arxiv.org/abs/2006.03654.
 """
 
@@ -47,7 +47,7 @@ class DebertaV2Rule(BertRule):
 
 
 class DebertaRule(BertRule):
-    """DeBERTa (v1), which projects queries, keys and values at once."""
+    """DeBERTa (v1), which projects queries, keys and values together."""
 
     model_types: ClassVar[tuple[str, ...]] = ("deberta",)
     position_layers: ClassVar[tuple[str, ...]] = ("pos_proj", "pos_q_proj")
@@ -68,7 +68,7 @@ class DebertaRule(BertRule):
         return attend(query, key, value, bias, scale=1.0, dropout=self.attention_dropout(block)), None
 
     def prepare(self, model: Any) -> None:
-        """See `Family.prepare`: transformers leaves two biases in float32, with which no other type works."""
+        """See `Family.prepare`; transformers leaves two biases in float32, which fails with any other dtype."""
         for layer in self.layers(model):
             block = layer.attention.self
             for bias in (block.q_bias, block.v_bias):

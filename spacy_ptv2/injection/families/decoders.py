@@ -1,6 +1,6 @@
 """Decoders used as readers: each piece sees the prompt, itself and the pieces before it.
 
-Their attention goes through the attention interface of every supported transformers.
+In every supported version of transformers their attention goes through the attention interface.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..family import Family
 
 
 class LlamaRule(Family):
-    """Llama and its likes: rotary positions, fewer heads for keys and values than for queries."""
+    """Llama and similar models: rotary positions, fewer heads for keys and values than for queries."""
 
     model_types: ClassVar[tuple[str, ...]] = ("llama", "mistral", "qwen2", "qwen3")
     reads_last_piece: ClassVar[bool] = True
@@ -37,9 +37,10 @@ class GPT2Rule(Family):
     dropout_name: ClassVar[str] = "attn_dropout"
 
     def prepare(self, model: Any) -> None:
-        """See `Family.prepare`: room for a prompt in the causal mask of transformers < 5.
+        """See `Family.prepare`; makes room for a prompt in the causal mask of transformers < 5.
 
-        Its eager attention cuts a triangle as large as the position table, on top of the mask that says the same.
+        There eager attention also applies a triangular mask of the size of the position table, although it is
+        redundant.
         """
         most = 2 * model.config.max_position_embeddings
         for layer in model.h:

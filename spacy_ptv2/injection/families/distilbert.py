@@ -1,4 +1,4 @@
-"""DistilBERT: half of BERT's layers, no token types, position embeddings that cannot be chosen from outside."""
+"""DistilBERT: half of BERT's layers, no token types, and positions that a caller cannot choose."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class DistilBertRule(Family):
         """See `Family.attend`; transformers < 5."""
         states, mask, width = call["query"], call.get("mask"), block.attention_head_size
         q, k, v = (split_heads(part(states), width) for part in (block.q_lin, block.k_lin, block.v_lin))
-        if mask is not None and mask.dim() == 2:  # eager attention gets the mask of the batch as it is
+        if mask is not None and mask.dim() == 2:  # eager attention gets the batch's mask unchanged
             mask = mask.bool()[:, None, None, :]
         return (block.out_lin(attend(q, k, v, mask, scale=width**-0.5, dropout=self.attention_dropout(block))),)
 
     def shifted_inputs(self, model: Any, embeddings: torch.Tensor, shift: int) -> dict[str, torch.Tensor]:
-        """See `Family.shifted_inputs`: what the model will add wrongly is made up for beforehand."""
+        """See `Family.shifted_inputs`; compensates in advance for the position embeddings that the model adds."""
         table, length = model.embeddings.position_embeddings.weight, embeddings.shape[1]
         return {"inputs_embeds": embeddings + table[shift : shift + length] - table[:length]}

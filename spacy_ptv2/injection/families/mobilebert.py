@@ -1,4 +1,4 @@
-"""MobileBERT: attention inside a bottleneck narrower than the hidden states."""
+"""MobileBERT: attention inside a bottleneck that is narrower than the hidden states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .bert import BertRule
 
 
 class MobileBertRule(BertRule):
-    """Laid out as BERT, with queries, keys and values from different inputs."""
+    """Structured like BERT, but queries, keys and values come from different inputs."""
 
     model_types: ClassVar[tuple[str, ...]] = ("mobilebert",)
 
@@ -32,7 +32,7 @@ class MobileBertRule(BertRule):
         return (attend(query, key, value, call.get("attention_mask"), scale=width**-0.5, dropout=dropout),)
 
     def type_embeddings(self, model: Any) -> torch.Tensor | None:
-        """See `Family.type_embeddings`: here they join after a convolution over three pieces, out of reach.
+        """See `Family.type_embeddings`; here they are added after a convolution over three pieces, out of reach.
 
         RAISES (PTuningError): P222.
         """

@@ -1,6 +1,6 @@
-"""ModernBERT: rotary positions, and layers that see a sliding window only.
+"""ModernBERT: rotary positions, and layers that see only a sliding window.
 
-The prompt is not rotated, for it has no position, and every window sees it.
+The prompt has no position, so it is not rotated. Every sliding window sees it.
 """
 
 from __future__ import annotations

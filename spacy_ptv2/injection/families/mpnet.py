@@ -17,7 +17,7 @@ class MPNetRule(Family):
     attention_at: ClassVar[str] = "attention.attn"
 
     def first_position(self, config: Any) -> int:
-        """See `Family.first_position`; MPNetEmbeddings takes 1 for the padding index, whatever the config."""
+        """See `Family.first_position`; MPNetEmbeddings uses 1 as the padding index, whatever the config says."""
         return 2
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The encoders of T5 and mT5: no absolute positions, a relative bias that the first layer computes for all."""
+"""The encoders of T5 and mT5: no absolute positions, but a relative bias that the first layer computes for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..lora import without_lora
 
 
 class T5Rule(Family):
-    """Of a whole T5 only the encoder is loaded."""
+    """Only the encoder of a T5 model is loaded."""
 
     model_types: ClassVar[tuple[str, ...]] = ("t5", "mt5")
     reads_last_piece: ClassVar[bool] = True
@@ -22,7 +22,7 @@ class T5Rule(Family):
     model_class: ClassVar[str] = "AutoModelForTextEncoding"
 
     def max_positions(self, config: Any) -> int:
-        """See `Family.max_positions`; what it was pretrained on, for relative positions have no end."""
+        """See `Family.max_positions`; relative positions have no limit, so this is the length of pretraining."""
         return int(getattr(config, "n_positions", 512))
 
     def key_width(self, config: Any) -> int:
@@ -30,11 +30,11 @@ class T5Rule(Family):
         return int(config.num_heads * config.d_kv)
 
     def shifted_inputs(self, model: Any, embeddings: torch.Tensor, shift: int) -> dict[str, torch.Tensor]:
-        """See `Family.shifted_inputs`: distances between pieces stay what they are."""
+        """See `Family.shifted_inputs`; nothing changes, as distances between pieces stay the same."""
         return {"inputs_embeds": embeddings}
 
     def attend(self, block: Any, attend: PromptedAttention, call: Mapping[str, Any]) -> Any:
-        """See `Family.attend`; transformers < 5. The bias goes on to the next layer, without the prompt."""
+        """See `Family.attend`; transformers < 5. The bias is passed on to the next layer, without the prompt."""
         states, width = call["hidden_states"], block.key_value_proj_dim
         query, key, value = (split_heads(part(states), width) for part in (block.q, block.k, block.v))
         position_bias, mask = call.get("position_bias"), call.get("mask")
@@ -43,7 +43,7 @@ class T5Rule(Family):
             position_bias = block.compute_bias(length, length, device=query.device)
             position_bias = position_bias if mask is None else position_bias + mask
         mixed = attend(query, key, value, position_bias, scale=1.0, dropout=self.attention_dropout(block))
-        # What stands beside the states differs between versions, but for the bias: see what one piece gives.
+        # What is returned after the hidden states differs between versions, except for the bias. Try with one piece.
         with without_lora():
             beside = type(block).forward(block, states[:1, :1], query_length=1)[1:]
         return block.o(mixed), *(x if x is None else position_bias for x in beside)
