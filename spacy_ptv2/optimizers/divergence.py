@@ -86,7 +86,7 @@ class DivergenceWatch:
 
 @dataclass
 class ChanceLoss:
-    """The loss of a model that knows only the frequencies of the tags. n_tags (int): The number of tags."""
+    """What a model would lose that knows the frequencies of tags alone. n_tags (int): The number of tags."""
 
     n_tags: int
     counts: NDArray[np.int64] = field(init=False)
@@ -96,7 +96,7 @@ class ChanceLoss:
 
     @classmethod
     def of(cls, counts: Sequence[int]) -> ChanceLoss:
-        """Return the loss for tags that are already counted. counts (Sequence[int]): How often each occurs."""
+        """Return that of tags which were counted. counts (Sequence[int]): How often each occurs."""
         chance = cls(len(counts))
         chance.counts += np.asarray(counts, dtype=np.int64)
         return chance
@@ -106,7 +106,7 @@ class ChanceLoss:
         self.counts += np.bincount(np.fromiter(tags, dtype=np.int64), minlength=self.n_tags)
 
     def include(self, other: ChanceLoss) -> None:
-        """Add the counts of another one, which has as many tags."""
+        """Count the tags that another one has counted, of the same number of tags."""
         self.counts += other.counts
 
     @property
