@@ -56,7 +56,7 @@ class Errors(_Messages):
     P003 = "{path}:{line}: expected at least two columns (word ... tag), separated by tabs or spaces, got {text!r}"
     P004 = (
         "The corpus {path} contains no sentences. Expected one token per line and an empty line after each sentence, "
-        "or another format of docs/formats.md. Check that this is the right file and that it is complete."
+        "or another format of docs/reference/formats.md. Check that this is the right file and that it is complete."
     )
     P005 = "There is no corpus file {path} that can be read ({error}). Give the path of a file or of a folder of files."
     P006 = "{path}: not UTF-8 text ({error}). Convert the file to UTF-8 first."
@@ -69,8 +69,8 @@ class Errors(_Messages):
     P010 = "{path} is {kind}. {advice}"
     P011 = "{place}: not valid {kind} ({error}). Check that the file is complete."
     P012 = (
-        "{path} is JSON of an unknown form; its first entry is {got}. Expected a form of docs/formats.md: texts with "
-        "spans (Prodigy, doccano, Label Studio, spaCy 2) or tokens with tags or spans (SpERT, Hugging Face)."
+        "{path} is JSON of an unknown form; its first entry is {got}. Expected a form of docs/reference/formats.md: "
+        "texts with spans (Prodigy, doccano, Label Studio, spaCy 2) or tokens with tags or spans (SpERT, Hugging Face)."
     )
     P013 = "{place}: expected {expected}, got {got}. Correct the entry or remove it."
     P014 = (
@@ -329,11 +329,13 @@ class Errors(_Messages):
     )
 
     # Adapters of other libraries
-    P501 = "{path} is not an adapter in a known format ({formats}): {problem}. docs/interchange.md describes each."
+    P501 = (
+        "{path} is not an adapter in a known format ({formats}): {problem}. docs/guides/interchange.md describes each."
+    )
     P502 = (
         "{path} holds weights only as pickle ({found}). spacy_ptv2 reads only safetensors, because unpickling runs "
         "code. If you trust the file, convert it once: tensors = torch.load(file, weights_only=True), then "
-        "safetensors.torch.save_file(...) with those that docs/interchange.md names."
+        "safetensors.torch.save_file(...) with those that docs/guides/interchange.md names."
     )
     P503 = (
         "The prompt in {path} has {got} numbers per position, expected {expected} for this backbone ({n_layers} layers "

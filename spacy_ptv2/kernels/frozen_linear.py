@@ -2,7 +2,7 @@
 
 Torch multiplies float32 with MKL, which checks the vendor: on AMD CPUs it does not use AVX-512. oneDNN is part of torch
 too, multiplies its bfloat16, checks the available instructions instead, and takes half the time there
-(benchmarks/linear_kernels.py). A frozen weight needs one product forward and one backward, and no copy in another
+(benchmarks/speed/linear_kernels.py). A frozen weight needs one product forward and one backward, and no copy in another
 layout.
 """
 

@@ -1,7 +1,7 @@
 """Periodically returns memory that was freed, but that the C library still holds, to the operating system.
 
 Passes of varying sizes leave gaps in the C library's heap: after some minutes of varied texts, 200 MB with torch and
-400 MB with OpenVINO were free but still counted as used (MiniLM; `python -m benchmarks.long_runs stream`).
+400 MB with OpenVINO were free but still counted as used (MiniLM; `python -m benchmarks.memory.long_runs stream`).
 """
 
 from __future__ import annotations

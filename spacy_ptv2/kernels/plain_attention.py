@@ -37,7 +37,7 @@ def pays_apart(query: torch.Tensor, key: torch.Tensor, prompt: torch.Tensor) -> 
 
     There it is fastest, in training and prediction. The copies that it saves grow with the number of rows; moving heads
     before rows costs more with every piece. In float32 it may be faster on one core, but hardly on two
-    (benchmarks/attention_kernels.py). It needs as many key heads as query heads, and one prompt for all rows.
+    (benchmarks/speed/attention_kernels.py). It needs as many key heads as query heads, and one prompt for all rows.
     Arguments: As of `attend_apart`.
     """
     rows, heads, pieces, _ = query.shape

@@ -1,7 +1,7 @@
 """Muon, as an update rule: the momentum of each head's keys and values is made orthogonal.
 
 Adam's steps follow the few directions in which the gradients of a prompt are large. The nearest matrix whose singular
-values are all 1 goes equally far in every direction, which trains prompts in fewer steps (docs/recipes.md).
+values are all 1 goes equally far in every direction, which trains prompts in fewer steps (docs/experiments/recipes.md).
 Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/ (Muon and its iteration); Liu et al. 2025,
 section 2.2, https://arxiv.org/abs/2502.16982 (steps as large as AdamW's, so that the same rates fit).
 """

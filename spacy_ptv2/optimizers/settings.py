@@ -8,7 +8,7 @@ from ..errors import Errors, PTuningError, Warnings
 from ..parameter_groups import PARTS
 
 # Rates that are known to have trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the authors' scripts,
-# and others in docs/recipes.md.
+# and others in docs/experiments/recipes.md.
 WORKED = {
     "prompt": (1e-4, 0.3),
     "lora": (1e-4, 1e-2),

@@ -1,9 +1,9 @@
 """Two confidences of an entity, from 0 to 1.
 
 `product`: the product of the probabilities of the entity's tags, each token on its own. `marginal`: the probability of
-the entity among all valid sequences of tags. `python -m benchmarks.calibration` measured that products are usually
-better calibrated, and that a threshold gains more with marginals (docs/configuration.md, "Confidences and a
-threshold").
+the entity among all valid sequences of tags. `python -m benchmarks.accuracy.calibration` measured that products are
+usually better calibrated, and that a threshold gains more with marginals (docs/reference/configuration.md, "Confidences
+and a threshold").
 """
 
 from __future__ import annotations

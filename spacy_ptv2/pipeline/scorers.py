@@ -1,7 +1,7 @@
-"""Entity scores in two ways: over spaCy's spans, and over seqeval's tag sequences.
+"""Entity scores two ways: spaCy's spans and seqeval's tag sequences, side by side.
 
-Both count an entity as right if its boundaries and its label are. Papers report seqeval's scores
-(https://github.com/chakki-works/seqeval), so the two must agree, and a test compares them.
+Both count an entity as right if its boundaries and its label are. seqeval (https://github.com/chakki-works/seqeval) is
+what papers report, so the two must agree, and a test compares them.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> Scores:
     """Score `doc.ents`.
 
     RETURNS (dict): spaCy's ents_p, ents_r, ents_f (from 0 to 1, None without annotation) and ents_per_type, and
-        seqeval_p, seqeval_r, seqeval_f over the same Docs (strict IOB2, micro average).
+    seqeval_p, seqeval_r, seqeval_f over the same Docs (strict IOB2, micro average).
     """
     examples = list(examples)
     scores = dict(get_ner_prf(examples))
@@ -45,7 +45,7 @@ def seqeval_scores(gold: list[list[str]], predicted: list[list[str]]) -> Scores:
     names = ("seqeval_p", "seqeval_r", "seqeval_f")
     if not any(tag != "O" for sequence in (*gold, *predicted) for tag in sequence):
         return dict.fromkeys(names)
-    from seqeval.metrics.v1 import precision_recall_fscore_support  # loads scikit-learn, which only scoring needs
+    from seqeval.metrics.v1 import precision_recall_fscore_support  # with scikit-learn, for whoever scores
     from seqeval.scheme import IOB2
 
     *result, _ = precision_recall_fscore_support(gold, predicted, average="micro", scheme=IOB2, zero_division=0)
