@@ -12,7 +12,7 @@ The flow, from a config to annotations; each step is a folder or a file here:
     engines/           the backbone in prediction, compiled as one graph that takes any adapter
     backbones/         the frozen model: where it is, its identity, one shared copy per process
     injection/         inside the frozen model: how an adapter joins its layers; one file per model family
-    kernels/           what is written for one processor, with the measurement that chose it
+    kernels/           code for one processor, with the measurement that chose it
 
 In addition: `serialization/` (saved tensors), `packaging/` (wheels, and what checks them), `optimizers/` (what steps
 trained tensors), `training/` (the loop, planning, trials, the range test), `serving/` (many tasks in one process),

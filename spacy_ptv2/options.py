@@ -1,7 +1,7 @@
 """Settings of an adapter and of how its backbone runs, as plain values without torch.
 
 Each class is registered under ``@misc`` (see the entry points): a config block becomes one object, which checks itself.
-Every default stands here and nowhere else. No postponed annotations: spaCy's configs read them.
+Every default is defined here and nowhere else. Annotations are not postponed, because spaCy's configs read them.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
 AttentionKind = Literal["sdpa", "eager"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 # Tokens of a Doc are read from windows of this size. Adapters are trained on sentences, and 99 sentences in 100 fit
-# into one; in windows of 512 they lose 12 points of F1 (docs/experiments/recipes.md, "Whole documents").
+# into one window; in windows of 512, adapters lose 12 points of F1 (docs/experiments/recipes.md, "Whole documents").
 TOKEN_WINDOW, TOKEN_OVERLAP = 96, 24
 
 
@@ -44,10 +44,10 @@ PromptStart = NormalStart | WordStart
 class PromptOptions:
     """The prompt: trained keys and values before each attention layer (Liu et al. 2021, section 3).
 
-    length (int | list[int]): Positions of the prompt, one number for all its layers or one for each.
+    length (int | list[int]): Positions of the prompt: one number for all its layers, or one for each.
     layers (list[int] | None): The layers that have a prompt; None for all.
     dropout (float): Dropout on the prompt's keys and values.
-    start (PromptStart | None): How they begin; None for `NormalStart()`.
+    start (PromptStart | None): How keys and values are initialised; None for `NormalStart()`.
     mlp_width (int | None): Hidden width of the reparameterising MLP; None for flat keys and values.
     shift_positions (bool): Let the positions of the pieces start after the prompt, as in the reference.
     dropout_per_row (bool): Draw the dropout for each row of a batch, as in the reference. Drawing it once for all rows
@@ -75,9 +75,9 @@ class AdapterOptions:
     """The adapter: everything that is trained inside the backbone, and saved as one.
 
     prompt (PromptOptions | None): The prompt; None for `PromptOptions()`. A length of 0 means no prompt.
-    lora_rank (int): Rank of the LoRA matrices beside every linear layer of the layers in `prompt.layers`; 0 for none.
-    scalar_mix (bool): Let the head read a learned softmax mix of all layers' hidden states, not the last layer's.
-    word_shape (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": where the tokenizer
+    lora_rank (int): Rank of the LoRA matrices on every linear layer of the layers in `prompt.layers`; 0 for none.
+    scalar_mix (bool): Let the head read a learned softmax mix of all layers' hidden states instead of the last layer's.
+    word_shape (bool | "auto"): Add a trained embedding of each word's shape to its pieces; "auto": if the tokenizer
         drops case.
     word_shape_place ("pieces" | "prompt"): Where the word shape is added: to the piece embeddings, where it helps most,
         or to the input of the first layer that has a prompt. The layers below that one are then the same for every
@@ -100,11 +100,11 @@ class AdapterOptions:
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """How documents are cut into what the backbone reads at a time.
+    """How documents are cut into windows, which the backbone reads one at a time.
 
     length (int | "auto" | None): Most pieces in a window, special ones included. "auto": `TOKEN_WINDOW`, or up to 512
-        where a span getter cuts, and never more than the backbone has positions for. None: as many as the backbone has
-        positions for, at most 512.
+        if a span getter cuts the Doc, but never more than the backbone has positions for. None: as many as the backbone
+        has positions for, at most 512.
     overlap (int | "auto"): Pieces that neighbouring windows of a document share. "auto": `TOKEN_OVERLAP`, or a quarter
         of shorter windows.
     batch_pieces (int): Padded pieces in one forward pass.
@@ -125,9 +125,9 @@ class RuntimeOptions:
 
     backbone_dropout (bool): Keep the backbone's own dropout on hidden states active in training.
     attention_dropout (bool): Keep the one on attention weights active too, which is slow; only with backbone_dropout.
-    mixed_precision (bool | "auto"): Train a float32 backbone under bfloat16 autocast; "auto": where the hardware is
-        faster in it. Prediction is in the precision of the backbone's weights.
-    gradient_checkpointing (bool): Compute activations again in the backward pass instead of keeping them.
+    mixed_precision (bool | "auto"): Train a float32 backbone under bfloat16 autocast; "auto": if the hardware is faster
+        in it. Prediction is in the precision of the backbone's weights.
+    gradient_checkpointing (bool): Recompute activations in the backward pass instead of keeping them.
     hidden_state_cache_mb (int): Megabytes of memory for the hidden states below the first layer that the adapter
         changes, so that training computes them once for all epochs; 0 for no cache.
     hidden_state_cache_disk_mb (int): Megabytes of disk for those that do not fit into memory.

@@ -1,6 +1,6 @@
-"""The parts of what is trained, each with a learning rate and a count of its own.
+"""The parts of the trained parameters, each with its own learning rate and count.
 
-A trained tensor is named MODULE.NAME; everything whose module is none of ours belongs to the head.
+A trained tensor is named MODULE.NAME; it belongs to the head unless its module is one of the other parts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ PARTS = ("prompt", "lora", "scalar_mix", "word_shape", "head")
 
 
 def part_of(name: str) -> str:
-    """Return the part that a tensor belongs to by its name: "prompt.values" -> "prompt", "W" -> "head"."""
+    """Return the part that a tensor of this name belongs to: "prompt.values" -> "prompt", "W" -> "head"."""
     module = name.split(".", 1)[0]
     return module if module in PARTS else "head"

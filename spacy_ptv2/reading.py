@@ -1,8 +1,8 @@
-"""Reads JSON files without trusting them: the one door for every document that this package parses itself.
+"""Reads JSON without trusting it: every JSON document that this package parses itself comes through here.
 
-In: bytes or a path. Out: a document, or an `OSError` or `ValueError` that says what is wrong; whoever reads adds the
-file and what to do. What JSON lets through and nobody here ever writes is refused: nesting without end, numbers that
-are none, text that is no Unicode.
+In: bytes or a path. Out: a document, or an `OSError` or `ValueError` that says what is wrong; the caller adds the file
+and what to do. What Python's parser accepts but this package never writes is refused: unlimited nesting, NaN and
+infinities, text that is not Unicode.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MAX_BYTES = 1 << 26
 def parse_json(data: bytes | str) -> Any:
     """Return a JSON document.
 
-    RAISES (ValueError): If it is no JSON in UTF-8, larger than `MAX_BYTES`, nested deeper than `MAX_DEPTH`, or has
-    NaN, an infinity or half a character in it.
+    RAISES (ValueError): If it is not JSON in UTF-8, is larger than `MAX_BYTES` or nested deeper than `MAX_DEPTH`, or
+        contains NaN, an infinity or half of a surrogate pair.
     """
     if len(data) > MAX_BYTES:
         raise ValueError(f"expected a JSON document of at most {MAX_BYTES:,} bytes, got {len(data):,}")
@@ -34,7 +34,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def parse_object(data: bytes | str) -> dict[str, Any]:
-    """Return a JSON document that is an object. RAISES (ValueError): As `parse_json`, and if it is none."""
+    """Return a JSON document that is an object. RAISES (ValueError): As `parse_json`, and if it is not an object."""
     document = parse_json(data)
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, got {type(document).__name__}")
@@ -47,7 +47,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is a file; also False for names that no file can have, and for links in a circle."""
+    """Return whether there is a file; False also for names that no file can have, and for circular links."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder, as `is_file`."""
+    """Return whether there is a folder; otherwise as `is_file`."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -70,7 +70,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _check(document: Any) -> None:
-    """Refuse depth, infinities written as large numbers, and half characters, without recursion."""
+    """Refuse deep nesting, infinities written as large numbers, and halves of surrogate pairs, without recursion."""
     level: list[Any] = [[document]]
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []

@@ -10,5 +10,5 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 Tok2VecModel = Model[list[Doc], list[Floats2d]]  # one row per token. Shape of each: (n_tokens, nO)
-TransformerLayer = Model[list[Doc], Any]  # to a FullTransformerBatch, not named here: its import is heavy
-SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]  # of spacy-transformers: stretches to cut within
+TransformerLayer = Model[list[Doc], Any]  # returns a FullTransformerBatch, not named here: its import is heavy
+SpanGetter = Callable[[Sequence[Doc]], list[list[Span]]]  # as in spacy-transformers: the spans to cut within

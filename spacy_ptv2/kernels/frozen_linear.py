@@ -1,9 +1,9 @@
-"""Products with frozen weights in float32 by oneDNN, on CPUs where that is quicker than what torch does by itself.
+"""Multiplies by frozen float32 weights with oneDNN, on CPUs where that is faster than torch's default.
 
-Torch multiplies float32 by MKL, which goes by the maker: on CPUs of AMD it leaves AVX-512 alone. oneDNN is a part of
-torch as well, multiplies its bfloat16, goes by the instructions that there are, and takes half the time there
-(benchmarks/linear_kernels.py). A weight that does not train needs one product forward and one backward, and no copy of
-it in another layout.
+Torch multiplies float32 with MKL, which checks the vendor: on AMD CPUs it does not use AVX-512. oneDNN is part of torch
+too, multiplies its bfloat16, checks the available instructions instead, and takes half the time there
+(benchmarks/speed/linear_kernels.py). A frozen weight needs one product forward and one backward, and no copy in another
+layout.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .processor import AMD, is_made_by
 
 
 def pays() -> bool:
-    """Return whether this CPU multiplies float32 faster in oneDNN than in MKL."""
+    """Return whether oneDNN multiplies float32 faster than MKL on this CPU."""
     if not torch.backends.mkl.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":  # with AVX2 there is little between them
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":  # with AVX2 the two are about equally fast
         return False
     return is_made_by(AMD)
 
 
 def frozen_linear(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Return what torch's `linear` returns, with a gradient for the states alone.
+    """Return what torch's `linear` returns, with a gradient for the hidden states only.
 
     Shapes: states (..., nI), weight (nO, nI), bias (nO,). All in float32.
     """
@@ -42,7 +42,7 @@ class _FrozenLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        """Return the gradient with respect to the states."""
+        """Return the gradient with respect to the hidden states."""
         (weight,) = ctx.saved_tensors
         return _multiply(gradients[0], weight.t(), None), None, None
 

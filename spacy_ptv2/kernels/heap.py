@@ -1,7 +1,7 @@
-"""Returns memory that was freed but is still held to the system, now and then.
+"""Periodically returns memory that was freed, but that the C library still holds, to the operating system.
 
-Passes of ever other sizes leave gaps in the C library's heap: after some minutes of varied texts 200 MB with torch and
-400 MB with OpenVINO were free and still counted (MiniLM; `python -m benchmarks.long_runs stream`).
+Passes of varying sizes leave gaps in the C library's heap: after some minutes of varied texts, 200 MB with torch and
+400 MB with OpenVINO were free but still counted as used (MiniLM; `python -m benchmarks.memory.long_runs stream`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-SECONDS = 1.0  # between two times; each takes 8 ms, less than a hundredth of the time in all
+SECONDS = 1.0  # at least, between two trims; each takes 8 ms, so less than a hundredth of the total time
 _last = time.monotonic()
 
 
 def give_back() -> None:
-    """Let the C library return what it does not use, where it can (glibc) and has not just done so."""
+    """Make the C library return what it does not use, if it can (glibc) and has not done so within `SECONDS`."""
     global _last
     trim, now = _find_trim(), time.monotonic()
     if trim is not None and now - _last >= SECONDS:

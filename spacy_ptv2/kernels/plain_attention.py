@@ -1,7 +1,7 @@
-"""Attention with its scores written out, in one softmax over the prompt and the text or in two parts.
+"""Attention with its scores written out, over prompt and text together or apart.
 
-The prompt's keys are the same for all rows. Apart from the text, the scores of all pieces of all rows with them are one
-matrix product per head, what its values give is another, and no row needs a copy. One softmax joins it with the text.
+All rows share the prompt's keys and values. Apart from the text, the prompt's scores for all pieces of all rows are one
+matrix product per head, the weighted sum of its values is another, and no row needs a copy. One softmax joins the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import dropout as drop
 
 MOST_PIECES, FEWEST_ROWS = 28, 12  # see `pays_apart`
-EVEN = 16  # a softmax in bfloat16 takes up to twice as long where a row of scores is no multiple of it
+EVEN = 16  # a softmax in bfloat16 takes up to twice as long if a row of scores is not a multiple of this
 
 
 def plain_attention(
@@ -26,19 +26,19 @@ def plain_attention(
 ) -> torch.Tensor:
     """Return what torch's `scaled_dot_product_attention` returns, each step written out.
 
-    Every piece must see some key; where there is a prompt it does. Shapes: As there.
+    Every piece must see at least one key; with a prompt it always does. Shapes: As there.
     """
     scores = add_mask((query * scale) @ key.transpose(2, 3), bias)
     return drop(torch.softmax(scores, dim=-1), dropout) @ value
 
 
 def pays_apart(query: torch.Tensor, key: torch.Tensor, prompt: torch.Tensor) -> bool:
-    """Return whether to `attend_apart`: in bfloat16 on CPUs, for many rows that are short beside their prompt.
+    """Return whether to use `attend_apart`: in bfloat16 on CPUs, for many rows that are short next to their prompt.
 
-    There it is the quickest way, in training and prediction: the copies that it saves grow with the rows, while putting
-    heads before rows costs more the more pieces there are. In float32 it may be quicker on one core, hardly on two
-    (benchmarks/attention_kernels.py). It wants as many heads of keys as of queries, and one prompt for all
-    rows. The arguments: As there.
+    There it is fastest, in training and prediction. The copies that it saves grow with the number of rows; moving heads
+    before rows costs more with every piece. In float32 it may be faster on one core, but hardly on two
+    (benchmarks/speed/attention_kernels.py). It needs as many key heads as query heads, and one prompt for all rows.
+    Arguments: As of `attend_apart`.
     """
     rows, heads, pieces, _ = query.shape
     if query.dtype != torch.bfloat16 or query.device.type != "cpu" or heads != key.shape[1] or prompt.dim() > 3:
@@ -58,8 +58,9 @@ def attend_apart(
 ) -> torch.Tensor:
     """Return what attention over [prompt; pieces] returns. Shape: (batch, heads, pieces, head_width)
 
-    query, key, value: Of the pieces, in that shape. prompt: Its keys and values. Shape: (2, length, heads *
-    head_width). bias (Tensor | None): See `add_mask`. Shape: broadcastable to (batch, heads, pieces, pieces).
+    query, key, value (Tensor): Of the pieces, in the same shape.
+    prompt (Tensor): Keys and values of the prompt. Shape: (2, length, heads * head_width)
+    bias (Tensor | None): See `add_mask`. Shape: broadcastable to (batch, heads, pieces, pieces)
     """
     batch, heads, pieces, width = query.shape
     by_row = (heads * batch, pieces, width)
@@ -75,19 +76,19 @@ def attend_apart(
 
 
 def add_mask(scores: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Return scores with a mask that is added to them, or is bool, true where a piece is seen; None: as they are."""
+    """Return masked scores. mask (Tensor | None): Added to them; or bool, True where a piece is seen; None for none."""
     if mask is None:
         return scores
     return scores.masked_fill(~mask, least(scores)) if mask.dtype == torch.bool else scores + mask
 
 
 def least(like: torch.Tensor) -> float:
-    """Return the smallest number of a tensor's type. A row of -inf, which sees nothing, would become NaN."""
+    """Return the lowest finite number of a tensor's type. A row of -inf, which sees nothing, would become NaN."""
     return torch.finfo(like.dtype).min
 
 
 def _joint_softmax(with_prompt: torch.Tensor, with_text: torch.Tensor) -> Sequence[torch.Tensor]:
-    """Return the shares of prompt and text by their scores. Shape: (heads, batch * pieces, length), (..., pieces)"""
+    """Return the attention weights of prompt and text. Shape: (heads, batch * pieces, length), (..., pieces)"""
     lengths = [with_prompt.shape[-1], with_text.shape[-1]]
     scores = [with_prompt, with_text]
     missing = -sum(lengths) % EVEN

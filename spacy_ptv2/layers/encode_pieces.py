@@ -15,8 +15,8 @@ from ..bridge.adapter_shim import AdapterShim
 def EncodePieces(shim: AdapterShim) -> Model[WindowBatches, Floats2d]:
     """Build the layer around a shim.
 
-    X (WindowBatches): Padded windows and the pieces that are wanted of them.
-    Y (Floats2d): Their states in the order asked for. Shape: (n_wanted, nO)
+    X (WindowBatches): Padded windows, and which of their pieces are wanted.
+    Y (Floats2d): The hidden states of those pieces, in the order requested. Shape: (n_wanted, nO)
     """
     return Model("encode_pieces", forward, init=init, shims=[shim], dims={"nO": None})
 
@@ -43,7 +43,7 @@ def forward(
 
 
 def init(model: Model[WindowBatches, Floats2d], X: WindowBatches | None = None, Y: Floats2d | None = None) -> None:
-    """Load the backbone, which alone decides nO: no data is needed."""
+    """Load the backbone. It alone decides nO, so no data is needed."""
     shim = get_shim(model)
     shim.initialize()
     model.set_dim("nO", shim.backbone.hidden_width)

@@ -17,13 +17,13 @@ from ..serialization.upstream import ATTRIBUTE, UpstreamRecord
 
 
 class PTuningListener(Tok2VecListener):
-    """spaCy's listener under a name of its own. Shape of each output: (n_tokens, nO), nO taken over from upstream.
+    """spaCy's listener under a name of its own. Shape of each output: (n_tokens, nO), with nO taken from upstream.
 
-    By the name, `spacy debug model` finds the component to run first: for one that contains "transformer-listener" it
-    takes the one called "transformer", as ours is in the shipped configs (spaCy 3.8, cli/debug_model.py).
+    `spacy debug model` uses this name to find the component to run first: if it contains "transformer-listener", that
+    is the one called "transformer", as in the shipped configs (spaCy 3.8, cli/debug_model.py).
 
-    upstream (str): The name of the `ptuning_transformer` component, "*" for any. width (int | None): nO, None until it
-    is taken over.
+    upstream (str): The name of the `ptuning_transformer` component, "*" for any.
+    width (int | None): nO; None until it is taken from upstream.
     """
 
     name = "ptuning-transformer-listener"
@@ -35,19 +35,19 @@ class PTuningListener(Tok2VecListener):
         self.attrs[ATTRIBUTE] = UpstreamRecord()
 
     def receive(self, batch_id: int, outputs: Any, backprop: Callable[[Any], Any]) -> None:
-        """Take vectors and the way back for their gradients, which those that are not finite do not go.
+        """Receive vectors and the callback for their gradients; it is given zeros if any of them is not finite.
 
-        So one head cannot spoil what the others have to say, nor the column of the table that sums the squares.
+        So one head cannot spoil the gradients of the others, nor the loss column, which sums their squares.
         """
         super().receive(batch_id, outputs, partial(_hand_in, backprop))
 
 
-# By this name `spacy pretrain` knows a listener, and trains the upstream layer in its place (spaCy 3.8, pretrain.py).
+# `spacy pretrain` recognises a listener by this name and trains the upstream layer instead (spaCy 3.8, pretrain.py).
 PTuningListener.__name__ = Tok2VecListener.__name__
 
 
 def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
-    """Return the vectors that the upstream component left here, where it did; else as spaCy's listener does."""
+    """Return the vectors that the upstream component left here; without any, do what spaCy's listener does."""
     vectors = None if is_train else model.vectors.take(X)
     if vectors is not None:
         return vectors, lambda dY: X

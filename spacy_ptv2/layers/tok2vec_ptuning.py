@@ -1,8 +1,8 @@
 """The document layer: Docs in, one array of vectors per sequence out, a row for each token.
 
-Long documents run in overlapping windows, windows of all Docs share batches within a budget of padded pieces, and
-only the pieces that tokens stand on leave the backbone. A token of spaces stands on none; its vector is constant.
-States that were computed together with those of other prompts (`joint_reading.py`) are taken over.
+Long documents are read in overlapping windows. The windows of all Docs share batches within a budget of padded pieces,
+and only the pieces that tokens are made of leave the backbone. A whitespace token has none; its vector is constant.
+Hidden states that were precomputed together with those of other adapters (`joint_reading.py`) are used instead.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..bridge.window_encoding import WindowEncoding
 from .encode_pieces import EncodePieces, get_shim
 
 LAYER_NAME = "tok2vec_ptuning"
-# In all dimensions. States come from a layer norm, so they are about orthogonal to that and of about that length: heads
-# tell spaces from words within a few steps, where they would see a vector of zeros by their bias alone.
+# The value of every dimension. Hidden states come from a layer norm, so they are about orthogonal to such a vector and
+# about as long. Heads tell spaces from words within a few steps; on a vector of zeros they would have only their bias.
 SPACE = 1.0
 InT = list[Doc]
 OutT = list[Floats2d]
@@ -33,9 +33,10 @@ OutT = list[Floats2d]
 def Tok2VecPTuning(shim: AdapterShim, pooling: Model[Ragged, Floats2d], windows: WindowEncoding) -> Model[InT, OutT]:
     """Build the layer.
 
-    pooling (Model[Ragged, Floats2d]): Reduces the pieces of each token, as `reduce_first.v1` or `reduce_mean.v1`.
-    X (list[Doc]): Docs, empty ones among them. Y (list[Floats2d]): Shape of each: (n_tokens, nO). nO is known at once
-    where the backbone is on this machine, else from the initialisation on.
+    pooling (Model[Ragged, Floats2d]): Reduces the pieces of each token, such as `reduce_first.v1` or `reduce_mean.v1`.
+    X (list[Doc]): Docs, some of which may be empty.
+    Y (list[Floats2d]): Shape of each: (n_tokens, nO). nO is known at once if the backbone is on this machine, otherwise
+        after initialisation.
     """
     return Model(
         LAYER_NAME,
@@ -73,14 +74,14 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
 
 
 def _spaces(model: Model[InT, OutT], n_tokens: int) -> Floats2d:
-    """Return vectors of spaces. Shape: (n_tokens, nO)"""
+    """Return the vectors of whitespace tokens. Shape: (n_tokens, nO)"""
     vectors = model.ops.alloc2f(n_tokens, model.get_dim("nO"), zeros=False)
     vectors[:] = SPACE
     return vectors
 
 
 def _take_over(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStates | None:
-    """Return what was computed in advance for these Docs, None if there is nothing, or it was for other sequences."""
+    """Return what was precomputed for these Docs; None if nothing was, or it was for other sequences."""
     shim = get_shim(model.layers[0])
     windows: WindowEncoding = model.attrs["windows"]
     if is_train:
@@ -108,7 +109,7 @@ def _compute(model: Model[InT, OutT], X: InT, is_train: bool) -> PieceHiddenStat
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Load the backbone; nO is its hidden width, whatever was found before."""
+    """Load the backbone and set nO to its hidden width, whatever was found before."""
     encode, _ = model.layers
     encode.initialize()
     model.set_dim("nO", encode.get_dim("nO"), force=True)

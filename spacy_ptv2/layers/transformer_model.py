@@ -1,4 +1,4 @@
-"""The drop-in for spacy-transformers' TransformerModel: Docs in, a FullTransformerBatch out.
+"""The drop-in replacement for spacy-transformers' TransformerModel: Docs in, a FullTransformerBatch out.
 
 It works under the factory "transformer" and feeds `spacy-transformers.TransformerListener.v1`. The batch carries every
 piece, padded, as that package expects; our own component passes on token vectors only.
@@ -35,10 +35,11 @@ POOLING_SETTINGS = ("pooling", "grad_factor")
 
 
 class TransformerModel(Model[InT, OutT]):
-    """The layer, with what spacy-transformers' has in public.
+    """The layer, with the public attributes of the one in spacy-transformers.
 
-    X (list[Doc]): Docs. Y (FullTransformerBatch): States of all pieces, Shape: (windows, pieces, nO), and alignment. nO
-    is known at once where the backbone is on this machine, else from the initialisation on.
+    X (list[Doc]): Docs.
+    Y (FullTransformerBatch): The hidden states of all pieces, and their alignment. Shape: (windows, pieces, nO). nO is
+        known at once if the backbone is on this machine, otherwise after initialisation.
     transformer_config (Mapping[str, Any]): Settings of transformers that the backbone must have.
     RAISES (PTuningError): P207 if it has others.
     """
@@ -63,18 +64,18 @@ class TransformerModel(Model[InT, OutT]):
 
     @property
     def tokenizer(self) -> Any | None:
-        """The backbone's tokenizer, of transformers; None before the initialisation."""
+        """The backbone's transformers tokenizer; None before initialisation."""
         shim = get_shim(self.layers[0])
         return shim.backbone.tokenizer if shim.is_initialized else None
 
     @property
     def transformer(self) -> PreTrainedModel | None:
-        """The backbone's model, of transformers, frozen and shared with others; None before the initialisation."""
+        """The backbone's transformers model, frozen and shared; None before initialisation."""
         shim = get_shim(self.layers[0])
         return shim.backbone.model if shim.is_initialized else None
 
     def _copy(self, seen: dict[int, Model[Any, Any] | Shim] | None = None) -> TransformerModel:
-        """Return a copy, of this class where Thinc's own would be a plain Model."""
+        """Return a copy of this class; Thinc's own method would return a plain Model."""
         plain = super()._copy(seen)
         copied = TransformerModel(get_shim(plain.layers[0]), plain.attrs["windows"])
         copied._layers, copied._dims, copied._attrs = plain._layers, plain._dims, plain._attrs
@@ -109,7 +110,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Load the backbone; nO is its hidden width, whatever was found before."""
+    """Load the backbone and set nO to its hidden width, whatever was found before."""
     encode = model.layers[0]
     encode.initialize()
     check_transformer_config(model.attrs["transformer_config"], get_shim(encode).backbone.model.config)
@@ -117,7 +118,7 @@ def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -
 
 
 def check_transformer_config(wanted: Mapping[str, Any], config: Any | None) -> None:
-    """Refuse settings that would make another model of the backbone. config: As in `asked_in_vain`.
+    """Refuse settings that would make the backbone another model. config (Any | None): As in `asked_in_vain`.
 
     RAISES (PTuningError): P207.
     """
@@ -127,7 +128,7 @@ def check_transformer_config(wanted: Mapping[str, Any], config: Any | None) -> N
 
 
 def replace_listener(model: Model[InT, OutT]) -> Model[InT, Any]:
-    """Return what stands in a listener's place after `nlp.replace_listeners`; the backbone stays shared."""
+    """Return what takes a listener's place in `nlp.replace_listeners`; the backbone stays shared."""
     return chain(model, split_trf_batch())
 
 
@@ -167,10 +168,10 @@ def _full_batch(docs: InT, encoded: EncodedDocs, states: Floats3d, shim: Adapter
 
 
 def _alignment(encoded: EncodedDocs, n_columns: int, *, has_first_piece: bool) -> tuple[Any, Any]:
-    """Return the places of all tokens' pieces, and how many each token has, as spacy-transformers keeps them.
+    """Return the positions of all tokens' pieces, and how many each token has, as spacy-transformers keeps them.
 
-    That is in numpy, whatever the device. Tokens of spaces stand on the special piece before their Doc, for a vector of
-    their own and because some poolings need a piece; has_first_piece (bool): Whether there is one.
+    Both are numpy arrays, whatever the device. Whitespace tokens are aligned with the special piece before their Doc:
+    this gives them a vector of their own, and some poolings need a piece. has_first_piece (bool): Whether there is one.
     """
     rows = encoded.rows
     lengths, places = rows.lengths, rows.states.window * n_columns + rows.states.column
@@ -183,7 +184,7 @@ def _alignment(encoded: EncodedDocs, n_columns: int, *, has_first_piece: bool) -
 
 
 def _model_output(states: Any) -> BaseModelOutput:
-    """Wrap states: arrays on Docs, a tensor in the batch, as listeners expect."""
+    """Wrap hidden states as listeners expect them: arrays on Docs, a tensor in the batch."""
     return BaseModelOutput(last_hidden_state=states)
 
 

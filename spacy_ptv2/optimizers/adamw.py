@@ -52,14 +52,14 @@ def build_adamw_v1(
     restarts: int = 3,
     use_averages: bool = True,
 ) -> Optimizer:
-    """Build AdamW for prompts.
+    """Build AdamW for adapters and heads.
 
     learn_rates (dict[str, float]): Peak rate of each part: prompt, lora, scalar_mix, word_shape, head.
     schedule (Callable[[int], float] | Iterable[float]): Factors on all rates; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
-    grad_clip (float): Largest global gradient norm, 0 for none.
-    restarts (int): How often training may begin anew, at a third of the rates, where it comes to nothing.
-    use_averages (bool): Keep averages of the steps, which `spacy train` evaluates and saves in place of the last.
+    grad_clip (float): Largest global gradient norm, 0 for no clipping.
+    restarts (int): How often training may restart, each time at a third of the rates, after it has diverged.
+    use_averages (bool): Keep averages of the steps, which `spacy train` evaluates and saves instead of the last step.
     RAISES (PTuningError): P405 if a part is missing or unknown; P407 for a negative number of restarts; P417.
     """
     check_learn_rates(learn_rates, weight_decays, restarts)

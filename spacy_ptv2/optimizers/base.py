@@ -1,18 +1,18 @@
-"""The optimizer: clips the gradients of all tensors by one norm, and steps them once.
+"""The optimizer: clips the gradients of all tensors by one norm, and steps them together.
 
 In: tensors with gradients, one call each, as spaCy's components hand them over. Out: one step of an update rule over
-all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor by itself, as it comes.)
-Until a step ends it is on trial (`gradients.py`). It ends, and rule states, averages, schedule and the watch for
-divergence move on, when
+all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor separately, as it comes.)
+Until a step ends it is on trial (`gradients.py`). It ends, and rule states, averages, schedule and the divergence watch
+advance, when
 
 - `step_schedules` is called, as `spacy train` does after every batch; after the first such call the next one is
   expected, and nothing is tried until then;
 - a tensor comes again, or a layer of ours that had its turn in this step begins or finishes another training pass
   (`begins_pass`, `takes_turn`);
-- `step()` is called, or `averages` are asked for.
+- `step()` is called, or `averages` is read.
 
-A layer whose gradients are not there yet when its component finishes, as with listeners, announces them (`turns.py`);
-a step that ends before they come asks for what there is.
+A layer whose gradients are not available yet when its component finishes, as with listeners, announces them
+(`turns.py`); a step that ends before they come asks for what there is.
 Training that has diverged (`divergence.py`) restarts at lower rates. What is evaluated is an average of the steps.
 """
 
@@ -46,10 +46,11 @@ from .turns import Turns
 class StepOptimizer(Optimizer):
     """Global norm clipping, averages and restarts around an update rule, in the shape that spaCy expects.
 
-    rule (UpdateRule): Steps one tensor. settings (StepSettings): Rates, clipping, restarts, averages.
-    schedule: Factors on all rates, see `as_schedule`. A restart does not set it back.
+    rule (UpdateRule): Steps one tensor.
+    settings (StepSettings): Rates, clipping, restarts, averages.
+    schedule (Any): Factors on all rates, see `as_schedule`. A restart does not reset it.
     n_left_out (int): Steps that were skipped because their gradients were not finite.
-    is_driven (bool): Whether a loop calls `step_schedules` after each batch, so that nothing has to be tried.
+    is_driven (bool): Whether a loop calls `step_schedules` after each batch, so that no step has to be tried.
     """
 
     __slots__ = (
@@ -92,11 +93,11 @@ class StepOptimizer(Optimizer):
         self.is_driven = False
         self._blocks: dict[Key, Blocks] = {}
         self._gradients = CollectedGradients()
-        self._groups = 0  # that are being handed over
+        self._groups = 0  # groups that are being handed over
 
     @property
     def averages(self) -> dict[Key, FloatsXd] | None:
-        """The averages of all steps up to now, by Thinc's keys, for `nlp.use_params`; None if there are to be none."""
+        """The averages of all steps so far, by Thinc's keys, for `nlp.use_params`; None if none are kept."""
         self.step()
         if self._averages is None:
             return None
@@ -111,7 +112,7 @@ class StepOptimizer(Optimizer):
     def __call__(
         self, key: Key, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
     ) -> tuple[FloatsXd, FloatsXd]:
-        """Take over a tensor's gradient; the weights change in place, now or at the end of the step."""
+        """Accept a tensor's gradient. The weights change in place, now or at the end of the step."""
         name = self.names[key]
         if name in self._gradients:
             self.is_driven = False
@@ -119,17 +120,17 @@ class StepOptimizer(Optimizer):
         self._begin()
         self._gradients.add(name, Pending(weights, gradient * lr_scale, part_of(key[1]), self._blocks.get(key)))
         self.restarts.note(name, weights)
-        overwrite(gradient, 0.0)  # times 0, one that is not a number would stay that
+        overwrite(gradient, 0.0)  # multiplied by 0, NaN would stay NaN
         self._try()
         return weights, gradient
 
     def describe(self, blocks: Mapping[Key, Blocks]) -> None:
-        """Take note of the matrices that tensors consist of."""
+        """Record the matrices that tensors consist of."""
         self._blocks.update(blocks)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Take tensors over as a group: the step is tried when all of them are there."""
+        """Accept tensors as a group: the step is tried once all of them are there."""
         self._groups += 1
         try:
             yield
@@ -138,13 +139,13 @@ class StepOptimizer(Optimizer):
             self._try()
 
     def begins_pass(self, layer: int) -> None:
-        """Hear that a training pass of a layer begins: if the layer had its turn, that was in a step that is over."""
+        """Learn that a training pass of a layer begins. If the layer already had its turn, that step is over."""
         if layer in self.turns:
             self.step()
             self._begin()
 
     def takes_turn(self, layer: int) -> None:
-        """Hear that a layer's component finishes, with gradients or without: once in each step."""
+        """Learn that a layer's component finishes its update, with or without gradients: once in each step."""
         if layer in self.turns:
             self.is_driven = False
             self.step()
@@ -152,17 +153,17 @@ class StepOptimizer(Optimizer):
         self.turns.take(layer)
 
     def step_schedules(self) -> None:
-        """End the step, then move the schedule on. spaCy calls this once per batch."""
+        """End the step, then advance the schedule. spaCy calls this once per batch."""
         if self._is_under_way or not self.schedule_is_due:
             self._take()
         self._move_schedule()
         self.is_driven = True
 
     def step(self) -> float:
-        """End the step that is under way, if one is: take it for good, or restart where that is due.
+        """End the step under way, if there is one: make it permanent, or restart if that is due.
 
         RETURNS (float): The gradients' global norm before clipping.
-        RAISES (PTuningError): P409 if several in a row are not finite and there are no restarts left.
+        RAISES (PTuningError): P409 if several norms in a row are not finite and no restarts are left.
         """
         return self._take() if self._is_under_way else 0.0
 
@@ -179,9 +180,9 @@ class StepOptimizer(Optimizer):
         return export_state(self, self._averages)
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Go on from the `state` of an optimizer with the same rule, settings and schedule.
+        """Continue from the `state` of an optimizer with the same rule, settings and schedule.
 
-        The pipeline must have been introduced, and its weights restored, before. RAISES (PTuningError): P415, P416.
+        First introduce the pipeline and restore its weights. RAISES (PTuningError): P415, P416.
         """
         self._averages = import_state(self, arrays, values)
         self.learn_rate = float(self._schedule(self.position))
@@ -191,7 +192,7 @@ class StepOptimizer(Optimizer):
         return bool(self._gradients or self.turns)
 
     def _begin(self) -> None:
-        """Move the schedule on where a step was taken since it did, and another begins."""
+        """Advance the schedule if a step begins and the last one was taken after the schedule last advanced."""
         if not self._gradients and self.schedule_is_due:
             self._move_schedule()
 
@@ -201,7 +202,7 @@ class StepOptimizer(Optimizer):
 
     def _take(self) -> float:
         self.turns.end()
-        gradients = self._gradients.gradients()  # all of the step: processes that share a batch can sum theirs here
+        gradients = self._gradients.gradients()  # of the whole step: processes that share a batch can sum theirs here
         norm = global_norm([square_sum(gradient) for gradient in gradients])
         problem = self.watch.problem(norm)
         self.schedule_is_due = True
@@ -214,7 +215,7 @@ class StepOptimizer(Optimizer):
         return norm
 
     def _complete(self, norm: float) -> None:
-        """Take the step for good."""
+        """Make the step permanent."""
         self._gradients.step(norm, self.grad_clip, self._updated)
         self.steps += 1
         for name, pending in self._gradients:
@@ -234,7 +235,7 @@ class StepOptimizer(Optimizer):
     def _leave_out(self, norm: float, problem: str | None) -> None:
         """Undo a step whose gradients are not finite.
 
-        RAISES (PTuningError): P409 if that is a problem by now.
+        RAISES (PTuningError): P409 if there is a problem.
         """
         self._gradients.undo()
         self._gradients.clear()
@@ -245,7 +246,7 @@ class StepOptimizer(Optimizer):
         self.n_left_out += 1
 
     def _restart(self, problem: str) -> None:
-        """Put every tensor back to its start, at lower rates, and say so."""
+        """Reset every tensor to its start, lower the rates, and warn."""
         self.restarts.restart()
         self.steps, self.states = 0, {}
         self._gradients.clear()
@@ -263,12 +264,12 @@ class StepOptimizer(Optimizer):
         self.schedule_is_due = False
 
     def _note_rate(self) -> None:
-        """Say so when a schedule is at its end and training goes on: `spacy train` takes one step there."""
+        """Warn if training continues after the end of the schedule; `spacy train` itself takes one step there."""
         self.n_at_zero = self.n_at_zero + 1 if self.learn_rate == 0.0 else 0
         if self.n_at_zero == 2:
             warnings.warn(Warnings.PW11, stacklevel=5)
 
     def _rates(self) -> str:
-        """Return the peak rates that are in force, for messages."""
+        """Return the current peak rates, for messages."""
         rates = self.settings.learn_rates.items()
         return ", ".join(f"{part} {rate * self.restarts.peak:.2g}" for part, rate in rates)

@@ -16,12 +16,13 @@ SHIPPED = "ner.cfg"  # whose optimizer trains well on most tasks
 
 
 def create_optimizer(nlp: Language, total_steps: int, steps_per_epoch: int | None = None) -> Optimizer:
-    """Build the optimizer of the config of a pipeline for so many steps, or ours as shipped if it names none of ours.
+    """Build the optimizer of a pipeline's config for so many steps, or the shipped one if it names none of ours.
 
-    nlp (Language): The pipeline. Its config stays as it is. total_steps (int): Calls of `nlp.update` that will be made:
-    the rates rise, then fall to 0 over them. steps_per_epoch (int | None): For schedules by epochs; None: all of them.
-    RETURNS (Optimizer): For `nlp.initialize(get_examples, sgd=optimizer)` or `nlp.resume_training(sgd=optimizer)`, and
-    `nlp.update(examples, sgd=optimizer)`. RAISES (PTuningError): P407 for fewer than one step.
+    nlp (Language): The pipeline. Its config is not changed.
+    total_steps (int): How often `nlp.update` will be called. Over these steps the rates rise, then fall to 0.
+    steps_per_epoch (int | None): For schedules by epoch; None for all steps.
+    RETURNS (Optimizer): For `sgd=` of `nlp.initialize(get_examples)` or `nlp.resume_training()`, and of `nlp.update`.
+    RAISES (PTuningError): P407 for fewer than one step.
     """
     block = deepcopy(dict(nlp.config["training"]["optimizer"]))
     if not str(block.get("@optimizers")).startswith(OURS):

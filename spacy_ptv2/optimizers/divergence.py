@@ -1,9 +1,9 @@
 """Detects that training has diverged, so that the optimizer can restart at lower rates.
 
-Two things tell. Gradients that are not numbers, several steps in a row, at any time. And losses that are, once the
-rates have stopped rising, no better than chance: than those of a model that knows how frequent each tag is and
-nothing of the text, so the entropy of the tags. A task that is merely hard gets below chance within a few steps; too
-high a rate does not. Where entities are so rare that even chance loses next to nothing, next to nothing is no failure.
+There are two signs. The first is gradients that are not finite in several steps in a row, at any time. The second is
+losses that are no better than chance once the rates have stopped rising. Chance is a model that knows the frequency of
+each tag but not the text, so its loss is the entropy of the tags. Even a hard task gets below chance within a few
+steps, but not at too high a rate. If entities are so rare that chance loses almost nothing, such a loss is no sign.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 50  # losses that are averaged
-NEXT_TO_NOTHING = 0.01  # nats per token; chance where a token in some 800 is an entity
-BAD_STEPS = 3  # in a row; a single batch may overflow, and is left out
+NEXT_TO_NOTHING = 0.01  # nats per token; the loss of chance if about one token in 800 is an entity
+BAD_STEPS = 3  # in a row; a single batch may overflow, and is skipped
 
 
 @dataclass
@@ -29,10 +29,10 @@ class DivergenceWatch:
     _losses: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _chances: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     _n_bad_steps: int = 0
-    _seen: dict[str, ChanceLoss] = field(default_factory=dict)  # by component, in the whole training
+    _seen: dict[str, ChanceLoss] = field(default_factory=dict)  # by component, over the whole training
 
     def observe(self, name: str, loss: float, seen: ChanceLoss) -> None:
-        """Take note of a component's loss in a step, in nats per token, and of the gold tags that the step had."""
+        """Record a component's loss in a step, in nats per token, and the gold tags of that step."""
         known = self._seen.get(name)
         if known is None or known.n_tags != seen.n_tags:
             known = self._seen[name] = ChanceLoss(seen.n_tags)
@@ -40,16 +40,16 @@ class DivergenceWatch:
         self.note(loss, known.nats)
 
     def note(self, loss: float, chance: float) -> None:
-        """Take note of the loss of a step, and of that of chance on the tags seen so far, both in nats per token.
+        """Record the loss of a step, and that of chance on the tags seen so far, both in nats per token.
 
-        A loss that is no number is left to `problem`, which hears of its gradients.
+        A loss that is not finite is left to `problem`, which sees its gradients.
         """
         if math.isfinite(loss):
             self._losses.append(loss)
             self._chances.append(chance)
 
     def forget(self) -> None:
-        """Forget the losses, as after a restart, or while the rates rise."""
+        """Forget the losses, as after a restart or while the rates rise."""
         self._losses.clear()
         self._chances.clear()
 
@@ -63,7 +63,7 @@ class DivergenceWatch:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Remember what another watch did."""
+        """Restore the `state` of another watch."""
         self.forget()
         self._losses.extend(state["losses"])
         self._chances.extend(state["chances"])
@@ -71,7 +71,7 @@ class DivergenceWatch:
         self._seen = {name: ChanceLoss.of(seen) for name, seen in state["seen"].items()}
 
     def problem(self, norm: float) -> str | None:
-        """Return what is wrong, None if nothing is; to be asked once a step. norm (float): That of its gradients."""
+        """Return what is wrong, or None; call this once per step. norm (float): Global norm of its gradients."""
         if not math.isfinite(norm):
             self._n_bad_steps = self._n_bad_steps % BAD_STEPS + 1
             return f"the gradients of {BAD_STEPS} steps in a row are {norm}" if self._n_bad_steps == BAD_STEPS else None
@@ -81,7 +81,7 @@ class DivergenceWatch:
         loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))
         if loss < max(chance, NEXT_TO_NOTHING):
             return None
-        return f"the loss of the last {WINDOW} steps is {loss:.2f}, and chance would have {chance:.2f}"
+        return f"the loss of the last {WINDOW} steps is {loss:.2f}, and that of chance would be {chance:.2f}"
 
 
 @dataclass

@@ -1,7 +1,7 @@
-"""Collects the gradients of one step, tensor by tensor, clips them, and takes the step, on trial or for good.
+"""Collects the gradients of one step, tensor by tensor, clips them, and takes the step, on trial or permanently.
 
 In `nlp.update(examples, sgd=optimizer)` nothing tells an optimizer which tensor is the last. So the step is taken *on
-trial* with each tensor that comes: if the norm has changed the clipping, the earlier tensors are put back and stepped
+trial* with each tensor that comes: if the new norm changes the clipping, the earlier tensors are reset and stepped
 again. After the last tensor the weights are those of one step over all of them.
 """
 
@@ -21,10 +21,11 @@ from .tensors import Blocks, overwrite, square_sum
 class Pending:
     """One tensor in the step under way. Its array is changed in place.
 
-    part (str): See `PARTS`. blocks (Blocks | None): The matrices that it consists of, if it was described.
-    before (FloatsXd | None): Its values before the step; None until that is tried.
-    scale (float | None): The scale of the gradient that it was stepped with; None until it is.
-    state (RuleState | None): What the rule remembers after that.
+    part (str): See `PARTS`.
+    blocks (Blocks | None): The matrices that it consists of, if it was described.
+    before (FloatsXd | None): Its values before the step; None until a step is tried.
+    scale (float | None): The gradient's scale in the step; None until the tensor is stepped.
+    state (RuleState | None): What the rule remembers after the step.
     """
 
     weights: FloatsXd
@@ -44,13 +45,13 @@ class Pending:
         return self._square
 
     def undo(self) -> None:
-        """Put the tensor back to its values before the step."""
+        """Reset the tensor to its values before the step."""
         if self.before is not None:
             overwrite(self.weights, self.before)
         self.scale = self.state = None
 
 
-# Steps one tensor, given its name, what is known of it, its weights before the step and its clipped gradient.
+# Steps one tensor, given its name, what is known about it, its weights before the step and its clipped gradient.
 Update = Callable[[str, Pending, FloatsXd, FloatsXd], tuple[FloatsXd, RuleState]]
 
 
@@ -69,7 +70,7 @@ class CollectedGradients:
         return name in self._pending
 
     def __iter__(self) -> Iterator[tuple[str, Pending]]:
-        """Yield name and tensor in the order of the names, whatever the order in which they came."""
+        """Yield name and tensor sorted by name, in whatever order they came."""
         yield from sorted(self._pending.items())
 
     def add(self, name: str, pending: Pending) -> None:
@@ -81,7 +82,7 @@ class CollectedGradients:
         return [pending.gradient for _, pending in self]
 
     def try_step(self, grad_clip: float, update: Update) -> None:
-        """Take the step over the tensors so far, on trial."""
+        """Take a step over the tensors so far, on trial."""
         norm = global_norm([pending.square for pending in self._pending.values()])
         if not math.isfinite(norm):
             self.undo()
@@ -91,7 +92,7 @@ class CollectedGradients:
         self.step(norm, grad_clip, update)
 
     def step(self, norm: float, grad_clip: float, update: Update) -> None:
-        """Step every tensor, unless it was stepped with this clipping already. grad_clip (float): 0 for none."""
+        """Step every tensor that was not yet stepped with this clipping. grad_clip (float): 0 for no clipping."""
         scale = min(1.0, grad_clip / norm) if grad_clip and norm else 1.0
         for name, pending in self._pending.items():
             if pending.scale == scale:
@@ -102,7 +103,7 @@ class CollectedGradients:
             pending.scale = scale
 
     def undo(self) -> None:
-        """Put every tensor back to its values before the step."""
+        """Reset every tensor to its values before the step."""
         for pending in self._pending.values():
             pending.undo()
 
@@ -112,5 +113,5 @@ class CollectedGradients:
 
 
 def global_norm(squares: Sequence[float]) -> float:
-    """Return the norm over tensors with these sums of squares; however they are ordered, the same."""
+    """Return the norm over tensors with these sums of squares. Their order makes no difference."""
     return math.sqrt((math.fsum if all(map(math.isfinite, squares)) else sum)(squares))

@@ -1,9 +1,9 @@
 """Muon, as an update rule: the momentum of each head's keys and values is made orthogonal.
 
 Adam's steps follow the few directions in which the gradients of a prompt are large. The nearest matrix whose singular
-values are all 1 goes as far in every direction, which trains prompts in fewer steps (docs/experiments/recipes.md).
+values are all 1 goes equally far in every direction, which trains prompts in fewer steps (docs/experiments/recipes.md).
 Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/ (Muon and its iteration); Liu et al. 2025,
-section 2.2, https://arxiv.org/abs/2502.16982 (steps as large as those of AdamW, so that its rates fit).
+section 2.2, https://arxiv.org/abs/2502.16982 (steps as large as AdamW's, so that the same rates fit).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADAM_RMS = 0.2  # the root mean square of AdamW's steps, as a share of the rate
 
 @dataclass(frozen=True)
 class Muon:
-    """The rule for tensors that were described as matrices. momentum (float): Nesterov's. rest: For all others."""
+    """The rule for tensors described as matrices. momentum (float): Nesterov's. rest (UpdateRule): For all others."""
 
     momentum: float = 0.95
     rest: UpdateRule = field(default_factory=AdamW)
@@ -50,7 +50,7 @@ class Muon:
 def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
     """Return a tensor with each of its matrices made orthogonal, with entries of the size of AdamW's steps.
 
-    momentum: Shape: (sum of row_counts, n_heads * head_width). RETURNS: That shape.
+    momentum (FloatsXd): Shape: (sum of row_counts, n_heads * head_width). RETURNS (FloatsXd): The same shape.
     """
     xp = get_array_module(momentum)
     parts, start = [momentum[:0]], 0
@@ -65,7 +65,7 @@ def orthogonal_blocks(momentum: Any, blocks: Blocks) -> Any:
 
 
 def orthogonalized(matrices: Any) -> Any:
-    """Return about the nearest matrices with singular values of 1. Shape of both: (n_matrices, n_rows, n_columns)"""
+    """Return roughly the nearest matrices with singular values 1. Shape of both: (n_matrices, n_rows, n_columns)"""
     xp = get_array_module(matrices)
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalized(matrices.swapaxes(1, 2)).swapaxes(1, 2)
@@ -80,7 +80,7 @@ def orthogonalized(matrices: Any) -> Any:
 
 
 def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (count, how often it comes in a row) of the counts, without those of nothing."""
+    """Return (count, how often it occurs in a row) for the counts, without zeros."""
     runs: list[tuple[int, int]] = []
     for count in counts:
         if runs and runs[-1][0] == count:
@@ -104,8 +104,8 @@ def build_muon_v1(
 ) -> Optimizer:
     """Build Muon for flat prompts, and AdamW for everything else.
 
-    momentum (float): Of the prompt's gradients, from 0 to below 1. The other arguments: See `build_adamw_v1`. The rate
-    of the prompt means what it means there.
+    momentum (float): Of the prompt's gradients, at least 0 and below 1.
+    The other arguments: See `build_adamw_v1`. The prompt's rate means the same as there.
     RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers; P417.
     """
     check_learn_rates(learn_rates, weight_decays, restarts)

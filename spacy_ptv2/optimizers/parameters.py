@@ -1,8 +1,8 @@
-"""Names of tensors that hold in every process: those of the saved file.
+"""Names of tensors that are the same in every process: those of the saved file.
 
-Thinc hands a tensor over under a key that holds in one process only: (number of the layer or shim, "W"). Here it is
-named after its component, the place of its layer in there and itself: "ner/3.W" is the tensor "3.W" in the file
-`ner/model.safetensors`. Whoever knows a component or a pipeline introduces it to the optimizer (`protocol.introduce`).
+Thinc hands a tensor over under a key that is valid in one process only: (number of the layer or shim, "W"). Here its
+name consists of its component, the index of its layer in there and its own name: "ner/3.W" is the tensor "3.W" in the
+file `ner/model.safetensors`. Code that knows a component or a pipeline introduces it (`protocol.introduce`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .tensors import Key
 if TYPE_CHECKING:
     from spacy.language import Language
 
-OTHERS = "others"  # in the place of the component, for tensors that were not introduced
+OTHERS = "others"  # instead of the component, for tensors that were not introduced
 
 
 class Parameter(NamedTuple):
@@ -39,11 +39,11 @@ class HasTensors(Protocol):
     id: int
 
     def trained_arrays(self) -> Mapping[str, FloatsXd]:
-        """Return the trained arrays by the names under which it hands them over."""
+        """Return the trained arrays by the names under which the shim hands them over."""
 
 
 def parameters_of(component: str, model: object) -> dict[Key, Parameter]:
-    """Return the trained tensors of a component that exist by now. model (object): No `Model` has none."""
+    """Return the trained tensors of a component that exist so far. model (object): None unless it is a `Model`."""
     found: dict[Key, Parameter] = {}
     for index, node in enumerate(model.walk() if isinstance(model, Model) else ()):
         own: dict[Key, FloatsXd] = {(node.id, n): node.get_param(n) for n in node.param_names if node.has_param(n)}
@@ -55,7 +55,7 @@ def parameters_of(component: str, model: object) -> dict[Key, Parameter]:
 
 
 def parameters_of_component(component: Any) -> dict[Key, Parameter]:
-    """Return the trained tensors of a component, by its own name."""
+    """Return the trained tensors of a component, under its own name."""
     return parameters_of(component.name, component.model)
 
 
@@ -69,10 +69,10 @@ def parameters_of_pipeline(nlp: Language) -> dict[Key, Parameter]:
 
 
 class ParameterNames:
-    """The names of the tensors of an optimizer.
+    """The names of an optimizer's tensors.
 
-    A tensor keeps its first name. One that was not introduced is numbered in the order of appearance, which is the same
-    in every run of a program. If its name is taken, as when two copies of a pipeline train, a number is appended:
+    A tensor keeps its first name. One that was not introduced is numbered by order of appearance, which is the same in
+    every run of a program. If a name is taken, as when two copies of a pipeline train, a number is appended:
     "ner/3.W#2".
     """
 
@@ -83,7 +83,7 @@ class ParameterNames:
         self._others: dict[int, int] = {}
 
     def introduce(self, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
-        """Take note of a component or a pipeline. parameters (Callable): Returns its tensors; called when needed."""
+        """Record a component or a pipeline. parameters (Callable): Returns its tensors; called when needed."""
         self._owners.setdefault(owner, parameters)
 
     def __getitem__(self, key: Key) -> str:

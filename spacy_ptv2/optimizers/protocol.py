@@ -1,6 +1,6 @@
-"""What components and loops tell an optimizer. Any optimizer can be passed; only one of ours listens.
+"""What components and loops tell an optimizer. Any optimizer can be passed, but only ours listen.
 
-This is the only module that asks whether an optimizer is one of ours, so components need not.
+This is the only module that checks whether an optimizer is one of ours, so that components need not.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .tensors import Blocks, Key, overwrite
 def introduce(optimizer: Optimizer, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
     """Tell the optimizer the names of a component's or a pipeline's tensors.
 
-    owner (Any): The component or pipeline, which is not kept alive. parameters (Callable): Returns its tensors:
-    `parameters_of_component` or `parameters_of_pipeline`.
+    owner (Any): The component or pipeline, which is not kept alive.
+    parameters (Callable): Returns its tensors: `parameters_of_component` or `parameters_of_pipeline`.
     """
     if isinstance(optimizer, StepOptimizer):
         optimizer.names.introduce(owner, parameters)
@@ -44,12 +44,13 @@ def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> N
 
 @contextmanager
 def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | None = None) -> Iterator[Any]:
-    """Return a context for handing over tensors as a group. It yields what to call with each, like an optimizer.
+    """Return a context for handing over tensors as a group. It yields a callable for each tensor, like an optimizer.
 
-    One of ours tries the step once all of them are there, and skips a whole step with a gradient that is not finite.
-    Any other optimizer is wrapped, so that it skips the tensors with such gradients: one such step ruins the weights.
+    Our optimizers try the step once all tensors are there, and skip the whole step if a gradient is not finite. Any
+    other is wrapped, so that it skips the tensors with such gradients: a single such step would ruin the weights.
 
-    name (str): Whose tensors they are, for the warning. blocks (Mapping): The matrices that they consist of, by key.
+    name (str): Whose tensors they are, for the warning.
+    blocks (Mapping[Key, Blocks] | None): The matrices that they consist of, by key.
     """
     if isinstance(optimizer, StepOptimizer):
         optimizer.describe(blocks or {})
@@ -60,13 +61,13 @@ def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | Non
 
 
 def await_gradients(optimizer: Optimizer, hand_over: Callable[[], None]) -> None:
-    """Announce gradients that are still to come: `hand_over` is called for them when the step ends, if not before."""
+    """Announce gradients that are still to come; `hand_over` is called for them by the end of the step."""
     if isinstance(optimizer, StepOptimizer):
         optimizer.turns.await_gradients(hand_over)
 
 
 def take_turn(optimizer: Optimizer, layer: int) -> Callable[[], None] | None:
-    """Tell the optimizer that the component of a layer finishes its update, with gradients or without.
+    """Tell the optimizer that the component of a layer finishes its update, with or without gradients.
 
     layer (int): Its number in Thinc.
     RETURNS (Callable[[], None] | None): What to call when a training pass of the layer begins, if anything.

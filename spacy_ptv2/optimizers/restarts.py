@@ -1,4 +1,4 @@
-"""Restarts of a training that has diverged: all tensors go back to their values before their first step."""
+"""Restarts of training that has diverged: all tensors are reset to their values before their first step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from thinc.types import FloatsXd
 from .tensors import overwrite
 
 LOWER = 1 / 3  # rates after a restart, as a share of those before it
-WARMUP_STEPS = 20  # after a restart, in which they rise to that
+WARMUP_STEPS = 20  # after a restart, in which the rates rise to that
 
 
 @dataclass
@@ -21,11 +21,11 @@ class Start:
 
 
 class Restarts:
-    """The start of every tensor, by its name. most (int): How many restarts there may be."""
+    """The start of every tensor, by name. most (int): How many restarts are allowed."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.n = 0  # up to now
+        self.n = 0  # so far
         self.starts: dict[str, Start] = {}
 
     @property
@@ -34,14 +34,14 @@ class Restarts:
         return self.most - self.n
 
     def note(self, name: str, weights: FloatsXd) -> None:
-        """Remember where a tensor's array is now, and its values if this is before its first step."""
+        """Remember a tensor's current array, and its values if this is before its first step."""
         if name in self.starts:
             self.starts[name].weights = weights
         elif self.most:
             self.starts[name] = Start(weights, weights.copy())
 
     def restart(self) -> None:
-        """Put every tensor back to its start."""
+        """Reset every tensor to its start."""
         for start in self.starts.values():
             overwrite(start.weights, start.values)
         self.n += 1

@@ -1,4 +1,4 @@
-"""What an update rule is: it steps one tensor, given the gradient and what it remembers of the tensor."""
+"""What an update rule is: it steps one tensor, given its gradient and what the rule remembers about it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from .tensors import Blocks
 
 @dataclass(frozen=True)
 class RuleState:
-    """What a rule remembers of a tensor.
+    """What a rule remembers about a tensor.
 
-    arrays (Mapping[str, FloatsXd]): By their names; each of the tensor's shape. steps (int): Taken so far.
+    arrays (Mapping[str, FloatsXd]): By name, each of the tensor's shape.
+    steps (int): Taken so far.
     """
 
     arrays: Mapping[str, FloatsXd] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class RuleState:
 
 
 class StepSize(NamedTuple):
-    """How large the step of a tensor is. rate: Its learning rate. decay: Its decoupled weight decay."""
+    """How large a tensor's step is. rate (float): Its learning rate. decay (float): Its decoupled weight decay."""
 
     rate: float
     decay: float
@@ -44,13 +45,13 @@ class UpdateRule(Protocol):
 
     @property
     def name(self) -> str:
-        """Marks the states of this rule."""
+        """Marks the rule's saved states."""
 
     def updated(
         self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
     ) -> tuple[FloatsXd, RuleState]:
         """Return a tensor after this step, and its new state.
 
-        gradient (FloatsXd): Clipped; as the result, of the shape of the weights.
+        gradient (FloatsXd): Clipped. Like the result, it has the shape of the weights.
         blocks (Blocks | None): The matrices that the tensor consists of, if it was described.
         """

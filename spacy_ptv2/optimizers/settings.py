@@ -1,4 +1,4 @@
-"""Settings of optimizers: peak rates per part, decay, restarts; and which values are possible."""
+"""Settings of optimizers: peak rates per part, decay, restarts. Checks which values are possible."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from ..errors import Errors, PTuningError, Warnings
 from ..parameter_groups import PARTS
 
-# Rates at which something has ever trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the scripts of the
-# authors, and others in docs/experiments/recipes.md.
+# Rates that are known to have trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the authors' scripts,
+# and others in docs/experiments/recipes.md.
 WORKED = {
     "prompt": (1e-4, 0.3),
     "lora": (1e-4, 1e-2),
@@ -30,7 +30,7 @@ class StepSettings:
 
 
 def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:
-    """Refuse settings that cannot be, and warn of rates at which nothing is known to have trained; 0 keeps a part.
+    """Refuse impossible settings, and warn about rates not known to train well; a rate of 0 freezes a part.
 
     RAISES (PTuningError): P405, P407.
     """

@@ -1,7 +1,7 @@
-"""Export and import of an optimizer's state: named arrays, for a file of tensors, and values for JSON.
+"""Exports and imports an optimizer's state: named arrays for a file of tensors, and values for JSON.
 
-The name of an array is its kind and its tensor's name: "average/ner/3.W"; "start/ner/3.W", the values before the first
-step; "rule/first/ner/3.W", the array that the update rule calls "first".
+An array is named after its kind and its tensor: "average/ner/3.W"; "start/ner/3.W", the values before the first step;
+"rule/first/ner/3.W", the array that the update rule calls "first".
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def import_state(
 
 
 def _rule_states(arrays: Mapping[str, Any], steps: Mapping[str, int]) -> dict[str, RuleState]:
-    """Return the states of tensors. arrays: By kind and tensor, as "first/ner/3.W"."""
+    """Return the rule's states by tensor. arrays (Mapping): By kind and tensor, such as "first/ner/3.W"."""
     by_tensor: dict[str, dict[str, Any]] = {name: {} for name in steps}
     for key, array in arrays.items():
         kind, _, tensor = key.partition("/")

@@ -1,4 +1,4 @@
-"""Trained tensors as an optimizer sees them: their keys in Thinc, and arrays that change in place."""
+"""Trained tensors as an optimizer sees them: their Thinc keys, and arrays that change in place."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from thinc.backends import get_array_ops
 
-Key = tuple[int, str]  # number of a node or shim of Thinc, name of its tensor
+Key = tuple[int, str]  # number of a Thinc node or shim, name of its tensor
 
 
 @dataclass(frozen=True)
 class Blocks:
     """Which matrices a tensor is made of.
 
-    row_counts (tuple[int, ...]): Rows of the matrices one below the other. n_heads (int): How many stand side by side.
+    row_counts (tuple[int, ...]): Rows of the matrices, one below the other.
+    n_heads (int): How many matrices stand side by side.
     """
 
     row_counts: tuple[int, ...]
@@ -24,7 +25,7 @@ class Blocks:
 
 
 def overwrite(array: Any, values: Any) -> None:
-    """Put values into an array in place."""
+    """Write values into an array in place."""
     array[...] = values
 
 
@@ -34,7 +35,7 @@ def square_sum(array: Any) -> float:
 
 
 def copy_to_numpy(array: Any) -> NDArray[Any]:
-    """Return a copy as a numpy array, whether the array is on the CPU or on a GPU."""
+    """Return a copy as a numpy array, whether the original is on the CPU or on a GPU."""
     return np.array(get_array_ops(array).to_numpy(array))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Turns:
-    """A layer's component finishes once in each step, sometimes before the layer has its gradients."""
+    """Tracks that a layer's component finishes once per step, sometimes before the layer has its gradients."""
 
     def __init__(self) -> None:
         self._had: set[int] = set()
@@ -17,7 +17,7 @@ class Turns:
         return bool(self._had or self._awaited)
 
     def __contains__(self, layer: int) -> bool:
-        """Return whether a layer had its turn. layer (int): By its number."""
+        """Return whether a layer had its turn. layer (int): Its number."""
         return layer in self._had
 
     def take(self, layer: int) -> None:
@@ -25,11 +25,11 @@ class Turns:
         self._had.add(layer)
 
     def await_gradients(self, hand_over: Callable[[], None]) -> None:
-        """Note gradients to come. hand_over (Callable): Called for them when the step ends, if not before."""
+        """Record gradients to come. hand_over (Callable): Called for them by the end of the step."""
         self._awaited.append(hand_over)
 
     def end(self) -> None:
-        """Ask for all gradients that are still to come; then another step begins."""
+        """Ask for all gradients that are still to come, so that another step can begin."""
         awaited, self._awaited = self._awaited, []
         for hand_over in awaited:
             hand_over()

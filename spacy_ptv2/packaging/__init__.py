@@ -1,5 +1,6 @@
-"""From a trained pipeline to a package that others install, and checks that it arrived unchanged.
+"""Makes a trained pipeline a package that others can install, and checks that it arrives unchanged.
 
-`wheels.py` builds a pipeline's wheel, `backbone_wheels.py` one of a backbone alone; `requirements.py` says what either
-needs, `manifest.py` and `sample.py` what must be in it and come out of it; `verification.py` and `summary.py` look.
+`wheels.py` builds the wheel of a pipeline, `backbone_wheels.py` that of a backbone alone, both with `builder.py`.
+`manifest.py` says what must be in a package, `sample.py` what it must predict; `verification.py` checks both, and
+`summary.py` describes a pipeline.
 """

@@ -1,4 +1,4 @@
-"""A backbone alone as a wheel, which any number of slim pipelines can require and share.
+"""A wheel with a backbone alone, which any number of slim pipelines can require and share.
 
 In: a hub id or a folder. Out: a wheel of data files without code, announced through the entry-point group
 ``spacy_ptv2_backbones`` under its hub id, with revision and fingerprint in a small JSON file.
@@ -28,10 +28,11 @@ def package_backbone(
 ) -> Path:
     """Build the wheel of a backbone.
 
-    source (str): A hub id, or a folder, which is announced under the folder's own name. name (str | None): Of the
-    distribution; by default made from the hub id. report (Callable): Is told about long steps.
-    RETURNS (Path): The wheel. RAISES (BackboneError): P101-P109 if the backbone is not there.
-    RAISES (PTuningError): P608, P609.
+    source (str): A hub id, or a folder, which is announced under its own name.
+    name (str | None): The distribution's name; by default made from the hub id.
+    report (Callable): Called with a text before each long step.
+    RETURNS (Path): The wheel.
+    RAISES (BackboneError, PTuningError): P101-P109 if the backbone is not there; P608, P609.
     """
     found = locate_backbone(BackboneSource(source))
     hub_id = source if HUB_ID.fullmatch(source) and not Path(source).is_dir() else found.path.name

@@ -1,7 +1,7 @@
-"""From a source folder to a wheel.
+"""Builds a wheel from a source folder.
 
-In: a folder with a Python package of data files, and what setuptools shall say about it. Out: a `.whl`. setuptools runs
-in a process of its own and without isolation, so nothing is fetched from anywhere.
+In: a folder with a Python package of data files, and the settings for setuptools. Out: a `.whl`. setuptools runs in a
+process of its own, without build isolation, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 def build_wheel(folder: Path, package: str, settings: dict[str, Any], output: Path) -> Path:
     """Build the wheel of a source folder.
 
-    package (str): The Python package in it; all its files become data. settings (dict): For `setuptools.setup`.
-    RETURNS (Path): The wheel in `output`. RAISES (PTuningError): P608 with what setuptools said.
+    package (str): The Python package in it; all its files become data.
+    settings (dict[str, Any]): For `setuptools.setup`.
+    RETURNS (Path): The wheel in `output`. RAISES (PTuningError): P608 with the end of setuptools' output.
     """
     data = [file.relative_to(folder / package).as_posix() for file in (folder / package).rglob("*") if file.is_file()]
     whole = {**settings, "packages": [package], "package_data": {package: sorted(data)}, "zip_safe": False}
@@ -53,7 +54,7 @@ def build_wheel(folder: Path, package: str, settings: dict[str, Any], output: Pa
 
 
 def check_name(what: str, name: object) -> str:
-    """Return a name that is safe as a module, a folder and a part of a wheel's name.
+    """Return the name if it is safe as a module, a folder and a part of a wheel's name.
 
     RAISES (PTuningError): P609 otherwise.
     """
@@ -63,7 +64,7 @@ def check_name(what: str, name: object) -> str:
 
 
 def check_version(version: object) -> str:
-    """Return a version that is safe as a part of a folder's and a wheel's name.
+    """Return the normalised version if it is safe as a part of a folder's and a wheel's name.
 
     RAISES (PTuningError): P609 otherwise.
     """
@@ -76,7 +77,7 @@ def check_version(version: object) -> str:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder with links in it: what they point at is not part of it.
+    """Refuse a folder that contains links, because what they point to is not part of it.
 
     RAISES (PTuningError): P610.
     """
@@ -86,9 +87,9 @@ def refuse_links(folder: Path) -> None:
 
 
 def copy_backbone(source: Path, target: Path, about: dict[str, Any]) -> None:
-    """Copy the files that identify a backbone, and nothing else, and write beside them what is known about it.
+    """Copy only the files that identify a backbone, and write what is known about it next to them.
 
-    about (dict): Its "name" and "revision", and "converted" if its weights are not the original ones.
+    about (dict[str, Any]): Its "name" and "revision", and "converted" if its weights are not the original ones.
     """
     target.mkdir(parents=True)
     for file in identity_files(source):
@@ -97,11 +98,11 @@ def copy_backbone(source: Path, target: Path, about: dict[str, Any]) -> None:
 
 
 def describe_backbone(folder: Path, about: dict[str, Any]) -> None:
-    """Write the description of a packaged backbone, with its fingerprint, beside its files."""
+    """Write the description of a packaged backbone, with its fingerprint, next to its files."""
     content = {**about, "fingerprint": fingerprint_folder(folder)}
     (folder / DESCRIPTION_FILE).write_text(json.dumps(content, indent=1), encoding="utf8")
 
 
 def announcement(hub_id: str, package: str, folder: str) -> dict[str, list[str]]:
-    """Return the entry point by which others find a backbone that is a data folder of a package."""
+    """Return the entry point that announces a backbone in a data folder of a package."""
     return {ENTRY_POINT_GROUP: [f"{hub_id} = {package}.{folder}"]}

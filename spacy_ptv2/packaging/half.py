@@ -1,7 +1,7 @@
-"""The weights of a backbone as float16, for a bundle of half the size.
+"""Converts the weights of a backbone to float16, which halves the size of a bundle.
 
-In: a folder with a backbone. Out: its safetensors in place, every floating tensor in float16. That is another backbone,
-with another fingerprint and slightly other states.
+In: a folder with a backbone. Out: its safetensors files rewritten in place, every floating-point tensor in float16. The
+result is another backbone, with another fingerprint and slightly different hidden states.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import BackboneError, Errors
 
 
 def convert_to_float16(folder: Path) -> None:
-    """Rewrite the weights of a folder.
+    """Rewrite the weights in a folder.
 
     RAISES (BackboneError): P116 if a number is too large for float16.
     """

@@ -1,7 +1,7 @@
 """The manifest of a package: size and sha256 of each of its data files, checked before anything reads them.
 
-In: a package's folder. Out: `manifest.json` in it, or an error that names the first file that is not as it was. A
-manifest finds damage, not malice: whoever can change a file can change the manifest too.
+In: a package's folder. Out: `manifest.json` in it, or an error that names the first file that has changed. A manifest
+detects damage, not malice: whoever can change a file can change the manifest too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 
 def write_manifest(folder: Path) -> None:
-    """List the data files below a package's folder."""
+    """List the data files in a package's folder."""
     files = {file.relative_to(folder).as_posix(): _describe(file, cached=False) for file in _data_files(folder)}
     content = {"format_version": FORMAT_VERSION, "package": folder.name, "files": files}
     (folder / MANIFEST_FILE).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf8")
@@ -29,16 +29,16 @@ def write_manifest(folder: Path) -> None:
 def check_package(folder: Path) -> None:
     """Check every data file of a package; its `load()` calls this first.
 
-    RAISES (FormatError): P601-P604 for the first thing that is wrong, with the file.
+    RAISES (FormatError): P601-P604 for the first problem, with the file.
     """
     for problem in package_problems(folder):
         raise problem
 
 
 def package_problems(folder: Path, *, cached: bool = True) -> Iterator[FormatError]:
-    """Yield what is wrong with a package's data files.
+    """Yield the problems of a package's data files.
 
-    cached (bool): Whether hashes of unchanged large files may come from the user's cache directory.
+    cached (bool): Whether hashes of large unchanged files may come from the user's cache directory.
     """
     try:
         listed = _read_manifest(folder)
@@ -86,12 +86,12 @@ def _leads_out(folder: Path, name: str) -> bool:
         return True
     try:
         return not (folder / parts).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):  # names that no file can have, links in a circle
+    except (OSError, ValueError, RuntimeError):  # names that no file can have, circular links
         return True
 
 
 def _data_files(folder: Path) -> Iterator[Path]:
-    """Yield what spaCy and we read: no code, nothing hidden, nothing that Python caches."""
+    """Yield the files that spaCy and this package read: no code, no hidden files, none of Python's caches."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         is_hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)

@@ -1,7 +1,8 @@
 """Sample texts and predictions, shipped in a package so that a copy can be checked anywhere.
 
-In: a pipeline and texts. Out: JSON: tokens, entities, tags, heads and span groups of each text, and in which precision
-the backbones computed, for another machine may choose another; scores are left out, for their last digits differ.
+In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads and span groups of each text, and the
+precision in which the backbones computed, because another machine may choose another one. Scores are left out, because
+their last digits differ.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ANNOTATIONS = {"TAG": "tag_", "POS": "pos_", "MORPH": "morph", "LEMMA": "lemma_"
 
 @dataclass(frozen=True)
 class Sample:
-    """What a package carries. precisions (list[str]): Those of the backbones that predicted."""
+    """The sample in a package. precisions (list[str]): Those of the backbones that made the predictions."""
 
     texts: list[str]
     predictions: list[dict[str, Any]]
@@ -34,7 +35,7 @@ class Sample:
 
 
 def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
-    """Return texts and what a pipeline predicts for them, as JSON values."""
+    """Return texts and a pipeline's predictions for them, as JSON values."""
     predictions = [describe(doc) for doc in nlp.pipe(texts)]
     return {
         "format_version": FORMAT_VERSION,
@@ -45,12 +46,12 @@ def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def find_precisions(nlp: Language) -> list[str]:
-    """Return what a pipeline's backbones compute in here, as "bfloat16" or "int8 in OpenVINO"."""
+    """Return the precisions of a pipeline's backbones on this machine, such as "bfloat16" or "int8 in OpenVINO"."""
     return sorted({shim.encoder.precision for shim in trained_adapters(nlp)})
 
 
 def describe(doc: Doc) -> dict[str, Any]:
-    """Return what is annotated on a Doc."""
+    """Return the annotations of a Doc as JSON values."""
     found: dict[str, Any] = {
         "tokens": [token.text for token in doc],
         "ents": [[ent.start, ent.end, ent.label_] for ent in doc.ents],
@@ -67,7 +68,7 @@ def describe(doc: Doc) -> dict[str, Any]:
 
 
 def sample_texts(lang: str, file: Path | None) -> list[str]:
-    """Return the texts of a file, one a line, or spaCy's example sentences of a language.
+    """Return the texts in a file, one per line, or spaCy's example sentences for a language.
 
     RAISES (PTuningError): P605, P606 if there are none.
     """
@@ -78,7 +79,7 @@ def sample_texts(lang: str, file: Path | None) -> list[str]:
             raise PTuningError(Errors.P606.format(path=file, problem=error)) from error
         texts = [line.strip() for line in lines if line.strip()]
         if not texts:
-            raise PTuningError(Errors.P606.format(path=file, problem="it holds no text"))
+            raise PTuningError(Errors.P606.format(path=file, problem="it contains no text"))
         return texts
     try:
         return list(import_module(f"spacy.lang.{lang}.examples").sentences)
@@ -104,7 +105,7 @@ def read_sample(path: Path) -> Sample:
         or not all(isinstance(entry, list) for entry in lists)
         or not _are_texts(*sample.texts, *sample.precisions)
     ):
-        raise FormatError(Errors.P607.format(path=path, problem="another version, or not one prediction a text"))
+        raise FormatError(Errors.P607.format(path=path, problem="another version, or not one prediction per text"))
     return sample
 
 
@@ -113,6 +114,6 @@ def _are_texts(*values: object) -> bool:
 
 
 def differing_texts(nlp: Language, sample: Sample) -> list[str]:
-    """Return the texts of a sample for which a pipeline predicts something else now."""
+    """Return the texts of a sample for which a pipeline now predicts something else."""
     now = make_sample(nlp, sample.texts)["predictions"]
     return [text for text, old, new in zip(sample.texts, sample.predictions, now, strict=True) if old != new]

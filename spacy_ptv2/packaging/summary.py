@@ -1,4 +1,4 @@
-"""What is trained in a pipeline, over which backbone, and what it needs: the data of `spacy ptv2 info`."""
+"""What is trained in a pipeline, over which backbone, and what it requires: the data of `spacy ptv2 info`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ..serialization.models import adapter_shims, trained_parameters
 
 @dataclass(frozen=True)
 class ComponentSummary:
-    """What one component has learned. parts (dict[str, int]): Numbers by part: see `PARTS`."""
+    """What one component has learned. parts (dict[str, int]): Trained parameters by part; see `PARTS`."""
 
     name: str
     parts: dict[str, int]
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of these numbers."""
+        """Bytes of these parameters."""
         return BYTES_PER_NUMBER * sum(self.parts.values())
 
 
 @dataclass(frozen=True)
 class BackboneSummary:
-    """A frozen model. origin (str): Where it was found. requirement (str | None): The package that it came from."""
+    """A frozen model. origin (str): Where it was found. requirement (str | None): The package that it comes from."""
 
     name: str
     revision: str | None
@@ -52,13 +52,13 @@ class Summary:
 
 
 def trained_adapters(nlp: Language) -> list[AdapterShim]:
-    """Return the prompts in a pipeline's components, disabled ones included, that are there and not just configured."""
+    """Return the adapters that exist, not just in the config, in a pipeline's components, including disabled ones."""
     shims = [shim for _, pipe in nlp.components for shim in adapter_shims(getattr(pipe, "model", None))]
     return [shim for shim in shims if shim.is_initialized]
 
 
 def summarize(nlp: Language) -> Summary:
-    """Return what a loaded pipeline is made of."""
+    """Return the summary of a loaded pipeline."""
     models = {name: getattr(pipe, "model", None) for name, pipe in nlp.components}
     parts = {name: trained_parameters([model]) for name, model in models.items() if model is not None}
     for counts in parts.values():

@@ -1,7 +1,7 @@
 """Verifies a wheel or pipeline: is it unchanged, and does it still predict the same?
 
-In: a folder, or an installed package's name. Out: one `Check` for each thing that can be known: hashes, checksums of
-trained tensors, loading, the backbone's files, the sample. Nothing is taken from a cache.
+In: a folder, or an installed package's name. Out: one `Check` for everything that can be checked: hashes, checksums of
+trained tensors, loading, the backbone's files, the sample. Nothing comes from a cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .summary import trained_adapters
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. outcome: "passed", "failed" or "not checked". detail (str): What was found."""
+    """One check. outcome ("passed" | "failed" | "not checked"). detail (str): What was found."""
 
     what: str
     outcome: Literal["passed", "failed", "not checked"]
@@ -38,7 +38,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Target:
-    """What is verified. folder (Path): Of the package, or of the pipeline itself. record: Of an installed package."""
+    """What is verified. folder (Path): Of the package, or of the pipeline itself. record: Only if it is installed."""
 
     folder: Path
     record: Distribution | None
@@ -56,7 +56,7 @@ class Target:
 
 
 def find_target(pipeline: str) -> Target:
-    """Return what a folder or a package's name stands for.
+    """Return the target that a folder or a package's name stands for.
 
     RAISES (PTuningError): P613 if there is neither.
     """
@@ -73,7 +73,7 @@ def find_target(pipeline: str) -> Target:
 
 
 def verify(pipeline: str) -> Iterator[Check]:
-    """Yield check after check of a pipeline, slow ones behind quick ones.
+    """Yield one check of a pipeline after another, the quick ones first.
 
     pipeline (str): A folder, or the name of an installed package. RAISES (PTuningError): P613 if there is neither.
     """
@@ -83,7 +83,7 @@ def verify(pipeline: str) -> Iterator[Check]:
     yield _check_tensors(target.folder)
     try:
         nlp = target.load()
-    except Exception as error:  # whatever it is, it is a finding
+    except Exception as error:  # any error is a finding
         yield Check("loading", "failed", f"{type(error).__name__}: {error}")
         return
     yield Check("loading", "passed", f"components {', '.join(nlp.component_names)}; all shapes fit")
@@ -107,8 +107,8 @@ def _check_record(target: Target) -> Check:
         return Check("installed files", "not checked", "not installed as a wheel")
     changed = [str(file) for file, saved in hashed if _hash_of(Path(str(file.locate())), saved.mode) != saved.value]
     if changed:
-        return Check("installed files", "failed", f"not as they were installed: {', '.join(changed)}")
-    return Check("installed files", "passed", f"{len(hashed)} files are as the installer's RECORD says")
+        return Check("installed files", "failed", f"changed since they were installed: {', '.join(changed)}")
+    return Check("installed files", "passed", f"{len(hashed)} files match the installer's RECORD")
 
 
 def _hash_of(file: Path, algorithm: str) -> str | None:
@@ -120,7 +120,7 @@ def _hash_of(file: Path, algorithm: str) -> str | None:
 
 def _check_tensors(folder: Path) -> Check:
     files = sorted(folder.rglob(MODEL_FILE))
-    ours = [file for file in files if not (file.parent / "config.json").is_file()]  # and no backbone's
+    ours = [file for file in files if not (file.parent / "config.json").is_file()]  # those of a backbone are left out
     problems: list[str] = []
     for file in ours:
         try:
@@ -129,13 +129,13 @@ def _check_tensors(folder: Path) -> Check:
             problems.append(str(error))
     if problems:
         return Check("trained tensors", "failed", "; ".join(problems))
-    return Check("trained tensors", "passed" if ours else "not checked", f"{len(ours)} files with their checksum")
+    return Check("trained tensors", "passed" if ours else "not checked", f"{len(ours)} files match their checksums")
 
 
 def _check_backbones(nlp: Language) -> Check:
     trained = [shim for shim in trained_adapters(nlp) if shim.loaded_record is not None]
     if not trained:
-        return Check("backbone", "not checked", "no component has a prompt")
+        return Check("backbone", "not checked", "no component has a trained adapter")
     found = {path: fingerprint_folder(path, cached=False) for path in {shim.backbone.path for shim in trained}}
     for shim in trained:
         expected, path = shim.loaded_record.fingerprint, shim.backbone.path  # type: ignore[union-attr]
@@ -153,7 +153,7 @@ def _check_sample(nlp: Language, folder: Path) -> Check:
     except PTuningError as error:
         return Check("sample", "failed", str(error))
     if not differing:
-        return Check("sample", "passed", "the packaged predictions")
+        return Check("sample", "passed", "the predictions match the packaged ones")
     details = f"other predictions for {len(differing)} texts, the first: {differing[0]!r}"
     then, now = (" and ".join(precisions) for precisions in (sample.precisions, find_precisions(nlp)))
     if then != now:

@@ -1,7 +1,7 @@
 """The wheel of a trained pipeline: slim, or with its backbone in it.
 
-In: a pipeline's folder. Out: a wheel that `spacy.load` knows by name, which checks its own files first. It is what
-spaCy's `package` makes, and beside it a manifest, a sample of predictions, requirements, and the bundled backbone.
+In: a pipeline's folder. Out: a wheel that `spacy.load` finds by name and that checks its own files first. It has what
+spaCy's `package` makes, plus a manifest, a sample of predictions, requirements and, if bundled, the backbone.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def package_pipeline(
 ) -> Path:
     """Build a pipeline's wheel.
 
-    pipeline (Path): Its folder. name, version (str | None): Of the package, without the language; by default from
-    meta.json. bundle (bool): Put the backbone in, with fp16 as float16. texts (Path | None): Sample texts, one a line;
-    by default spaCy's examples of the language. report (Callable): Is told about long steps.
+    pipeline (Path): Its folder. bundle (bool): Include the backbone. fp16 (bool): Convert that to float16.
+    name, version (str | None): Of the package, the name without the language; by default from meta.json.
+    texts (Path | None): Sample texts, one per line; None for spaCy's. report (Report): Told before each long step.
     RETURNS (Path): The wheel. RAISES (PTuningError): P605, P606, P608-P612, and whatever loading raises.
     """
     if fp16 and not bundle:
@@ -106,7 +106,7 @@ def package_pipeline(
 
 
 def _lay_out(stage: Path, source: Path, *, name: str | None, version: str) -> None:
-    """Let spaCy write the source folder of a package beside a staged pipeline."""
+    """Let spaCy write the source folder of a package next to a staged pipeline."""
     spacy_package(stage, source.parent, name=name, version=version, create_sdist=False)
     _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
 
@@ -119,7 +119,7 @@ def _read_meta(pipeline: Path) -> dict[str, Any]:
 
 
 def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict[str, list[str]]:
-    """Copy a pipeline's backbones into its package and let it run on those. RETURNS: Their entry points."""
+    """Copy a pipeline's backbones into its package and run it on the copies. RETURNS: Their entry points."""
     folders: dict[str, Path] = {}
     entry_points: dict[str, list[str]] = {}
     for shim in trained_adapters(nlp):
@@ -142,14 +142,14 @@ def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict
 
 
 def _rest_on(shim: AdapterShim, folder: Path) -> None:
-    """Let a prompt run on the backbone of a folder, and say so where it is saved."""
+    """Run an adapter on the backbone in a folder, and record that backbone for saving."""
     revision = shim.recorded.revision
     shim.encoder.backbone = get_backbone(replace(shim.source, path=str(folder)), device=shim.backbone.device)
     shim.loaded_record = Recorded(shim.backbone.fingerprint, revision)
 
 
 def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
-    """Write what the pipeline requires; a bundle requires no package for its backbone."""
+    """Write the pipeline's requirements; a bundle needs no package for its backbone."""
     models = [pipe.model for _, pipe in nlp.components if hasattr(pipe, "model")]
     record_requirements(nlp, models)
     requirements = nlp.meta["requirements"]
@@ -160,13 +160,13 @@ def _update_requirements(stage: Path, nlp: Language, *, bundle: bool) -> None:
 
 
 def _drop_implied(path: Path, recorded: Sequence[str]) -> None:
-    """Take out of a meta.json what spaCy added for packages that ours requires: the minor versions installed here."""
+    """Remove the requirements that spaCy added to a meta.json for packages that ours requires: minor versions here."""
     meta = srsly.read_json(path)
     srsly.write_json(path, {**meta, "requirements": without_implied(meta["requirements"], recorded)})
 
 
 def _update_components(data: Path, nlp: Language) -> None:
-    """Save the prompts with what is known of their backbone now, and take private settings out of the config."""
+    """Save the adapters with what is now known about their backbone, and remove private settings from the config."""
     for name, pipe in nlp.components:
         if adapter_shims(getattr(pipe, "model", None)):
             pipe.to_disk(data / name, exclude=["vocab"])  # type: ignore[attr-defined]
@@ -176,7 +176,7 @@ def _update_components(data: Path, nlp: Language) -> None:
 
 
 def _complete(source: Path, package: str, version: str, sample: dict[str, Any]) -> None:
-    """Add what spaCy's `package` does not: a module that checks, the sample, the manifest."""
+    """Add what spaCy's `package` leaves out: a module that checks the files, the sample, the manifest."""
     folder = source / package
     for target in (folder, folder / f"{package}-{version}"):
         shutil.copyfile(source / "meta.json", target / "meta.json")

@@ -1,1 +1,1 @@
-"""Components of a spaCy pipeline, one per file, their factories, and how they are scored and saved."""
+"""Components of a spaCy pipeline, one per file, with their factories and how they are scored and saved."""

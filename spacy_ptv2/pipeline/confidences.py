@@ -1,8 +1,9 @@
 """Two confidences of an entity, from 0 to 1.
 
-`product`: of the probabilities of the entity's tags, each token for itself. `marginal`: of the entity among all valid
-sequences of tags. `python -m benchmarks.calibration` measured that products are calibrated better as a rule, and that a
-threshold gains more over marginals (docs/reference/configuration.md, "Confidences and a threshold").
+`product`: the product of the probabilities of the entity's tags, each token on its own. `marginal`: the probability of
+the entity among all valid sequences of tags. `python -m benchmarks.accuracy.calibration` measured that products are
+usually better calibrated, and that a threshold gains more with marginals (docs/reference/configuration.md, "Confidences
+and a threshold").
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def entity_products(
     entities: Sequence[Entity],
     lengths: Sequence[int] | None = None,
 ) -> Floats1d:
-    """Return the product of the probabilities of each entity's tags. Arguments: as of `entity_marginals`."""
+    """Return the product of the probabilities of each entity's tags. Arguments: As of `entity_marginals`."""
     if not entities:
         return np.zeros(0)
     starts, ends = np.array([entity[:2] for entity in entities]).T
@@ -40,8 +41,8 @@ CONFIDENCES: dict[str, Callable[..., Floats1d]] = {"product": entity_products, "
 
 
 def wrong_setting(settings: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the name of a setting among `DEFAULTS` that cannot be, and what was expected; None if all can."""
-    if settings["confidence"] not in tuple(CONFIDENCES):  # which may be of any type
+    """Return the name of an impossible setting among `DEFAULTS`, and what was expected; None if all are possible."""
+    if settings["confidence"] not in tuple(CONFIDENCES):  # a tuple, because the value may be of any type
         return "confidence", " or ".join(CONFIDENCES)
     threshold = settings["threshold"]
     is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)

@@ -1,9 +1,9 @@
 """Decodes the most probable valid sequence of tags.
 
-In: log probabilities and which tag may follow which. Out: tags. Only stretches around what is invalid are searched,
-all of them together: the best path through a stretch, whatever stands beside it, cannot be worse than that part of the
-best valid sequence; so if it fits the tags beside it, each the best of its token, nothing valid is better. A stretch
-that does not fit is widened. Source: Viterbi 1967.
+In: log probabilities and which tag may follow which. Out: tags. Only stretches around invalid places are searched, all
+of them together. The best path through a stretch, whatever its neighbours are, is at least as good as that part of the
+best valid sequence. So if it fits the tags next to it, each the best of its token, no valid sequence is better. A
+stretch that does not fit is widened. Source: Viterbi 1967.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MARGIN = 4  # tokens on each side of a fault at first
-MAX_PATHS = 1 << 20  # compared in one step, from tag to tag in so many stretches: 8 MB
+MARGIN = 4  # tokens on each side of a fault in the first search
+MAX_PATHS = 1 << 20  # paths from tag to tag that are compared in one step over several stretches: 8 MB
 
 Floats2d = NDArray[np.float32]
 Ints1d = NDArray[np.int64]
@@ -24,11 +24,12 @@ Stretch = tuple[int, int]
 
 
 def decode_documents(log_probabilities: Floats2d, bounds: Ints1d, allowed: Bools2d, outside: int) -> Ints1d:
-    """Return the most probable valid tags of some documents, one behind the other.
+    """Return the most probable valid tags of some documents, one after the other. Shape: (n_tokens,)
 
-    log_probabilities (Floats2d): Shape: (n_tokens, n_tags). bounds (Ints1d): Where documents start, and the last ends.
-    allowed (Bools2d): From the row's tag to the column's. Shape: (n_tags, n_tags). outside (int): The tag that stands,
-    as far as it concerns what may follow, around every document. RETURNS (Ints1d): Shape: (n_tokens,)
+    log_probabilities (Floats2d): Shape: (n_tokens, n_tags)
+    bounds (Ints1d): Where documents start, and where the last one ends. Shape: (n_docs + 1,)
+    allowed (Bools2d): Whether the column's tag may follow the row's. Shape: (n_tags, n_tags)
+    outside (int): The tag that counts as preceding and following every document.
     """
     is_token = np.ones(len(log_probabilities) + len(bounds), dtype=bool)
     is_token[bounds + np.arange(len(bounds))] = False
@@ -45,12 +46,12 @@ def decode_documents(log_probabilities: Floats2d, bounds: Ints1d, allowed: Bools
 
 
 def find_faults(tags: Ints1d, allowed: Bools2d) -> Ints1d:
-    """Return the places of tags that the next tag may not follow."""
+    """Return the positions of tags that the next tag may not follow."""
     return np.flatnonzero(~allowed[tags[:-1], tags[1:]])
 
 
 def _repair(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, faults: Ints1d) -> None:
-    """Search around the faults until there is none. tags: Changed in place. scores: Shape: (len(tags), n_tags)"""
+    """Search around the faults until none is left. tags: Changed in place. scores: Shape: (len(tags), n_tags)"""
     searched: set[Stretch] = set()
     stretches = [(place - MARGIN + 1, place + 1 + MARGIN) for place in faults.tolist()]
     while len(faults):
@@ -60,7 +61,7 @@ def _repair(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, faults:
             if (start, end) not in searched:
                 by_size[(end - start).bit_length()].append((start, end))
         if not by_size:
-            return  # the scores are not numbers
+            return  # the scores are NaN
         n_rows = max(1, MAX_PATHS // allowed.size)
         for together in by_size.values():
             for start in range(0, len(together), n_rows):
@@ -72,13 +73,13 @@ def _repair(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, faults:
 
 
 def _widened(stretch: Stretch) -> Stretch:
-    """Return a stretch with as much again on each side."""
+    """Return a stretch extended by its own length on each side."""
     start, end = stretch
     return start - (end - start), end + (end - start)
 
 
 def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Join those that overlap."""
+    """Join the stretches that overlap."""
     merged: list[Stretch] = []
     for start, end in sorted(stretches):
         if merged and start < merged[-1][1]:
@@ -89,7 +90,7 @@ def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def _search(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, stretches: Sequence[Stretch]) -> None:
-    """Put the best path through each stretch into the tags."""
+    """Write the best path through each stretch into the tags."""
     starts, ends = np.array(stretches).T
     lengths = ends - starts
     columns = np.arange(lengths.max())
@@ -101,8 +102,9 @@ def _search(tags: Ints1d, scores: NDArray[np.float64], allowed: Bools2d, stretch
 def best_paths(scores: NDArray[np.float64], lengths: Ints1d, allowed: Bools2d) -> NDArray[np.int64]:
     """Return the best path through each of some padded rows of scores, with any tag at its start and end.
 
-    scores: Shape: (n_rows, longest, n_tags). lengths (Ints1d): Shape: (n_rows,). RETURNS: Shape: (n_rows, longest),
-    of no meaning behind a row's length
+    scores (NDArray): Shape: (n_rows, longest, n_tags)
+    lengths (Ints1d): Shape: (n_rows,)
+    RETURNS (NDArray): Without meaning after a row's length. Shape: (n_rows, longest)
     """
     n_rows, longest, n_tags = scores.shape
     forbidden = np.where(allowed, 0.0, -np.inf)

@@ -1,9 +1,9 @@
 """Entities on Docs: which tokens are free for new ones, and how these are added.
 
-In: Docs, perhaps with entities of an entity ruler, of the caller or of another recogniser. Out: `FreeTokens`, the rows
-to decode and the borders that no entity may cross. As in spaCy's `ner`, entities that are set are kept, and blocked
-tokens stay without one (https://spacy.io/api/doc#set_ents). A token of spaces takes no tag: an entity may go on after
-it, and neither begins nor ends with it.
+In: Docs, perhaps with entities from an entity ruler, the caller or another recogniser. Out: `FreeTokens`, the rows to
+decode and the borders that no entity may cross. As in spaCy's `ner`, entities that are set are kept, and blocked tokens
+stay without one (https://spacy.io/api/doc#set_ents). A whitespace token takes no tag: an entity may continue after it,
+but neither begins nor ends with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 Ints1d = NDArray[np.int64]
 Prediction = list[tuple[int, int, str, float]]  # start, end, label, confidence
-INSIDE, BEGIN = 1, 3  # spaCy's codes of ENT_IOB; a token that begins an entity without a label is blocked
+INSIDE, BEGIN = 1, 3  # spaCy's codes in ENT_IOB; a token that begins an entity without a label is blocked
 SCORES = "scores"
 
 
@@ -27,9 +27,9 @@ SCORES = "scores"
 class FreeTokens:
     """The tokens of some Docs that may be part of a new entity, all Docs one after the other.
 
-    n_docs (int): All Docs, empty ones included.
+    n_docs (int): Number of all Docs, including empty ones.
     rows (Ints1d): Which of all tokens are free. Shape: (n_free,)
-    place (Ints1d): Where each of them is in its Doc. Shape: (n_free,)
+    place (Ints1d): The position of each of them in its Doc. Shape: (n_free,)
     owner (Ints1d): The number of its Doc. Shape: (n_free,)
     bounds (Ints1d): Where stretches begin that no entity may leave, and the end of the last. Shape: (n_stretches + 1,)
     """
@@ -47,7 +47,7 @@ class FreeTokens:
         return lengths
 
     def in_docs(self, entities: Sequence[tuple[int, int, str]], confidences: Sequence[float]) -> list[Prediction]:
-        """Return the entities of each Doc. entities: (start, end, label) in free tokens, end exclusive."""
+        """Return the entities of each Doc. entities (Sequence): (start, end, label) in free tokens, end exclusive."""
         predictions: list[Prediction] = [[] for _ in range(self.n_docs)]
         if entities:
             first, end, labels = zip(*entities, strict=True)
@@ -60,7 +60,7 @@ class FreeTokens:
 
 
 def find_free_tokens(docs: Sequence[Doc], *, overwrite: bool) -> FreeTokens:
-    """Return the tokens that are neither spaces nor blocked nor, unless `overwrite`, in an entity."""
+    """Return the tokens that are neither whitespace nor blocked nor, unless `overwrite`, in an entity."""
     attributes = [IS_SPACE, ENT_IOB, ENT_TYPE]
     empty = np.zeros((0, len(attributes)), dtype=np.uint64)
     table = np.concatenate([empty, *(doc.to_array(attributes) for doc in docs if len(doc))])
@@ -72,7 +72,7 @@ def find_free_tokens(docs: Sequence[Doc], *, overwrite: bool) -> FreeTokens:
     lengths = np.fromiter(map(len, docs), dtype=np.int64, count=len(docs))
     owner = np.repeat(np.arange(len(docs)), lengths)
     place = np.arange(len(table)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    border = (owner + np.cumsum(is_taken))[rows]  # grows wherever something stands between two free tokens
+    border = (owner + np.cumsum(is_taken))[rows]  # grows wherever something separates two free tokens
     bounds = np.concatenate([[0], np.flatnonzero(np.diff(border)) + 1, [len(rows)]])
     return FreeTokens(len(docs), rows, place[rows], owner[rows], bounds)
 
@@ -80,13 +80,13 @@ def find_free_tokens(docs: Sequence[Doc], *, overwrite: bool) -> FreeTokens:
 def add_entities(doc: Doc, prediction: Prediction, spans_key: str, *, overwrite: bool) -> None:
     """Write new entities to `doc.ents`, and with their confidences to a span group.
 
-    Those that are set stay as they are, with `ent_id_` and `kb_id_`, unless `overwrite`. Of the span group, entities of
-    another recogniser stay that still are entities of the Doc.
+    Entities that are set stay as they are, with `ent_id_` and `kb_id_`, unless `overwrite`. In the span group, those of
+    another recogniser stay if they still are entities of the Doc.
     """
     iob, label, *ids = doc.to_array([ENT_IOB, ENT_TYPE, ENT_ID, ENT_KB_ID]).reshape(-1, 4).T
     kept = () if overwrite else doc.ents
     found = [Span(doc, start, end, label=name) for start, end, name, _ in prediction]
-    if np.any(ids):  # `set_ents` leaves those of earlier entities on the tokens
+    if np.any(ids):  # `set_ents` leaves the ids of earlier entities on the tokens
         for token in doc if overwrite else chain.from_iterable(found):
             token.ent_id, token.ent_kb_id = 0, 0
     blocked = [doc[place : place + 1] for place in np.flatnonzero((iob == BEGIN) & (label == 0)).tolist()]
@@ -98,9 +98,7 @@ def add_entities(doc: Doc, prediction: Prediction, spans_key: str, *, overwrite:
 
 
 def _scored_before(doc: Doc, spans_key: str) -> list[tuple[Span, float]]:
-    """Return what a span group holds with a confidence, as far as it still is an entity. To be asked before new ones
-    are in the group.
-    """
+    """Return those spans of a group that still are entities, with confidences. Call this before adding new ones."""
     if spans_key not in doc.spans:
         return []
     group = doc.spans[spans_key]

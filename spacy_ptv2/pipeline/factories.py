@@ -1,7 +1,7 @@
 """The factories: what ``factory = "..."`` builds in a config, with defaults that train well.
 
-spaCy imports this module whenever any pipeline is made, of whatever components. So what a component is made of, torch
-and transformers with it, is imported when one is built.
+spaCy imports this module whenever any pipeline is made, whatever its components. So the code of a component, with torch
+and transformers, is imported only when one is built.
 """
 
 from collections.abc import Callable
@@ -118,7 +118,7 @@ CLASS_WEIGHTS = {"cats_acc": 1.0, "cats_macro_f": 0.0, "cats_f_per_type": None}
 
 @Language.factory("ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]})
 def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> Pipe:
-    """Build the component that runs a prompt-tuned backbone for its listeners."""
+    """Build the component that runs a backbone with its adapter for its listeners."""
     from .ptuning_transformer import PTuningTransformer
 
     return PTuningTransformer(nlp.vocab, model, name)
@@ -126,7 +126,7 @@ def make_ptuning_transformer(nlp: Language, name: str, model: Tok2VecModel) -> P
 
 @Language.factory("shared_backbone")
 def make_shared_backbone(nlp: Language, name: str) -> Pipe:
-    """Build the component that runs the prompts of all later ones in one pass."""
+    """Build the component that runs the adapters of all later components in one pass."""
     from .shared_backbone import SharedBackbone
 
     return SharedBackbone(nlp, name)

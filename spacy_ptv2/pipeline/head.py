@@ -36,8 +36,8 @@ class Head(SafetensorsPipe):
     vocab (Vocab): The shared vocabulary.
     model (Model[list[Doc], list[Floats2d]]): With the refs "tok2vec" and "output_layer".
     name (str): Its name.
-    fixed (Mapping[str, Any]): Settings that are saved, and loaded whatever the config says by then.
-    configured (Mapping[str, Any]): Settings that are saved too; a config that was changed since overrides them.
+    fixed (Mapping[str, Any]): Settings that are saved, and loaded whatever the config says at that time.
+    configured (Mapping[str, Any]): Settings that are saved too; a config that has changed since overrides them.
     scorer (Callable | None): For `nlp.evaluate`.
     """
 
@@ -137,7 +137,7 @@ class Head(SafetensorsPipe):
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Let the optimizer step, and one of ours know how the training goes."""
+        """Let the optimizer step; one of ours also gets the losses."""
         if self._unreported:
             observe(sgd, self.name, sum(self._unreported) / len(self._unreported), self._seen)
         self._unreported, self._seen = [], ChanceLoss(0)
@@ -157,7 +157,7 @@ class Head(SafetensorsPipe):
             raise FormatError(Errors.P641.format(path=where, field="configured", expected=expected, got=configured))
 
     def _load_cfg(self, data: bytes, where: str) -> None:
-        """Take what was saved, but for what the config says otherwise than when it was saved."""
+        """Take what was saved, except for settings that the config has changed since."""
         configured = self.cfg["configured"]
         super()._load_cfg(data, where)
         before = self.cfg["configured"]

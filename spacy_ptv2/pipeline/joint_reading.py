@@ -1,7 +1,7 @@
 """Runs several document layers in one pass of their backbone, over the same Docs or over different ones.
 
-In: requests, a layer (`Tok2VecPTuning`) and its Docs each. Every Doc is tokenised and aligned once, layers that can
-run together do, and what comes out waits in each layer's `Precomputed` until it is called with these Docs.
+In: requests, each a layer (`Tok2VecPTuning`) and its Docs. Out: hidden states in each layer's `Precomputed`, until it
+is called with these Docs. Every Doc is tokenised and aligned once, and layers that can share a pass do.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from ..layers.tok2vec_ptuning import LAYER_NAME
 
 @dataclass(frozen=True)
 class Request:
-    """A layer (`Tok2VecPTuning`) and Docs to read for it.
+    """A layer (`Tok2VecPTuning`) and the Docs to read for it.
 
-    layer (Model), docs (Sequence[Doc]), copies (Sequence[Doc] | None): What it will be called with, copies of the Docs
-    if they are not the Docs themselves.
+    layer (Model), docs (Sequence[Doc]): The layer and its Docs.
+    copies (Sequence[Doc] | None): Copies of the Docs, if the layer will be called with these instead.
     """
 
     layer: Model[Any, Any]
@@ -42,7 +42,7 @@ class Request:
 
     @property
     def shim(self) -> AdapterShim:
-        """Where the prompt is."""
+        """The layer's shim, which has the adapter."""
         return get_shim(self.layer.layers[0])
 
     @property
@@ -52,23 +52,23 @@ class Request:
         return windows
 
     def pass_settings(self, *, is_train: bool) -> Hashable:
-        """What must be equal for layers that run in one pass.
+        """Return what must be equal for layers to share a pass.
 
-        In training that is the layout too: with other windows in its batches, a layer's dropout would differ.
+        In training that includes the layout: with other windows in its batches, a layer's dropout would differ.
         """
         windows = self.windows if is_train else self.windows.options.batch_pieces
         return self.shim.encoder.pass_settings(training=is_train), windows
 
 
 def joint_layers(models: Iterable[Model[Any, Any] | None]) -> list[Model[Any, Any]]:
-    """Return the layers in some models that can run together with others, those without a loaded prompt left out."""
+    """Return the layers in some models that can share a pass: document layers whose adapter is initialised."""
     nodes = [node for model in models if model is not None for node in model.walk()]
     found = {id(node): node for node in nodes if node.name == LAYER_NAME and get_shim(node.layers[0]).is_initialized}
     return list(found.values())
 
 
 def read_ahead(requests: Sequence[Request]) -> None:
-    """Compute what layers will predict; each then takes its part. One that has none to run with is left out."""
+    """Precompute what layers will predict; each then takes its part. A layer that could only run alone is skipped."""
     for group in _joinable(requests, is_train=False):
         batch = _JointBatch(group)
         if batch.is_empty:
@@ -86,8 +86,8 @@ def read_ahead(requests: Sequence[Request]) -> None:
 def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
     """Run the forward pass of a training step for layers that will be called with these Docs next.
 
-    Each layer draws what it drops in its order among the requests, as it does where it runs by itself.
-    RETURNS (list[TrainingPass]): Each runs its backward pass when the last of its layers hands in its gradient, or with
+    Layers draw the seeds of their dropout in the order of the requests, as they would one by one.
+    RETURNS (list[TrainingPass]): Each runs its backward pass once the last of its layers hands in its gradient, or in
         `finish()`.
     """
     reserve_seeds(request.layer for request in requests)
@@ -109,7 +109,7 @@ def begin_update_ahead(requests: Sequence[Request]) -> list[TrainingPass]:
 
 
 def reserve_seeds(layers: Iterable[Model[Any, Any]]) -> None:
-    """Let layers (`Tok2VecPTuning`), one after the other, draw what decides on dropout in their next training pass."""
+    """Let layers (`Tok2VecPTuning`), one after the other, draw the seed of dropout in their next training pass."""
     for layer in layers:
         get_shim(layer.layers[0]).encoder.reserve_seed()
 
@@ -124,7 +124,7 @@ def _joinable(requests: Sequence[Request], *, is_train: bool) -> list[list[Reque
 
 @dataclass(frozen=True)
 class _Part:
-    """What is wanted for a Doc. states (Ints1d): By their places among all of an encoding. The rest: As in `Rows`."""
+    """What is wanted for a Doc. states (Ints1d): Their indices among all states of an encoding. Others: See `Rows`."""
 
     states: Ints1d
     lengths: Ints1d
@@ -153,7 +153,7 @@ class _Encoding:
         return [self._parts[id(doc)] for doc in request.docs]
 
     def wanted(self, request: Request, first_window: int) -> WantedStates:
-        """Return the same as places in windows. first_window (int): Windows of other encodings before these."""
+        """Return the same as positions in windows. first_window (int): Number of windows of earlier encodings."""
         places = np.concatenate([part.states for part in self.parts(request)])
         states = self.encoded.rows.states
         return WantedStates(states.window[places] + first_window, states.column[places])
@@ -179,7 +179,7 @@ class _JointBatch:
         return not any(len(part.states) for parts in self.parts for part in parts)
 
     def windows(self, *, is_train: bool) -> WindowBatches:
-        """Return the batches of windows, with the states that each layer of the group wants of them."""
+        """Return the batches of windows, with the hidden states that each layer of the group wants."""
         all_windows = [encoding.encoded.windows for encoding in self._encodings.values()]
         starts = np.cumsum([0, *(len(windows.lengths) for windows in all_windows)]).tolist()
         first = dict(zip(self._encodings, starts, strict=False))

@@ -1,10 +1,10 @@
 """The probability of an entity, summed over all valid sequences of tags.
 
-In: log probabilities of tags, those that cannot be -inf, and which tag may follow which. Out: a probability for each
-entity. Forward-backward in logs, over all documents in one chain with an "outside" row between them. The chain is cut
-into stretches that are computed together, each from a guess of what comes before it; those whose guess was wrong are
-computed again up to where nothing changes. So the result is that of a pass from token to token, to the last bit.
-Source: Rabiner 1989, section III, https://doi.org/10.1109/5.18626.
+In: log probabilities of tags (-inf for impossible ones), and which tag may follow which. Out: a probability for each
+entity. This is forward-backward in logs, over all documents in one chain with an "outside" row between them. The chain
+is cut into stretches that are computed together, each from a guess of what comes before it. Those whose guess was wrong
+are computed again, up to where nothing changes. So the result equals that of a pass from token to token, to the last
+bit. Source: Rabiner 1989, section III, https://doi.org/10.1109/5.18626.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .tag_schemes import OUTSIDE, TagScheme
 
-STRETCH = 32  # tokens; shorter ones cost fewer steps in Python, and more guesses
+STRETCH = 32  # tokens; shorter stretches need fewer steps in Python, but more guesses
 
 Floats1d = NDArray[np.float64]
 Floats2d = NDArray[np.float64]
@@ -35,12 +35,12 @@ def entity_marginals(
 ) -> Floats1d:
     """Return the probability of each entity among the valid sequences of its document.
 
-    log_probabilities (NDArray): Of tags that are out of the question at a token: -inf; rows need not sum to 1.
+    log_probabilities (NDArray): -inf for tags that are impossible at a token; rows need not sum to 1.
         Shape: (n_tokens, n_tags)
-    entities (Sequence[tuple[int, int, str]]): (start, end, label) as `TagScheme.entities` returns them: tokens of all
-        documents are counted in a row, end exclusive.
-    lengths (Sequence[int] | None): Tokens of each document; None for one.
-    RETURNS (NDArray): From 0 to 1; 0 where no sequence is valid. Shape: (n_entities,)
+    entities (Sequence[tuple[int, int, str]]): (start, end, label) as `TagScheme.entities` returns them: tokens are
+        counted over all documents, end exclusive.
+    lengths (Sequence[int] | None): Tokens of each document; None for a single document.
+    RETURNS (NDArray): From 0 to 1; 0 if no sequence is valid. Shape: (n_entities,)
     """
     if not entities:
         return np.zeros(0)
@@ -54,7 +54,7 @@ def entity_marginals(
     after = chain_states(scores[::-1], backward, scheme.tag_ids[OUTSIDE])[0][::-1]
     sizes = ends - starts
     firsts = np.cumsum(sizes) - sizes
-    with np.errstate(invalid="ignore"):  # -inf less -inf, where no sequence is valid
+    with np.errstate(invalid="ignore"):  # -inf minus -inf, if no sequence is valid
         inside = np.add.reduceat(scores[rows, tags] - growth[rows], firsts)
         enters = forward.sums(before[starts - 1])[np.arange(len(starts)), tags[firsts]]
         leaves = np.logaddexp.reduce(np.where(_stops(scheme), after[ends], -np.inf), axis=1)
@@ -64,9 +64,9 @@ def entity_marginals(
 
 
 def entity_tags(scheme: TagScheme, entities: Sequence[Entity], starts: Ints1d) -> tuple[Ints1d, Ints1d]:
-    """Return the rows and the tags of all tokens of the entities, entity after entity.
+    """Return the rows and the tags of all tokens of the entities, one entity after the other.
 
-    starts (NDArray): The row of the first token of each. Shape: (n_entities,)
+    starts (NDArray): The row of each entity's first token. Shape: (n_entities,)
     """
     tags: list[int | None] = []
     rows: list[int] = []
@@ -80,16 +80,16 @@ def entity_tags(scheme: TagScheme, entities: Sequence[Entity], starts: Ints1d) -
 
 @dataclass(frozen=True)
 class Transitions:
-    """Sums over the tags from which each tag can be reached: those common to all tags once, then the others.
+    """Sums over the tags that each tag may follow: those that all tags may follow once, then the others.
 
-    allowed (NDArray): From the row's tag to the column's. Shape: (n_tags, n_tags)
+    allowed (NDArray): Whether the column's tag may follow the row's. Shape: (n_tags, n_tags)
     """
 
     allowed: Bools2d
     common: Ints1d = field(init=False)  # tags that any tag may follow
-    members: Ints1d = field(init=False)  # the others, set after set
+    members: Ints1d = field(init=False)  # the others, one set after the other
     offsets: Ints1d = field(init=False)  # where each set starts
-    set_of: Ints1d = field(init=False)  # of each tag
+    set_of: Ints1d = field(init=False)  # the set of each tag
 
     def __post_init__(self) -> None:
         common = np.logical_and.reduce(self.allowed, axis=1)
@@ -117,8 +117,9 @@ class Transitions:
 def chain_states(scores: Floats2d, transitions: Transitions, outside: int) -> tuple[Floats2d, Floats1d]:
     """Return the log share of each tag at each row among all valid sequences that end there, and what the row added.
 
-    scores: Shape: (n_rows, n_tags). outside (int): The tag before the first row.
-    RETURNS: Shapes: (n_rows, n_tags) and (n_rows,); the latter is the log of the share that the row leaves.
+    scores (Floats2d): Shape: (n_rows, n_tags)
+    outside (int): The tag before the first row.
+    RETURNS (tuple): Shapes: (n_rows, n_tags) and (n_rows,); the latter is the log of the share that the row leaves.
     """
     n_rows, n_tags = scores.shape
     n_stretches = -(-n_rows // STRETCH)
@@ -147,7 +148,7 @@ def chain_states(scores: Floats2d, transitions: Transitions, outside: int) -> tu
 
 
 def _step(before: Floats2d, scores: Floats2d, transitions: Transitions) -> tuple[Floats2d, Floats1d]:
-    """Return the states a row further, and what it added. A row that nothing leads to starts anew."""
+    """Return the states one row further, and what that row added. A row that nothing leads to starts afresh."""
     states = transitions.sums(before) + scores
     added = np.logaddexp.reduce(states, axis=1)
     lost = np.isneginf(added)
@@ -158,9 +159,9 @@ def _step(before: Floats2d, scores: Floats2d, transitions: Transitions) -> tuple
 
 
 def _chain(log_probabilities: NDArray[np.floating[Any]], bounds: Ints1d, outside: int) -> Floats2d:
-    """Return the rows of all documents with a row between them, before the first and after the last: certainly outside.
+    """Return the rows of all documents, with an "outside" row between them, before the first and after the last.
 
-    What is not a number counts as impossible.
+    NaN counts as impossible.
     """
     between = bounds + np.arange(len(bounds))
     scores = np.full((len(log_probabilities) + len(bounds), log_probabilities.shape[1]), -np.inf)
@@ -172,13 +173,13 @@ def _chain(log_probabilities: NDArray[np.floating[Any]], bounds: Ints1d, outside
 
 
 def _in_chain(places: Ints1d, bounds: Ints1d, starts: Ints1d) -> Ints1d:
-    """Return where tokens of entities are in the chain. starts: The first token of each, which tells the document."""
+    """Return the entities' tokens as positions in the chain. starts: Each one's first token, to find its document."""
     shifted: Ints1d = places + np.searchsorted(bounds, starts, side="right")
     return shifted
 
 
 def _stops(scheme: TagScheme) -> NDArray[np.bool_]:
-    """Return the tags that do not go on with an entity before them. Shape: (n_tags,)"""
+    """Return the tags that do not continue an entity. Shape: (n_tags,)"""
     stops: NDArray[np.bool_] = scheme.begins.copy()
     stops[scheme.tag_ids[OUTSIDE]] = True
     return stops

@@ -1,6 +1,6 @@
 """Settings of one machine and one user, which a saved pipeline must not carry to others.
 
-In: the config of components. Out: the same, with them at their defaults.
+In: the config of components. Out: the same config, with these settings at their defaults.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ PRIVATE = {"path": None, **DOWNLOAD}
 
 
 def withdraw_downloads(nlp: Language | None) -> None:
-    """Set `allow_download` to false in the config of a pipeline, whose layers are built by now, before it is saved."""
+    """Set `allow_download` to false in a pipeline's config before it is saved, once its layers are built."""
     for name in [] if nlp is None else nlp.component_names:
         reset(nlp.get_pipe_config(name), DOWNLOAD)  # type: ignore[union-attr]
 
 
 def reset(config: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Set settings of registered functions, wherever they are in a config, to their defaults, in place."""
+    """Reset settings of registered functions, wherever they are in a config, to their defaults, in place."""
     is_built = "@misc" in config or "@architectures" in config
     for key, value in config.items():
         if is_built and key in defaults:

@@ -1,8 +1,8 @@
 """The component that runs a backbone and its adapter once for all listeners after it.
 
-Used instead of spacy-transformers' "transformer" because it (1) saves the prompt alone, as safetensors, (2) batches by
-padded pieces within and across documents and bounds what a batch of long documents holds at a time, and (3) leaves one
-vector per token on the Doc (`doc.tensor`) where that one keeps all states of all pieces.
+It is used instead of spacy-transformers' "transformer" because it (1) saves only the adapter, as safetensors, (2)
+batches by padded pieces within and across documents and bounds the memory of a batch of long documents, and (3) leaves
+one vector per token on the Doc (`doc.tensor`), whereas the other keeps all hidden states of all pieces.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ from .safetensors_pipe import SafetensorsPipe
 
 
 class PTuningTransformer(SafetensorsPipe, Tok2Vec):
-    """A prompt-tuned transformer, shared by listeners (`spacy_ptv2.PTuningListener.v1`).
+    """A backbone with its adapter, shared by listeners (`spacy_ptv2.PTuningListener.v1`).
 
     vocab (Vocab): The shared vocabulary. model (Tok2VecModel): `spacy_ptv2.Tok2VecPTuning.v1`. name (str): Its name.
     """
@@ -33,7 +33,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         super().__init__(vocab, model, name)
 
     def set_annotations(self, docs: Iterable[Doc], tokvecs: list[Floats2d]) -> None:
-        """Leave the vectors on the Docs and with the listeners, for whom another such component may stand between."""
+        """Leave the vectors on the Docs, where another such component may overwrite them, and with the listeners."""
         docs = list(docs)
         super().set_annotations(docs, tokvecs)
         for listener in self.listeners:
@@ -41,7 +41,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
                 listener.vectors.give(docs, tokvecs)
 
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
-        """Load the backbone and start the prompt. Neither looks at the data."""
+        """Load the backbone and initialise the adapter. Neither needs the data."""
         self.model.initialize()
         for listener in self.listeners:
             self._pass_on_width(listener)
@@ -49,7 +49,7 @@ class PTuningTransformer(SafetensorsPipe, Tok2Vec):
         withdraw_downloads(nlp)
 
     def add_listener(self, listener, component_name: str) -> None:  # type: ignore[no-untyped-def]
-        """Connect a listener and tell it the width, where that is known."""
+        """Connect a listener and tell it the width, if that is known."""
         super().add_listener(listener, component_name)
         listen_to(listener, self)
         self._pass_on_width(listener)

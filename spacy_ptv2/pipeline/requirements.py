@@ -1,8 +1,8 @@
 """What a pipeline requires: this package, and the package that its backbone came from.
 
-In: a pipeline. Out: requirements as pip takes them, in `nlp.meta["requirements"]`, from where `spacy package` writes
-them into a wheel. What this package itself requires is not repeated: its own bounds say what is needed, a wheel's could
-only say what was installed where it was made.
+In: a pipeline. Out: requirements in pip's format, in `nlp.meta["requirements"]`, from where `spacy package` writes them
+into a wheel. The requirements of this package itself are not repeated: its own bounds say what is needed, whereas a
+wheel's could only say what was installed where it was made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECORDED_BEFORE = (re.compile(r"torch>=\d+\.\d+"), re.compile(r"transformers>=\d
 
 
 def record_requirements(nlp: Language | None, models: Iterable[Model[Any, Any] | None]) -> None:
-    """Add what some models of a pipeline need to its meta; what is there for the same package is replaced."""
+    """Add what some models of a pipeline need to its meta, replacing earlier requirements on the same packages."""
     if nlp is None:
         return
     models = list(models)
@@ -37,16 +37,16 @@ def record_requirements(nlp: Language | None, models: Iterable[Model[Any, Any] |
 
 
 def own_requirement(models: Iterable[Model[Any, Any] | None]) -> str:
-    """Return the requirement of some models on this package, from the version that saves on to the next minor one."""
+    """Return the requirement of some models on this package: at least the version that saves, below the next minor."""
     nodes = (node for model in models if model is not None for node in model.walk())
     extra = f"[{EXTRA}]" if any(node.name == DROP_IN for node in nodes) else ""
     return f"{OWN_NAME}{extra}{get_minor_version_range(version(OWN_NAME))}"
 
 
 def without_implied(found: Iterable[str], kept: Iterable[str]) -> list[str]:
-    """Return requirements without those on packages that this one requires, which bounds them itself.
+    """Return requirements without those on packages that this package requires, because it bounds them itself.
 
-    kept (Iterable[str]): What stays in any case, such as a user's own lines in meta.json.
+    kept (Iterable[str]): Requirements to keep in any case, such as a user's own lines in meta.json.
     """
     stays = set(kept)
     extras = {"", *(extra for line in stays if _name_of(line) == OWN_NAME for extra in Requirement(line).extras)}
@@ -65,14 +65,14 @@ def _without_recorded_before(requirements: Iterable[str]) -> list[str]:
 
 
 def merge(present: Iterable[str], new: Iterable[str]) -> list[str]:
-    """Return both lists as one, each package once; a new requirement takes the place of an older one."""
+    """Return both lists as one, with each package once; a new requirement replaces an older one."""
     by_name = {_name_of(requirement): requirement for requirement in present}
     by_name.update({_name_of(requirement): requirement for requirement in new})
     return list(by_name.values())
 
 
 def without(requirements: Iterable[str], removed: Iterable[str]) -> list[str]:
-    """Return the requirements that are on no package of `removed`."""
+    """Return the requirements without those on packages in `removed`."""
     names = {_name_of(requirement) for requirement in removed}
     return [requirement for requirement in requirements if _name_of(requirement) not in names]
 
@@ -80,5 +80,5 @@ def without(requirements: Iterable[str], removed: Iterable[str]) -> list[str]:
 def _name_of(requirement: str) -> str:
     try:
         return canonicalize_name(Requirement(requirement).name)
-    except InvalidRequirement:  # a user's own line in meta.json; pip will say what it thinks of it
+    except InvalidRequirement:  # a user's own line in meta.json; pip will report it
         return requirement

@@ -1,4 +1,4 @@
-"""Adds outputs to a trained linear layer; the old rows stay as they are."""
+"""Adds outputs to a trained linear layer; its old rows stay as they are."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from thinc.types import Floats1d, Floats2d
 
 
 def grow_output(model: Model[Any, Any], layer: Model[Floats2d, Floats2d], n_outputs: int) -> Model[Floats2d, Floats2d]:
-    """Put a wider layer in the place of a trained `Linear`, and say so to all that is around it.
+    """Replace a trained `Linear` by a wider layer, and update the sizes of all nodes around it.
 
-    The new outputs read nothing of the input yet and have the smallest bias that is there, so that what the model
-    predicts hardly changes until they are trained. For an optimizer the layer is a new one: its moments and averages
-    begin anew.
+    The new outputs have zero weights and the smallest bias of the old ones, so that the model's predictions hardly
+    change until they are trained. For an optimizer the layer is new: its moments and averages start again.
 
-    model: What it is part of; its references follow. n_outputs (int): More than the layer has.
-    RETURNS (Model): The layer that now stands there. Shape of its W: (n_outputs, nI)
+    model (Model): The model that contains it, whose references are updated.
+    layer (Model): The trained `Linear`.
+    n_outputs (int): More than the layer has.
+    RETURNS (Model): The new layer. Shape of its W: (n_outputs, nI)
     """
     n_before = layer.get_dim("nO")
     weights = layer.ops.alloc2f(n_outputs, layer.get_dim("nI"))

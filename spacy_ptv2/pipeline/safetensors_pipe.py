@@ -1,6 +1,6 @@
 """The base of our components: streams in bounded batches, stepping, saving.
 
-What is saved are settings as JSON, everything trained as one safetensors file, and nothing else.
+It saves the settings as JSON, everything that is trained as one safetensors file, and nothing else.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
                 yield from docs
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Let the optimizer step, and know one of ours by what names the tensors go."""
+        """Let the optimizer step; one of ours also learns the names of the tensors."""
         introduce(sgd, self, parameters_of_component)
         with stepping(sgd, self.name) as step:
             super().finish_update(step)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Return the component's state, the backbone excluded."""
+        """Return the component's state without the backbone."""
         parts: dict[str, Callable[[], Any]] = {
             "cfg": lambda: srsly.json_dumps(self.cfg),
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
@@ -62,7 +62,7 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
         return util.to_bytes(parts, exclude)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> SafetensorsPipe:
-        """Restore what `to_bytes` gave."""
+        """Restore what `to_bytes` returned."""
         parts: dict[str, Callable[[Any], Any]] = {
             "cfg": lambda data: self._load_cfg(data, f"the settings of {self.name!r}"),
             "vocab": lambda data: self.vocab.from_bytes(data, exclude=exclude),
@@ -103,7 +103,7 @@ class SafetensorsPipe(TrainablePipe):  # type: ignore[misc]  # compiled, without
 
     @property
     def outputs(self) -> Sequence[str] | None:
-        """What the columns of the model's output stand for, which is saved with it; None if nothing."""
+        """What the columns of the model's output stand for, saved with the model; None if they have no names."""
         return None
 
     def check_cfg(self, cfg: dict[str, Any], where: str) -> None:

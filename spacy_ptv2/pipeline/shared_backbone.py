@@ -1,9 +1,9 @@
 """The component that runs the adapters of all later components in one pass of their backbone.
 
-Put before them, it finds every prompt-tuned tok2vec in the components behind it, wherever it stands: in a
-`ptuning_transformer`, or inside a tagger or a parser of spaCy's. Documents are tokenised and aligned once, the layers
-below the first prompt run once, the others as one batch with a prompt per row; in training as well. Without it the
-components compute the same, one after the other.
+It finds every tok2vec with an adapter in the components after it, wherever that is: in a `ptuning_transformer`, or
+inside spaCy's tagger or parser. Documents are tokenised and aligned once. The layers below the first prompt run once,
+the others as one batch with a prompt per row. It works in training as well. Without it the components compute the same
+results, one after the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .joint_reading import Request, begin_update_ahead, joint_layers, read_ahead
 
 
 class SharedBackbone(Pipe):
-    """Computes ahead what the prompts of later components are about to compute.
+    """Precomputes the hidden states that later components are about to need.
 
     nlp (Language): The pipeline that it is part of. name (str): Its name there.
     """
@@ -33,7 +33,7 @@ class SharedBackbone(Pipe):
     def __init__(self, nlp: Language, name: str = "shared_backbone") -> None:
         self._nlp = weakref.ref(nlp)
         self.name = name
-        self.model: Model[Any, Any] = Model("shared_backbone", _no_forward)  # for spaCy, which asks what trains
+        self.model: Model[Any, Any] = Model("shared_backbone", _no_forward)  # for spaCy, which checks what trains
         self._steps: list[TrainingPass] = []
 
     @property
@@ -42,12 +42,12 @@ class SharedBackbone(Pipe):
         return True
 
     def __call__(self, doc: Doc) -> Doc:
-        """Compute ahead for one Doc."""
+        """Precompute for one Doc."""
         self._read_ahead([doc])
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Compute ahead for a stream, in batches of at most `batch_size` Docs and a bounded number of vectors."""
+        """Precompute for a stream, in batches of at most `batch_size` Docs and a bounded number of vectors."""
         max_tokens = MAX_BUFFERED_TOKENS // max(1, len(self._layers(set())))
         for docs in batch_by_tokens(stream, batch_size, max_tokens):
             self._read_ahead(docs)
@@ -71,15 +71,15 @@ class SharedBackbone(Pipe):
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Run the backward pass where components computed by themselves after all, as on filtered examples.
+        """Run the backward pass if some components computed by themselves after all, as on filtered examples.
 
-        In `nlp.update(..., sgd=optimizer)` it comes before any of them has a gradient, and nothing happens.
+        In `nlp.update(..., sgd=optimizer)` this is called before any of them has a gradient, and does nothing.
         """
         for step in self._steps:
             step.finish()
 
     def initialize(self, get_examples: Callable[[], Iterable[Example]], *, nlp: Language | None = None) -> None:
-        """Nothing here is trained."""
+        """Do nothing: there is nothing to train here."""
 
     def _finish_steps(self) -> None:
         for step in self._steps:
@@ -106,16 +106,16 @@ class SharedBackbone(Pipe):
         return {"nlp": self._nlp(), "name": self.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what `__getstate__` gave."""
+        """Restore what `__getstate__` returned."""
         self.__init__(state["nlp"], state["name"])  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by name and pipeline; the pipeline may hold this very object, so they come as state."""
+        """Pickle by name and pipeline. The pipeline may contain this very object, so both are passed as state."""
         return SharedBackbone.__new__, (SharedBackbone,), self.__getstate__()
 
 
 def names_of_shared_backbones(nlp: Language) -> list[str]:
-    """Return the components of this kind, for those who compute ahead themselves."""
+    """Return the names of these components, for code that precomputes itself."""
     return [name for name, pipe in nlp.pipeline if isinstance(pipe, SharedBackbone)]
 
 

@@ -1,6 +1,6 @@
 """Entity tags as a sequence labelling problem: IOB2 and BILUO, which tags may follow which, and decoding.
 
-In: logits. Out: the most probable sequence of tags among the valid ones, so an invalid one cannot come out.
+In: log probabilities. Out: the most probable of the valid sequences of tags, so that the result is never invalid.
 Source: Ratinov and Roth 2009 (BILUO), https://aclanthology.org/W09-1119.
 """
 
@@ -50,12 +50,12 @@ class TagScheme:
     def encode(self, biluo: Sequence[str | None]) -> list[int | None]:
         """Return tag indices of BILUO tags as spaCy aligns them; None where the gold annotation is unknown.
 
-        RAISES (KeyError): With the label, if it is none of `labels`.
+        RAISES (KeyError): With the label, if it is not in `labels`.
         """
         return [None if tag is None or tag == "-" else self._encode_one(tag) for tag in biluo]
 
     def encode_words(self, biluo: Sequence[str | None], is_space: Sequence[bool]) -> list[int | None]:
-        """Return what `encode` does, with None for tokens of spaces: entities are tagged as if there were none."""
+        """Return what `encode` does, with None for whitespace tokens: entities are tagged as if these did not exist."""
         return self.encode(_tags_of_words(biluo, is_space) if any(is_space) else biluo)
 
     def _encode_one(self, tag: str) -> int:
@@ -67,7 +67,7 @@ class TagScheme:
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """Which tag may follow which. Shape: (n_tags, n_tags), from the row's tag to the column's."""
+        """Whether the column's tag may follow the row's. Shape: (n_tags, n_tags)"""
         return np.array([[self._may_follow(a, b) for b in self.tags] for a in self.tags])
 
     @cached_property
@@ -83,23 +83,24 @@ class TagScheme:
         return (before[1:] == after[1:] and inside) if is_open else not inside
 
     def decode(self, log_probabilities: Floats2d, lengths: Sequence[int] | None = None) -> Ints1d:
-        """Return the most probable valid sequence of tags, of one document or of several, one behind the other.
+        """Return the most probable valid sequence of tags, of one document or of several, one after the other.
 
-        log_probabilities (Floats2d): Shape: (n_tokens, n_tags). lengths (Sequence[int] | None): Tokens of each
-        document; None for one. RETURNS (Ints1d): Shape: (n_tokens,)
+        log_probabilities (Floats2d): Shape: (n_tokens, n_tags)
+        lengths (Sequence[int] | None): Tokens of each document; None for a single document.
+        RETURNS (Ints1d): Shape: (n_tokens,)
         """
         bounds = np.cumsum([0, *([len(log_probabilities)] if lengths is None else lengths)])
         return decode_documents(log_probabilities, bounds, self.allowed, self.tag_ids[OUTSIDE])
 
     def is_valid(self, tags: Ints1d) -> bool:
-        """Return whether a sequence of tag indices is a valid one."""
+        """Return whether a sequence of tag indices is valid."""
         outside = [self.tag_ids[OUTSIDE]]
         return not len(find_faults(np.concatenate([outside, tags, outside]).astype(np.int64), self.allowed))
 
     def entities(self, tags: Ints1d) -> list[tuple[int, int, str]]:
-        """Return (start, end, label) of the entities in a valid sequence, or in several in a row; end exclusive.
+        """Return (start, end, label) of the entities in one valid sequence, or in several in a row; end exclusive.
 
-        Tags of a valid sequence that are not "O" belong to the last entity that began.
+        In a valid sequence, every tag other than "O" belongs to the last entity that began.
         """
         inside = np.flatnonzero(tags != self.tag_ids[OUTSIDE])
         first = np.flatnonzero(self.begins[tags[inside]])
@@ -110,7 +111,7 @@ class TagScheme:
 
 
 def _tags_of_words(biluo: Sequence[str | None], is_space: Sequence[bool]) -> list[str | None]:
-    """Return BILUO tags in which every entity begins and ends with a word, None for spaces."""
+    """Return BILUO tags in which every entity begins and ends with a word, and None for whitespace tokens."""
     tags = [None if space else tag for tag, space in zip(biluo, is_space, strict=True)]
     words: list[int] = []
     for place, tag in enumerate(biluo):

@@ -1,7 +1,7 @@
 """Named entities by token classification: the linear head of the paper, decoded so that only valid entities come out.
 
-In: Docs and their token vectors. Out: `doc.ents`, and the entities found here with a confidence each under
-`doc.spans[spans_key].attrs["scores"]`. Entities that are there already are kept, and decoded around (`entities.py`).
+In: Docs and their token vectors. Out: `doc.ents`, and the entities found here, each with a confidence, under
+`doc.spans[spans_key].attrs["scores"]`. Entities that are already set are kept, and decoded around (`entities.py`).
 Source: Liu et al. 2021, section 3.3 ("Classification Head"), https://arxiv.org/abs/2110.07602.
 """
 
@@ -27,9 +27,9 @@ class TokenClassifier(LabelledHead):
     """Labels entities with one linear layer over token vectors.
 
     vocab, model, name, scorer: See `Head`; the model is `spacy_ptv2.TokenClassifier.v1`.
-    scheme ("iob2" | "biluo"): Tags.
+    scheme ("iob2" | "biluo"): The tag scheme.
     spans_key (str): Where `doc.spans` keeps the confidences.
-    overwrite (bool): Replace entities that are there, instead of keeping them.
+    overwrite (bool): Replace entities that are already set, instead of keeping them.
     confidence ("product" | "marginal"): See `confidences.py`.
     threshold (float): Entities with a lower confidence are left out; from 0 to 1.
     """
@@ -57,14 +57,14 @@ class TokenClassifier(LabelledHead):
 
     @property
     def tag_scheme(self) -> TagScheme:
-        """The tags over the present labels."""
+        """The tags for the current labels."""
         if self._tag_scheme is None or self._tag_scheme.labels != self.labels:
             self._tag_scheme = TagScheme(self.cfg["scheme"], self.labels)
         return self._tag_scheme
 
     @property
     def outputs(self) -> Sequence[str] | None:
-        """The tags, which the settings and the output layer must agree on."""
+        """The tags, on which the settings and the output layer must agree."""
         return self.tag_scheme.tags if self.labels else None
 
     def check_cfg(self, cfg: dict[str, Any], where: str) -> None:
@@ -82,7 +82,7 @@ class TokenClassifier(LabelledHead):
             raise FormatError(Errors.P641.format(path=where, field=wrong[0], expected=wrong[1], got=cfg[wrong[0]]))
 
     def labels_of(self, example: Example) -> Iterable[str]:
-        """Return the labels of its entities."""
+        """Return the labels of an example's entities."""
         return (ent.label_ for ent in example.reference.ents)
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:

@@ -1,1 +1,1 @@
-"""What was trained, in safetensors: tensors, their header, whole models, and what they were trained over."""
+"""Trained parameters in safetensors: tensors, their header, whole models, and what is upstream of them."""

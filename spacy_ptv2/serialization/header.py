@@ -1,7 +1,7 @@
 """The header of a saved adapter, read without trusting it.
 
-In: the header that `AdapterShim.header` wrote, or anything else that was in its place, and the tensors. Out: the
-recorded backbone and the layout of the adapter; every value that does not fit is refused by name.
+In: the header that `AdapterShim.header` wrote, or anything else in its place, and the tensors. Out: the recorded
+backbone and the layout of the adapter. Every value that does not fit is refused by name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import Errors, FormatError
 
 @dataclass(frozen=True)
 class AdapterLayout:
-    """What a saved adapter is made of.
+    """What a saved adapter consists of.
 
     layers (tuple[int, ...]): The layers that have a prompt and LoRA.
     lengths (tuple[int, ...]): Positions of the prompt in each of them.
@@ -33,7 +33,7 @@ class AdapterLayout:
 
 
 def read_header(header: dict[str, Any], where: str) -> tuple[Recorded, AdapterLayout]:
-    """Return what a header says.
+    """Return the content of a header.
 
     where (str): Where it comes from, for messages. RAISES (FormatError): P304, P640 with the field.
     """
@@ -53,7 +53,7 @@ def read_header(header: dict[str, Any], where: str) -> tuple[Recorded, AdapterLa
 
 
 def check_adapter(state: dict[str, torch.Tensor], layout: AdapterLayout, backbone: Backbone, where: str) -> None:
-    """Check that the layout and the tensors of an adapter fit each other and the backbone.
+    """Check that an adapter's layout and tensors fit each other and the backbone.
 
     RAISES (FormatError): P305, P640.
     """

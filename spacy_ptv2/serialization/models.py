@@ -1,7 +1,7 @@
 """The trained tensors of any Thinc model as safetensors: parameters of its nodes, adapters of its shims.
 
-In: a model. Out: bytes with one header: dimensions of every node (so that a fresh model gets its sizes back), the
-headers of the prompts, and a checksum. The reading model must have the same nodes.
+In: a model. Out: bytes with one header: the dimensions of every node (so that a fresh model gets its sizes back), the
+headers of the adapters, and a checksum. The model that reads them must have the same nodes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .upstream import ATTRIBUTE, check_upstream, find_shim, trained_tensors, ups
 
 AXES = {("linear", "W"): ("nO", "nI"), ("linear", "b"): ("nO",)}  # of Thinc's layer, which is the head
 PROMPTED = ("encode_pieces", "tok2vec_ptuning", "transformer_model")  # their nO is the backbone's width
-# Before a file is read their nO is that of the backbone found first; the file's is compared with the right one later.
+# Before a file is read, their nO is that of the backbone found first. The file's is compared with the right one later.
 TAKEN_OVER = (*PROMPTED, PTuningListener.name)
 
 
 def model_to_bytes(model: Model[Any, Any], outputs: Sequence[str] | None = None) -> bytes:
-    """Return all that a model has learned.
+    """Return everything that a model has learned.
 
-    outputs (Sequence[str]): What the columns of its output stand for, None where they have no names.
+    outputs (Sequence[str] | None): What the columns of its output stand for; None if they have no names.
     """
     nodes: list[dict[str, Any]] = []
     for node in model.walk():
@@ -46,10 +46,11 @@ def model_to_bytes(model: Model[Any, Any], outputs: Sequence[str] | None = None)
 
 
 def model_from_bytes(model: Model[Any, Any], data: bytes, where: str, outputs: Sequence[str] | None = None) -> None:
-    """Restore what `model_to_bytes` gave into a model of the same structure.
+    """Restore what `model_to_bytes` returned into a model of the same structure.
 
-    where (str): Where the bytes come from, for messages. outputs: As there.
-    RAISES (FormatError): P301, P303-P309, P640. RAISES (BackboneError): P101, P105.
+    where (str): Where the bytes come from, for messages.
+    outputs (Sequence[str] | None): As there.
+    RAISES (FormatError, BackboneError): P301, P303-P309, P640; P101, P105.
     """
     for prompted in adapter_shims(model):
         prompted.withdraw_download()
@@ -76,7 +77,7 @@ def model_from_bytes(model: Model[Any, Any], data: bytes, where: str, outputs: S
 
 
 def _read_entries(header: dict[str, Any], nodes: list[Model[Any, Any]], where: str) -> list[dict[str, Any]]:
-    """Return a header's entries, one per node, each with a "name" and "dims", and of the right types."""
+    """Return a header's entries, one per node, each with "name" and "dims" of the right types."""
     saved = header.get("nodes")
     if not isinstance(saved, list):
         raise FormatError(Errors.P304.format(path=where, field="nodes"))
@@ -94,18 +95,18 @@ def _read_entries(header: dict[str, Any], nodes: list[Model[Any, Any]], where: s
 
 
 def _leaf_name(node: Model[Any, Any]) -> str:
-    """Return a node's name; combinators spell out what was in them once, which `nlp.replace_listeners` changes."""
+    """Return a leaf's name, "" for combinators: theirs list initial layers, which `nlp.replace_listeners` changes."""
     return "" if node.layers else node.name
 
 
 def adapter_shims(model: Model[Any, Any] | None) -> list[AdapterShim]:
-    """Return the prompts in a model, empty ones included."""
+    """Return the adapter shims of a model, including uninitialised ones."""
     shims = [] if model is None else [find_shim(node) for node in model.walk()]
     return [shim for shim in shims if shim is not None]
 
 
 def _set_dims(node: Model[Any, Any], dims: dict[str, int | None], where: str) -> bool:
-    """Take over sizes. RETURNS (bool): Whether the file knows more of them than the config: then it was initialised."""
+    """Set the saved sizes. RETURNS (bool): Whether the file has sizes that the config lacks: it was initialised."""
     if set(dims) != set(node.dim_names):
         details = f"{node.name} has the dimensions {sorted(node.dim_names)}, the file {sorted(dims)}"
         raise FormatError(Errors.P305.format(path=where, details=details))
@@ -131,7 +132,7 @@ def _set_params(node: Model[Any, Any], arrays: dict[str, Any], where: str) -> No
 
 
 def _check_param(node: Model[Any, Any], name: str, array: Any, where: str) -> None:
-    """Refuse a parameter of another type, or with an axis as long as no dimension of its layer."""
+    """Refuse a parameter of another type, or with an axis that fits no dimension of its layer."""
     sizes = {dim: node.maybe_get_dim(dim) for dim in node.dim_names}
     if (node.name, name) in AXES:
         fits = array.shape == tuple(sizes[dim] for dim in AXES[node.name, name])
@@ -143,7 +144,7 @@ def _check_param(node: Model[Any, Any], name: str, array: Any, where: str) -> No
 
 
 def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
-    """Refuse layers around a prompt that are not as wide as its backbone."""
+    """Refuse layers around an adapter that are not as wide as its backbone."""
     for node in nodes:
         for shim in (find_shim(part) for part in (node, *node.layers)):
             if shim is None or not shim.is_initialized or node.maybe_get_dim("nO") is None:
@@ -155,7 +156,7 @@ def _check_widths(nodes: list[Model[Any, Any]], where: str) -> None:
 
 
 def _check_outputs(header: dict[str, Any], outputs: Sequence[str] | None, where: str) -> None:
-    """Compare what the columns of the output stood for and what they stand for; older files do not say."""
+    """Compare what the columns of the output meant when saved with what they mean now; older files do not say."""
     saved = header.get("outputs")
     own = list(outputs or ())
     if saved is not None and saved != own:
@@ -163,7 +164,7 @@ def _check_outputs(header: dict[str, Any], outputs: Sequence[str] | None, where:
 
 
 def trained_parameters(models: Iterable[Model[Any, Any]]) -> dict[str, int]:
-    """Count what is trained, by part (see `PARTS`), and the frozen "backbone" (once)."""
+    """Count the trained parameters by part (see `PARTS`), and those of the frozen "backbone" (once)."""
     counts: dict[str, int] = {}
     for model in models:
         for node in model.walk():

@@ -1,7 +1,7 @@
 """Trained tensors in safetensors, with a header: format version, identity, shapes, checksum.
 
-In: named numpy arrays and a header. Out: bytes, and back, with every kind of damage refused by name. No pickle and no
-backbone weight is ever written.
+In: named numpy arrays and a header. Out: bytes, and back. Every kind of damage is refused by name. Neither pickle nor
+backbone weights are ever written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Tensors = Mapping[str, NDArray[Any]]
 def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
     """Write tensors and a header as safetensors bytes.
 
-    header (Mapping): JSON values, written with the format version and the checksum of the tensors.
+    header (Mapping[str, Any]): JSON values, written with the format version and the checksum of the tensors.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     document = {**header, "format_version": FORMAT_VERSION, "checksum": checksum_of(arrays)}
@@ -67,7 +67,7 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file of a pipeline.
+    """Read a file that belongs to a pipeline.
 
     RAISES (FormatError): P302 if it is missing, P301 if it cannot be read.
     """
@@ -80,7 +80,7 @@ def read_file(path: Path) -> bytes:
 
 
 def checksum_of(tensors: Tensors) -> str:
-    """Return the sha256 over names, types, shapes and values."""
+    """Return the sha256 over the tensors' names, types, shapes and values."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])

@@ -1,8 +1,8 @@
 """The checksum of the trained tensors upstream, saved with a component that listens to them.
 
-A head reads vectors that one prompt made it for; over another prompt, of the same backbone and width, it would run and
-be wrong. Saved with the component, our own or one of spaCy's, the checksum is compared when the component is loaded
-after its upstream. Components that are combined in memory (`source`) are saved with what is upstream then.
+A head reads the vectors of the adapter that it was trained with. Over another adapter, of the same backbone and width,
+it would run but be wrong. So the checksum is saved with the component, ours or one of spaCy's, and compared when the
+component is loaded after its upstream. Components combined in memory (`source`) are saved with what is then upstream.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class HasModel(Protocol):
 
 
 class UpstreamRecord:
-    """The attribute of a listener that Thinc saves and loads with any model that the listener is in."""
+    """The attribute of a listener that Thinc saves and loads with any model that contains the listener."""
 
 
 def listen_to(listener: Model[Any, Any], upstream: HasModel) -> None:
@@ -37,16 +37,16 @@ def listen_to(listener: Model[Any, Any], upstream: HasModel) -> None:
 
 
 def upstream_checksum(listener: Model[Any, Any]) -> str | None:
-    """Return the checksum of what is upstream now, None where nothing is, or nothing trained."""
+    """Return the checksum of what is upstream now; None if there is nothing, or nothing trained."""
     upstream = _upstream(listener)
     tensors = {} if upstream is None else trained_tensors(upstream)
     return checksum_of(tensors) if tensors else None
 
 
 def check_upstream(listener: Model[Any, Any], recorded: object, where: str) -> None:
-    """Compare what a listener was saved with and what is upstream now, where that was loaded as well.
+    """Compare what a listener was saved with to what is upstream now, if that was loaded too.
 
-    RAISES (FormatError): P308 if they differ, P640 if the record is none.
+    RAISES (FormatError): P308 if they differ, P640 if the record is not a checksum.
     """
     if recorded is None:
         return
@@ -62,12 +62,12 @@ def check_upstream(listener: Model[Any, Any], recorded: object, where: str) -> N
 
 
 def find_shim(node: Model[Any, Any]) -> AdapterShim | None:
-    """Return the prompt of a node, if it has one."""
+    """Return the adapter shim of a node, if it has one."""
     return next((shim for shim in node.shims if isinstance(shim, AdapterShim)), None)
 
 
 def trained_tensors(model: Model[Any, Any]) -> dict[str, Any]:
-    """Return all that a model has learned: by the number of the node and the name there."""
+    """Return everything that a model has learned, by the node's number and the name there."""
     tensors: dict[str, Any] = {}
     for index, node in enumerate(model.walk()):
         for name in node.param_names:

@@ -1,7 +1,7 @@
 """Many tasks over one backbone in one process, for services: `AdapterBank`.
 
-In: texts, each with the name of its task. Out: Docs, annotated by that task's pipeline, whatever the tasks computed in
-common passes of the backbone. docs/guides/serving.md tells how to use it, examples/serve is a service over it.
+In: texts, each with the name of its task. Out: Docs, annotated as by that task's pipeline alone; tasks share passes of
+the backbone. docs/guides/serving.md explains how to use it, and examples/serve is a service built on it.
 """
 
 from .bank import AdapterBank

@@ -1,8 +1,8 @@
 """A bank of adapters: one backbone and many tasks, loaded and unloaded by name in a running process.
 
-In: a stream of texts, each with its task, from as many threads as there are. Out: Docs in the same order. Tasks of a
-batch share passes of the backbone (`task.py`); the table of tasks is replaced, never changed, so whoever reads keeps
-the tasks that he started with, and reading takes no lock.
+In: a stream of texts, each with its task, from any number of threads. Out: Docs in the same order. The tasks of a batch
+share passes of the backbone (`task.py`). The table of tasks is replaced, never changed, so that a reader keeps the
+tasks it started with and needs no lock.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ class _Asked(NamedTuple):
 
     @property
     def n_vectors(self) -> int:
-        """How many token vectors its passes leave."""
+        """How many token vectors its passes produce."""
         return len(self.doc) * max(1, len(self.task.layers))
 
 
 class AdapterBank:
-    """Tasks over one backbone. Safe under threads.
+    """Tasks over one backbone. Thread-safe.
 
-    backbone (str | BackboneSource): A hub id or a folder, or where it is and how to load it.
+    backbone (str | BackboneSource): A hub id or a folder, or the full settings.
     RAISES (BackboneError): P101-P113.
     """
 
     def __init__(self, backbone: str | BackboneSource) -> None:
         self.backbone = get_backbone(BackboneSource(backbone) if isinstance(backbone, str) else backbone)
-        # Its first call sets up the tokenizer, which threads may not do at once ("Already borrowed").
+        # This sets up the tokenizer, which several threads may not do at once ("Already borrowed").
         _ = self.backbone.special_pieces
         self._tasks: Mapping[str, Task] = {}
         self._changing = threading.Lock()
@@ -55,10 +55,10 @@ class AdapterBank:
         self._loading = threading.Lock()  # spaCy changes the process's warning filters while it loads
 
     def load(self, name: str, pipeline: str | Path | Language, *, replace: bool = False) -> None:
-        """Load a pipeline as a task; calls of `pipe` that run already do not see it.
+        """Load a pipeline as a task. Calls of `pipe` that are already running do not see it.
 
         pipeline (str | Path | Language): An installed package, a folder, or a pipeline, which is copied.
-        replace (bool): Whether the name may be taken; the task that has it is answered for until the new one is there.
+        replace (bool): Whether to replace a task of that name, which stays available until the new one is loaded.
         RAISES (PTuningError): P711, P712, P714-P716.
         """
         if not isinstance(name, str) or not name or name != name.strip():
@@ -71,7 +71,7 @@ class AdapterBank:
             self._tasks = {**self._tasks, name: task}
 
     def unload(self, name: str) -> None:
-        """Remove a task; calls of `pipe` that run already keep it. RAISES (TaskError): P713."""
+        """Remove a task. Calls of `pipe` that are already running keep it. RAISES (TaskError): P713."""
         with self._changing:
             _find(self._tasks, name)
             self._tasks = {other: task for other, task in self._tasks.items() if other != name}
@@ -88,7 +88,7 @@ class AdapterBank:
         return len(self._tasks)
 
     def vocab(self, task: str) -> Vocab:
-        """Return the vocabulary that Docs for a task are made with. RAISES (TaskError): P713."""
+        """Return the vocabulary with which to make Docs for a task. RAISES (TaskError): P713."""
         return _find(self._tasks, task).nlp.vocab
 
     def info(self) -> BankInfo:
@@ -119,12 +119,12 @@ class AdapterBank:
     def pipe(
         self, stream: Iterable[tuple[Any, Any]], *, batch_size: int = 128, as_tuples: bool = False
     ) -> Iterator[Doc] | Iterator[tuple[Doc, Any]]:
-        """Annotate a stream of (text or Doc, task) in order, each by the task as it is at the time of the call.
+        """Annotate a stream of (text or Doc, task) in order, each with its task as it is at the time of the call.
 
-        batch_size (int): Most Docs, of all tasks together, in a batch; one of many tokens ends sooner.
-        as_tuples (bool): The stream is of ((text or Doc, task), context), and so are (Doc, context) the results.
-        A Doc that an error handler of its pipeline left out is missing; by default errors are raised.
-        RAISES (PTuningError): P713, P717, P718, when the stream gets there.
+        batch_size (int): Most Docs of all tasks together in a batch; one with many tokens ends sooner.
+        as_tuples (bool): Take ((text or Doc, task), context) and yield (Doc, context).
+        A Doc that its pipeline's error handler drops is missing from the results; by default errors are raised.
+        RAISES (PTuningError): P713, P717, P718, once the stream gets there.
         """
         tasks = self._tasks
         pairs = stream if as_tuples else ((item, None) for item in stream)

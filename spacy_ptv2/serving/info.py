@@ -1,4 +1,4 @@
-"""What a bank holds, and how many bytes its tensors take."""
+"""What a bank contains, and how many bytes its tensors take."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ..serialization.models import trained_parameters
 class TaskInfo:
     """One task of a bank.
 
-    components (tuple[str, ...]): Names, in order. labels (dict[str, tuple[str, ...]]): Of each component that has some.
-    adapter_bytes (int): What is trained inside the backbone. head_bytes (int): All other weights.
+    components (tuple[str, ...]): Names, in order.
+    labels (dict[str, tuple[str, ...]]): The labels of each component that has any.
+    adapter_bytes, head_bytes (int): Of the parameters trained inside the backbone, and of all other weights.
     """
 
     name: str
@@ -28,7 +29,7 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class BankInfo:
-    """A bank: its backbone with the bytes of its weights, and its tasks by name."""
+    """A bank: its backbone, the bytes of the backbone's weights, and its tasks by name."""
 
     backbone: str
     fingerprint: str
@@ -37,7 +38,7 @@ class BankInfo:
 
 
 def describe_task(name: str, nlp: Language) -> TaskInfo:
-    """Return what a pipeline is made of."""
+    """Return the components, labels and sizes of a pipeline."""
     models = [pipe.model for _, pipe in nlp.pipeline if hasattr(pipe, "model")]
     sizes = {part: BYTES_PER_NUMBER * count for part, count in trained_parameters(models).items()}
     return TaskInfo(
@@ -50,7 +51,7 @@ def describe_task(name: str, nlp: Language) -> TaskInfo:
 
 
 def describe_backbone(backbone: Backbone) -> str:
-    """Return in words which backbone it is, and how it was loaded."""
+    """Return which backbone it is and how it was loaded, as text for messages."""
     source = backbone.source
     quantized = "" if source.quantization is None else f", {source.quantization}"
     settings = f"{backbone.precision}, {source.attention}{quantized}"
@@ -58,6 +59,6 @@ def describe_backbone(backbone: Backbone) -> str:
 
 
 def backbone_bytes(backbone: Backbone) -> int:
-    """Return the bytes of its weights, as they lie in memory."""
+    """Return the bytes that its weights take in memory."""
     tensors = [*backbone.model.parameters(), *backbone.model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,9 +1,9 @@
-"""From a saved or live pipeline to one of the bank's own, over a vocabulary shared with other tasks.
+"""Copies a saved or live pipeline for the bank, over a vocabulary shared with other tasks.
 
-`spacy.load(path, vocab=...)` will not do: it empties the strings and lexemes of that vocabulary first (spaCy 3.8,
-`Vocab.from_disk`), under the Docs of everyone who uses it. Here the strings are added to it instead. A tokenizer is
-shared, too: it puts its special cases into its vocabulary, 1.2 MB for English, and nothing takes them out again
-(spaCy 3.8, `Vocab.make_fused_token`), so that each further one would stay in memory after its pipeline.
+`spacy.load(path, vocab=...)` will not do: it first empties the strings and lexemes of that vocabulary (spaCy 3.8,
+`Vocab.from_disk`), although Docs of other pipelines still use it. Here the strings are added to it instead. Tokenizers
+are shared too. Each puts its special cases into its vocabulary, 1.2 MB for English, and nothing removes them again
+(spaCy 3.8, `Vocab.make_fused_token`), so that each additional one would outlive its pipeline in memory.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Tokenize = Callable[[str], Doc]
 
 
 class SharedVocabularies:
-    """One vocabulary for each language, for pipelines that bring no vectors and no lookup tables of their own.
+    """One vocabulary per language, for pipelines that have no vectors and no lookup tables of their own.
 
-    Pipelines over it whose tokenizers are equal share one of them.
+    Pipelines with equal tokenizers share one of them as well.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class SharedVocabularies:
         self._tokenizers: dict[tuple[str | None, bytes], Tokenize] = {}
 
     def load(self, pipeline: str | Path | Language) -> Language:
-        """Return a pipeline of its own from a package, a folder or a pipeline in memory, which is copied.
+        """Return a new pipeline from a package, a folder, or a pipeline in memory, which is copied.
 
-        RAISES (PTuningError): P716 if it is none of these.
+        RAISES (PTuningError): P716 for anything else.
         """
         if isinstance(pipeline, (str, Path)):
             pipeline = spacy.load(pipeline)
@@ -68,7 +68,7 @@ def _brings_data(vocab: Vocab, shared: Vocab) -> bool:
 
 
 def _identity(nlp: Language) -> bytes:
-    """Return what two pipelines have in common if their tokenizers are equal."""
+    """Return a digest that two pipelines share if their tokenizers are equal."""
     settings = repr((type(nlp.tokenizer), nlp.config["nlp"]["tokenizer"]))
     tokenizer: Any = nlp.tokenizer
     content: bytes = tokenizer.to_bytes(exclude=["vocab"])
@@ -76,7 +76,7 @@ def _identity(nlp: Language) -> bytes:
 
 
 def _tokenizing_with(tokenizer: Tokenize, language: type[Language]) -> type[Language]:
-    """Return a class of pipelines that have this tokenizer from the start, where others would build one."""
+    """Return a class of pipelines that start with this tokenizer instead of building one."""
 
     class Sharing(language):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any, **settings: Any) -> None:

@@ -1,7 +1,7 @@
-"""A task of a bank: a pipeline, and what of it can run in a pass with other tasks.
+"""A task of a bank: a pipeline, and those of its layers that can share a pass with other tasks.
 
-In: Docs, each with its task. Out: the same, annotated. All prompts run first, in as few passes of the backbone as their
-settings allow; then each pipeline runs over its own Docs and finds the states waiting.
+In: Docs, each with its task. Out: the same Docs, annotated. All adapters run first, in as few passes of the backbone as
+their settings allow. Then each pipeline runs over its own Docs with the precomputed hidden states.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from .info import TaskInfo, describe_backbone, describe_task
 class Task:
     """A pipeline over the backbone of a bank.
 
-    name (str), nlp (Language). layers (list[Model]): Those of its prompts that can run in a pass with others.
-    RAISES (PTuningError): P714 if the pipeline has no prompt, P715 if one is over another backbone.
+    name (str), nlp (Language): The task's name and its pipeline.
+    layers (list[Model]): Those of its layers with an adapter that can share a pass with others.
+    RAISES (PTuningError): P714 if the pipeline has no adapter, P715 if one is over another backbone.
     """
 
     def __init__(self, name: str, nlp: Language, backbone: Backbone) -> None:
@@ -57,7 +58,7 @@ class Task:
         return text
 
     def call(self, doc: Doc) -> Doc:
-        """Annotate one Doc as `nlp(doc)` does, several prompts in one pass."""
+        """Annotate one Doc as `nlp(doc)` does, with several adapters in one pass."""
         try:
             read_ahead([Request(layer, [doc]) for layer in self.layers])
             return self.nlp(doc, disable=self._spared)
@@ -65,17 +66,17 @@ class Task:
             self.forget([doc])
 
     def annotate(self, places: dict[Doc, list[int]]) -> list[tuple[Doc, list[int]]]:
-        """Run the pipeline; what its error handlers leave out is missing from the result."""
+        """Run the pipeline. Docs that its error handlers drop are missing from the result."""
         return list(self.nlp.pipe(places.items(), as_tuples=True, batch_size=len(places), disable=self._spared))
 
     def forget(self, docs: Sequence[Doc]) -> None:
-        """Drop what still waits for some Docs, as after an error."""
+        """Drop precomputed values that were not used for some Docs, as after an error."""
         for handover in self._handovers:
             handover.take(docs)
 
 
 def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> list[Doc | None]:
-    """Return the Docs annotated, in order; None for one that an error handler of its pipeline left out."""
+    """Annotate the Docs and return them in order; None for one that its pipeline's error handler dropped."""
     by_task: dict[Task, dict[Doc, list[int]]] = {}
     for place, (doc, task) in enumerate(asked):
         by_task.setdefault(task, {}).setdefault(doc, []).append(place)

@@ -1,1 +1,1 @@
-"""Training: our loop, which gives what `spacy train` gives, trials, the range test of learning rates, planning."""
+"""Training: our loop, with the results of `spacy train`; trials; the range test of learning rates; planning."""

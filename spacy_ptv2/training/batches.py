@@ -1,4 +1,4 @@
-"""The batches of a training, epoch after epoch, in the order of `spacy train`."""
+"""The batches of a training run, epoch by epoch, in the order of `spacy train`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .trainer import Trainer
 
 
 def read_batches(trainer: Trainer, state: LoopState) -> Iterator[list[Example]]:
-    """Yield the batches of all epochs, and keep the place in `state`.
+    """Yield the batches of all epochs, and record the position in `state`.
 
-    The corpus is read when the first batch is asked for. Each epoch shuffles the order of the epoch before. With
-    `max_epochs` = -1 the corpus is streamed instead: read again for each epoch, in its own order.
+    The corpus is read when the first batch is requested. Each epoch shuffles the order of the previous epoch. With
+    `max_epochs` = -1 the corpus is streamed instead: it is read again for each epoch, in its own order.
     RAISES (PTuningError): P406 if the corpus is empty.
     """
     max_epochs, batcher = trainer.settings["max_epochs"], trainer.settings["batcher"]

@@ -1,4 +1,4 @@
-"""A logger that writes the learning curve in addition to spaCy's table: a JSON line per evaluation."""
+"""A logger that writes the learning curve in addition to spaCy's table: one JSON line per evaluation."""
 
 import json
 import sys
@@ -14,10 +14,10 @@ Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None
 
 
 def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = True) -> Logger:
-    """Build spaCy's console table plus a file of the curve.
+    """Build spaCy's console table plus a file with the curve.
 
     path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations
-    included), words, losses, score and the other scores of every evaluation; None for the table alone.
+        included), words, losses, score and the other scores of every evaluation; None for the table alone.
     progress_bar (bool): Show progress between evaluations, if standard error is a terminal.
     """
     table = console_logger(progress_bar=progress_bar)
@@ -41,8 +41,8 @@ def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = T
 
 
 def curve_point(info: dict[str, Any]) -> dict[str, Any]:
-    """Return what a line of the curve holds, from what spaCy's training loop knows at an evaluation."""
+    """Return the content of one line of the curve. info (dict[str, Any]): What spaCy's loop logs at an evaluation."""
     kept = {key: info[key] for key in ("step", "epoch", "seconds", "words", "score")}
     scores = {key: value for key, value in info["other_scores"].items() if isinstance(value, int | float)}
-    losses = {name: float(value) for name, value in info["losses"].items()}  # numpy scalars are no JSON
+    losses = {name: float(value) for name, value in info["losses"].items()}  # numpy scalars are not JSON
     return {**kept, "losses": losses, "scores": scores}

@@ -1,6 +1,6 @@
 """The training loop: batches, steps and evaluations of one pipeline, or of several on the same batches.
 
-Its results are those of spaCy's loop (`spacy.training.loop`): the same batches, weights, scores and files. In addition
+Its results are those of spaCy's loop (`spacy.training.loop`): the same batches, weights, scores and files. In addition,
 its state is one object (`Loop.state`), it can train several pipelines at once, and it tells our optimizers when a step
 ends.
 """
@@ -33,8 +33,8 @@ T = TypeVar("T", bound=Trainer)
 class Report(Generic[T]):
     """A pipeline after a step.
 
-    info (dict[str, Any]): What spaCy's loggers take: epoch, step, words, seconds; losses since the last evaluation;
-    score and other_scores, None without an evaluation; checkpoints, the scores and steps of all evaluations.
+    info (dict[str, Any]): What spaCy's loggers expect: epoch, step, words, seconds; losses since the last evaluation;
+        score and other_scores, None without an evaluation; checkpoints, the scores and steps of all evaluations.
     is_best (bool | None): Whether no earlier score was better; None without an evaluation.
     """
 
@@ -44,7 +44,7 @@ class Report(Generic[T]):
 
 
 class Loop(Generic[T]):
-    """Trains one or several pipelines. Batches, evaluations, patience and the end are those of the first one's config.
+    """Trains one or several pipelines. The first one's config decides on batches, evaluations, patience and the end.
 
     trainers (Sequence[Trainer]): The pipelines.
     """
@@ -56,7 +56,7 @@ class Loop(Generic[T]):
         self._begun = 0.0  # when the clock would have shown 0 seconds
 
     def update(self, batch: Sequence[Example], progress: dict[str, int]) -> None:
-        """Let all pipelines learn from a batch, without a step. progress: See `Trainer.update`."""
+        """Let all pipelines learn from a batch, without a step. progress (dict[str, int]): See `Trainer.update`."""
         for trainer in self.trainers:
             trainer.update(batch, progress)
 
@@ -65,7 +65,7 @@ class Loop(Generic[T]):
         return [trainer.evaluate() for trainer in self.trainers]
 
     def steps(self) -> Iterator[None]:
-        """Take the steps, without evaluations; as in spaCy's loop, one more than `max_steps`."""
+        """Take all steps, without evaluations. As in spaCy's loop, there is one more than `max_steps`."""
         state, max_steps = self.state, self.plan["max_steps"]
         self._begun = perf_counter() - state.seconds
         for batch in read_batches(self.trainers[0], state):
@@ -79,7 +79,7 @@ class Loop(Generic[T]):
                 return
 
     def run(self) -> Iterator[list[Report[T]]]:
-        """Take the steps and evaluate. After each step, yield a report for each pipeline."""
+        """Take all steps and evaluate. After each step, yield a report for each pipeline."""
         for _ in self.steps():
             if self.state.step % self.plan["eval_frequency"] == 0:
                 scored = self.evaluate()
@@ -129,10 +129,11 @@ def train(
     stdout: IO[str] = sys.stdout,
     stderr: IO[str] = sys.stderr,
 ) -> tuple[Language, Path | None]:
-    """Train a pipeline by its config, as `spacy.training.loop.train` does.
+    """Train a pipeline according to its config, as `spacy.training.loop.train` does.
 
-    nlp (Language): Initialised. output_path (Path | None): Gets model-last and model-best.
-    use_gpu (int): The active GPU, -1 for the CPU. stdout, stderr (IO[str]): For messages and the config's logger.
+    nlp (Language): Initialised. output_path (Path | None): For model-last and model-best.
+    use_gpu (int): The active GPU, -1 for the CPU.
+    stdout, stderr (IO[str]): For messages and the config's logger.
     RETURNS (tuple[Language, Path | None]): The pipeline, and the path of model-last.
     """
     config = nlp.config.interpolate()["training"]
@@ -162,7 +163,7 @@ def train(
 
 @contextmanager
 def _saying_why_it_ended(stdout: IO[str] | None) -> Iterator[None]:
-    """Write the error that ends a training before its pipeline is saved, if it is."""
+    """If an error ends the training, write it before the pipeline is saved, if that is."""
     try:
         yield
     except Exception as error:
@@ -173,7 +174,7 @@ def _saying_why_it_ended(stdout: IO[str] | None) -> Iterator[None]:
 
 
 def _announce(trainer: Trainer, stdout: IO[str]) -> None:
-    """Write what is about to train."""
+    """Write what is about to be trained."""
     lines = [f"Pipeline: {trainer.nlp.pipe_names}"]
     if frozen := trainer.settings["frozen_components"]:
         lines.append(f"Frozen components: {frozen}")

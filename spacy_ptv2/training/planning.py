@@ -1,9 +1,9 @@
-"""From epochs to steps, so that one config trains well on corpora of any size.
+"""Converts epochs to steps, so that one config trains well on corpora of any size.
 
 spaCy's schedules count steps, people think in epochs, and the number of steps per epoch is known only once the corpus
 is read. This callback reads it before initialisation and writes the steps into `nlp.config`, which the training loop
-reads afterwards and saves with the pipeline. So it is saved too, for whoever trains by that config again; in a pipeline
-that was loaded, where `nlp.initialize` comes from no such training, it does nothing.
+reads afterwards and saves with the pipeline. The callback is saved in it too, for training with that config again. In a
+pipeline that was loaded, where `nlp.initialize` does not come from such a training, it does nothing.
 """
 
 import warnings
@@ -17,19 +17,19 @@ from ..errors import Errors, PTuningError, Warnings
 from ..optimizers.creation import fill_in
 from ..pipeline.private_settings import withdraw_downloads
 
-STREAMED = -1  # what spaCy takes as max_epochs for a corpus that is read anew, and in order, for each epoch
-NO_PATH = "[E913]"  # so spaCy's reader says that a corpus has no path
+STREAMED = -1  # spaCy's max_epochs for a corpus that is read again, in its own order, for each epoch
+NO_PATH = "[E913]"  # the code of spaCy's error for a corpus without a path
 
 
 def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: int = 0) -> Callable[[Language], None]:
     """Build the callback for ``[initialize.before_init]``.
 
-    epochs (int): Passes over the training corpus. evaluations_per_epoch (int): How often the dev corpus is scored in
-    each. min_steps (int): Steps that a prompt needs, however small the corpus: where the epochs give fewer, they are
-    prolonged to so many passes, with as many evaluations all in all.
+    epochs (int): Passes over the training corpus.
+    evaluations_per_epoch (int): How often the dev corpus is scored in each.
+    min_steps (int): Least number of steps, however small the corpus. If the epochs have fewer, the corpus is passed
+        more often, with as many evaluations in total.
     RETURNS (Callable[[Language], None]): Sets max_steps, eval_frequency, and total_steps or steps_per_epoch wherever
-    the optimizer's block has such a setting. Does nothing in a pipeline that was loaded, and warns (PW13) where the
-    corpus cannot be read.
+        the optimizer's block has them. Does nothing in a loaded pipeline; warns (PW13) if the corpus cannot be read.
     RAISES (PTuningError): P406 on use if the corpus is empty, P414 if it is streamed; P407 for impossible numbers.
     """
     least = (("epochs", epochs, 1), ("evaluations_per_epoch", evaluations_per_epoch, 1), ("min_steps", min_steps, 0))
@@ -38,7 +38,7 @@ def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: 
             raise PTuningError(Errors.P407.format(name=name, expected=f"at least {smallest}", got=value))
 
     def plan_steps(nlp: Language) -> None:
-        withdraw_downloads(nlp)  # of components that are none of ours too
+        withdraw_downloads(nlp)  # also in components that are not ours
         if nlp.path is not None:
             return
         try:
@@ -61,7 +61,7 @@ def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: 
 def count_steps(nlp: Language) -> int:
     """Return the number of batches in one epoch of the training corpus.
 
-    RAISES (PTuningError): P406 if there are none; P414 if the corpus is streamed, and may have no end.
+    RAISES (PTuningError): P406 if there are none; P414 if the corpus is streamed and may have no end.
     """
     config = nlp.config.interpolate()
     if config["training"]["max_epochs"] == STREAMED:

@@ -1,4 +1,4 @@
-"""How far a training has come: all that decides how it goes on, in addition to weights and optimizer state."""
+"""The progress of training: everything that decides how it continues, in addition to weights and optimizer state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class RandomState:
-    """The states of all generators that training draws from. of_gpus (tuple): Those of torch, one per GPU."""
+    """The states of all random generators that training uses. of_gpus (tuple): Those of torch, one per GPU."""
 
     of_python: tuple[Any, ...]
     of_numpy: Any
@@ -21,7 +21,7 @@ class RandomState:
 
     @classmethod
     def capture(cls) -> RandomState:
-        """Return the present states."""
+        """Return the current states."""
         of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), tuple(of_gpus))
 
@@ -36,11 +36,11 @@ class RandomState:
 
 @dataclass
 class PipelineState:
-    """How far one pipeline has come.
+    """The progress of one pipeline.
 
     results (list[tuple[float, int]]): Score and step of each evaluation.
     losses (dict[str, float]): Of each component, since the last evaluation.
-    random (RandomState | None): Generators of its own, if it trains together with others.
+    random (RandomState | None): The pipeline's own generators, if it trains together with others.
     """
 
     results: list[tuple[float, int]] = field(default_factory=list)
@@ -56,11 +56,12 @@ class PipelineState:
 
 @dataclass
 class LoopState:
-    """How far a loop has come.
+    """The progress of a loop.
 
-    n_steps (int): Steps taken. epoch (int): The present epoch, from 0. n_batches (int): Batches taken in it.
+    n_steps (int): Steps taken so far.
+    epoch, n_batches (int): The current epoch, from 0, and the batches taken in it.
     order (list[int] | None): The order of the corpus's examples in this epoch; None if the corpus is streamed.
-    words (int), seconds (float): Up to now.
+    words (int), seconds (float): So far.
     pipelines (list[PipelineState]): One for each pipeline.
     random (RandomState | None): After the last evaluation.
     """

@@ -2,8 +2,8 @@
 
 In: a loss for each factor on the rates. Out: the smoothed curve, where it ends, and a suggestion: the factor at which
 the loss falls most steeply, and the range in which it falls.
-Source: for the range Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; for smoothing, its bias correction and
-the end Gugger 2018, https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html.
+Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186, for the range; Gugger 2018,
+https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html, for smoothing, its bias correction and the end.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SMOOTHING = 0.9  # share of the old mean that a new loss leaves: a mean of some ten steps, and as many behind the loss
+SMOOTHING = 0.9  # share of the old mean that a new loss keeps: a mean of some ten steps, which lags by as many
 DIVERGED = 4.0  # times the best smoothed loss
-NEIGHBOURHOOD = 0.25  # decades to each side over which a slope is taken
+NEIGHBOURHOOD = 0.25  # decades to each side over which a slope is measured
 FALL_BEGINS, FALL_ENDS = 0.1, 0.9  # shares of the whole fall
 
 
@@ -31,11 +31,11 @@ class RatePoint:
 
 @dataclass(frozen=True)
 class RateSuggestion:
-    """What a curve says of learning rates, all as factors on the configured ones.
+    """What a curve says about learning rates, all as factors on the configured ones.
 
-    factor (float): Where the smoothed loss falls most steeply. lowest, highest (float): Where a tenth and nine tenths
-    of its fall were behind it. is_open (bool): Whether the test ended hardly later, near its lowest loss, so that the
-    fall may go on.
+    factor (float): Where the smoothed loss falls most steeply.
+    lowest, highest (float): Where it has made a tenth, and nine tenths, of its fall.
+    is_open (bool): Whether the test ended shortly after that, near its lowest loss, so that the fall may continue.
     """
 
     factor: float
@@ -46,7 +46,7 @@ class RateSuggestion:
 
 @dataclass
 class RateCurve:
-    """The points of a test so far. has_diverged (bool): Whether the last loss was far above the best, or no number."""
+    """The points of a test so far. has_diverged (bool): Whether the last loss was far above the best or not finite."""
 
     points: list[RatePoint] = field(default_factory=list)
     has_diverged: bool = False
@@ -55,7 +55,7 @@ class RateCurve:
     def add(self, factor: float, loss: float) -> RatePoint | None:
         """Add the loss of a step.
 
-        RETURNS (RatePoint | None): The point; None where the loss is no finite number, which the curve does not keep.
+        RETURNS (RatePoint | None): The point; None if the loss is not finite, which the curve does not keep.
         """
         if not math.isfinite(loss):
             self.has_diverged = True
@@ -72,11 +72,10 @@ def suggest_rates(points: Sequence[RatePoint]) -> RateSuggestion | None:
     """Find the steepest descent of a curve, and where its fall begins and ends.
 
     The slope at a point is that of the least-squares line through its neighbours, over the logarithm of the factor.
-    The fall is that from the mean loss of the first half decade to the lowest smoothed loss; what comes later is left
-    aside.
+    The fall is that from the mean loss of the first half decade to the lowest smoothed loss; later points are ignored.
 
     points (Sequence[RatePoint]): The curve, whose factors grow from each point to the next by the same multiple.
-    RETURNS (RateSuggestion | None): None if the loss does not fall by more than it differs from step to step.
+    RETURNS (RateSuggestion | None): None if the loss does not fall by more than it varies from step to step.
     """
     if len(points) < 2:
         return None
@@ -107,5 +106,5 @@ def _slope(decades: np.ndarray, smoothed: np.ndarray, index: int, reach: int) ->
 
 
 def _noise(losses: np.ndarray) -> float:
-    """Return the standard deviation of losses around a slow trend, from neighbours' differences. Shape: (n_points,)"""
+    """Return the standard deviation of losses around a slow trend, from successive differences. Shape: (n_points,)"""
     return float(np.sqrt((np.diff(losses) ** 2).mean() / 2))

@@ -1,10 +1,10 @@
-"""A range test of learning rates: a training whose rates grow from step to step.
+"""A range test of learning rates: training with rates that grow from step to step.
 
-In: a training config with one of our optimizers. Out: points, one per step, as they come: the factor on all its
-learning rates, and the loss. Pipeline and optimizer are this test's own and nothing is saved; the steps are those of
-training.
-Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; growth from step to step by a constant factor,
-smoothing and the end: Gugger 2018, https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html.
+In: a training config with one of our optimizers. Out: one point per step, as it comes: the factor on all learning
+rates, and the loss. The test has its own pipeline and optimizer and saves nothing; its steps are those of training.
+Source: Smith 2017, section 3.3, https://arxiv.org/abs/1506.01186; Gugger 2018,
+https://sgugger.github.io/how-do-you-find-a-good-learning-rate.html, for growth by a constant factor, smoothing and the
+end.
 """
 
 import math
@@ -25,14 +25,15 @@ from .trainer import Trainer, resolve_training
 
 LOWEST, HIGHEST = 1e-3, 1e2
 MIN_STEPS = 20
-NO_NUMBER = ("[E910]", "[P409]")  # so spaCy's tagger and its kin refuse a loss that is no number, our AdamW a gradient
+NO_NUMBER = ("[E910]", "[P409]")  # errors for NaN: spaCy's tagger and similar components for a loss, ours for gradients
 
 
 class RateFinder:
     """A range test of one config, ready to run once.
 
-    config (Config): A training config, not interpolated. steps (int): Steps from the lowest to the highest factor.
-    RAISES (PTuningError): P407 for too few steps; P410 for another optimizer than ours; P411 if nothing has a loss.
+    config (Config): A training config, not interpolated.
+    steps (int): Steps from the lowest to the highest factor.
+    RAISES (PTuningError): P407 for too few steps; P410 if the optimizer is not ours; P411 if no component has a loss.
     """
 
     def __init__(self, config: Config, *, steps: int = 100, use_gpu: int = -1) -> None:
@@ -57,11 +58,11 @@ class RateFinder:
 
     @property
     def rates(self) -> Mapping[str, float]:
-        """The config's own peak rate of each part: what a factor of 1 stands for."""
+        """The config's peak rate of each part, which a factor of 1 stands for."""
         return self._optimizer.settings.learn_rates
 
     def run(self) -> Iterator[RatePoint]:
-        """Train, and yield a point for every step, until the loss is far above its best or no number."""
+        """Train, and yield a point for every step, until the loss is far above its best or not finite."""
         for factor, losses in zip(growing_factors(self.steps), self._train(), strict=True):
             point = self.curve.add(factor, sum(losses.get(name, 0.0) for name in self._judged))
             if point is not None:
@@ -82,20 +83,20 @@ class RateFinder:
             yield self._no_numbers()
 
     def _no_numbers(self) -> Mapping[str, float]:
-        """Return losses for a step whose gradients were not finite: components leave such losses out."""
+        """Return NaN losses for a step whose gradients were not finite, because components leave such losses out."""
         return dict.fromkeys(self._judged, math.nan)
 
 
 def growing_factors(steps: int) -> Iterator[float]:
-    """Yield a factor per step, each the same multiple of the one before, from the lowest to the highest."""
+    """Yield one factor per step, from the lowest to the highest, each the same multiple of the previous one."""
     return (LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)) for step in range(steps))
 
 
 def judged_components(nlp: Language, frozen: list[str]) -> list[str]:
     """Return the components whose losses are summed: those that train on annotations.
 
-    What only hands vectors to listeners (`ptuning_transformer`, spaCy's tok2vec, spacy-transformers' transformer)
-    reports the squares of the gradients that came back in the place of a loss, and `shared_backbone` always 0.
+    Components that only pass vectors to listeners (`ptuning_transformer`, spaCy's tok2vec, spacy-transformers'
+    transformer) report the squares of the returned gradients instead of a loss, and `shared_backbone` always 0.
     """
     return [
         name

@@ -1,4 +1,4 @@
-"""One pipeline in training: how it learns from a batch, steps, is evaluated and saved, as under `spacy train`."""
+"""One pipeline in training: how it learns from a batch, steps, is evaluated and saved, as in `spacy train`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..optimizers.parameters import parameters_of_pipeline
 from ..optimizers.protocol import drive, introduce
 from .progress import PipelineState
 
-Scores = tuple[float, dict[str, Any]]  # the main score, and all
+Scores = tuple[float, dict[str, Any]]  # the main score, and all scores
 
 
 def resolve_training(nlp: Language) -> dict[str, Any]:
@@ -35,9 +35,10 @@ def resolve_training(nlp: Language) -> dict[str, Any]:
 
 
 class Trainer:
-    """A pipeline with its optimizer and the settings it trains by.
+    """A pipeline with its optimizer and its training settings.
 
-    nlp (Language): Initialised. settings (dict[str, Any]): See `resolve_training`; the optimizer is among them.
+    nlp (Language): Initialised.
+    settings (dict[str, Any]): See `resolve_training`; they include the optimizer.
     """
 
     def __init__(self, nlp: Language, settings: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ class Trainer:
         ]
 
     def update(self, batch: Sequence[Example], progress: Mapping[str, int]) -> None:
-        """Learn from a batch, without a step. progress (Mapping): "step" and "epoch", for `before_update`."""
+        """Learn from a batch, without a step. progress (Mapping[str, int]): "step" and "epoch", for `before_update`."""
         self.before_update(progress)
         for part in subdivide_batch(batch, self.settings["accumulate_gradient"]):  # type: ignore[no-untyped-call]
             self.nlp.update(
@@ -87,11 +88,11 @@ class Trainer:
         self.optimizer.step_schedules()
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Return a context with the optimizer's averages as weights, if it keeps any."""
+        """Return a context in which the weights are the optimizer's averages, if it keeps any."""
         return self.nlp.use_params(self.optimizer.averages)
 
     def evaluate(self) -> Scores:
-        """Score the pipeline on the dev corpus, with averaged weights if there are any."""
+        """Score the pipeline on the dev corpus, with averaged weights if the optimizer keeps any."""
         with self.averaged():
             return self._evaluate()
 
@@ -101,12 +102,12 @@ class Trainer:
         return losses
 
     def describe(self, info: Mapping[str, Any]) -> None:
-        """Write scores and losses of an evaluation into the pipeline's meta. info (Mapping): See `Report.info`."""
+        """Write an evaluation's scores and losses into the pipeline's meta. info (Mapping): See `Report.info`."""
         with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
             update_meta(self.settings, self.nlp, dict(info))
 
     def save(self, folder: Path, *, is_best: bool) -> None:
-        """Write model-last, and model-best if this is the best, into a folder, which is created if missing."""
+        """Write model-last, and model-best if this is the best, into a folder, which is created if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         last, best = folder / DIR_MODEL_LAST, folder / DIR_MODEL_BEST
         before_to_disk = create_before_to_disk_callback(self.settings["before_to_disk"])

@@ -1,8 +1,8 @@
 """Several variants of one config, trained in one pass over the data.
 
-In: a config, and for each trial what it changes. Out: a folder for each with pipelines and learning curve, as
-`spacy train` writes them. Each trial is a pipeline with an optimizer of its own; what they share is the batches and,
-through `begin_update_ahead` and `read_ahead`, the tokenisation and the backbone's common layers.
+In: a config, and the settings that each trial changes. Out: a folder for each trial with pipelines and learning curve,
+as `spacy train` writes them. Each trial is a pipeline with its own optimizer. They share the batches and, through
+`begin_update_ahead` and `read_ahead`, the tokenisation and the backbone's common layers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .loop import Loop, Report
 from .progress import RandomState
 from .trainer import Scores, Trainer, resolve_training
 
-# What decides which batches come when: the same for all trials.
+# What decides which batches come when, and so must be the same for all trials.
 SHARED_SETTINGS = (
     "corpora",
     "paths.train",
@@ -45,15 +45,16 @@ SHARED_SETTINGS = (
     "training.patience",
     "training.train_corpus",
 )
-MAX_NAME = 200  # characters; file systems take 255 bytes
+MAX_NAME = 200  # characters; file systems allow 255 bytes
 ReportTrial = Callable[["Trial", Mapping[str, Any]], None]
 
 
 class Trial(Trainer):
     """One variant in training.
 
-    name (str), changes (Mapping[str, Any]): What it is. nlp (Language): Its pipeline, initialised. folder (Path): Where
-    it is saved. From now on its heads and layers draw random numbers of their own, as if it were alone.
+    name (str), changes (Mapping[str, Any]): Its name, and the settings that it changes.
+    nlp (Language): Its pipeline, initialised. Its heads and layers then draw random numbers as if it trained alone.
+    folder (Path): Where it is saved.
     """
 
     def __init__(self, name: str, changes: Mapping[str, Any], nlp: Language, folder: Path) -> None:
@@ -71,29 +72,29 @@ class Trial(Trainer):
 
     @property
     def trained(self) -> list[tuple[str, Any]]:
-        """The components that train; what `shared_backbone` would do, the joint passes do."""
+        """The components that train, without `shared_backbone`, whose work the joint passes do."""
         left_out = names_of_shared_backbones(self.nlp)
         return [(name, pipe) for name, pipe in super().trained if name not in left_out]
 
     def layers(self, *, is_train: bool) -> list[Model[Any, Any]]:
-        """Return its layers with a prompt, in training without those of frozen components."""
+        """Return its layers with an adapter; in training, without those of frozen components."""
         pipes = self.trained if is_train else self.nlp.pipeline
         return joint_layers(getattr(pipe, "model", None) for _, pipe in pipes)
 
     def reserve_seeds(self) -> None:
-        """Draw what decides on dropout in the next training pass of its layers."""
+        """Draw the seeds of dropout for the next training pass of its layers."""
         with self._own_numbers():
             reserve_seeds(self.layers(is_train=True))
 
     def update_part(self, examples: Sequence[Example]) -> None:
-        """Learn from a part of a batch, for which its layers have been read ahead."""
+        """Learn from a part of a batch, for which the forward pass of its layers has already run."""
         with self._own_numbers():
             for _, pipe in self.trained:
                 pipe.update(examples, drop=self.settings["dropout"], sgd=None, losses=self.state.losses)
 
     @contextmanager
     def _own_numbers(self) -> Iterator[None]:
-        """Let all generators go on where this trial left them."""
+        """Let all random generators continue where this trial left them."""
         others = RandomState.capture()
         if self.state.random is not None:
             self.state.random.restore()
@@ -108,13 +109,13 @@ class Trial(Trainer):
         return self.nlp.pipe(docs, disable=names_of_shared_backbones(self.nlp))
 
     def score(self, examples: Sequence[Example]) -> Scores:
-        """Return the main score, and all scores, of annotated examples."""
+        """Return the main score and all scores of annotated examples."""
         scores = {key: value for key, value in Scorer(nlp=self.nlp).score(examples).items() if value is not None}
         weights = {key: weight for key, weight in self.settings["score_weights"].items() if weight}
         return sum(weight * scores.get(key, 0.0) for key, weight in weights.items()), scores
 
     def keep(self, report: Report[Trial]) -> None:
-        """Write model-last, model-best if it is that, and a line of the learning curve."""
+        """Write model-last, model-best if this is the best, and a line of the learning curve."""
         self.describe(report.info)
         self.save(self.folder, is_best=bool(report.is_best))
         with (self.folder / "curve.jsonl").open("a", encoding="utf8") as stream:
@@ -126,7 +127,7 @@ class JointLoop(Loop[Trial]):
 
     def __init__(self, trials: Sequence[Trial]) -> None:
         super().__init__(trials)
-        self._references: list[Example] | None = None  # of the dev corpus, once it was read
+        self._references: list[Example] | None = None  # of the dev corpus, once it is read
 
     def update(self, batch: Sequence[Example], progress: dict[str, int]) -> None:
         """See `Loop.update`."""
@@ -177,10 +178,11 @@ def train_trials(
 ) -> list[Trial]:
     """Train variants of a config in one pass over the data.
 
-    config (Config): A training config, not interpolated. variants (Mapping): For each trial's name its settings, by
-    their names with dots. output (Path): Gets a folder per trial and `trials.json`, the best first.
+    config (Config): A training config, not interpolated.
+    variants (Mapping): For each trial's name, the settings that it changes, by their dotted names.
+    output (Path): For a folder per trial and `trials.json`, the best first.
     report (Callable): Called with a trial and what `spacy train` logs, after each of its evaluations.
-    RETURNS (list[Trial]): The best first. RAISES (PTuningError): P721-P723 for what trials cannot be.
+    RETURNS (list[Trial]): The best first. RAISES (PTuningError): P721-P723 for impossible trials.
     """
     check_variants(variants)
     trials = [_start(config, name, changes, output, use_gpu) for name, changes in variants.items()]
@@ -211,7 +213,7 @@ def check_variants(variants: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def summary(trial: Trial) -> dict[str, Any]:
-    """Return what `trials.json` says of a trial."""
+    """Return what `trials.json` says about a trial."""
     score, step = trial.best
     return {"name": trial.name, "score": score, "step": step, "settings": dict(trial.changes)}
 

@@ -141,7 +141,7 @@ def test_shards_are_read_from_the_folder_alone(tiny_folder, copied, tmp_path):
         ({"num_hidden_layers": 10**6}, "P120.*num_hidden_layers is 1000000, expected at most 512"),
         ({"num_hidden_layers": 0}, "P120.*no layers"),
         ({"max_position_embeddings": 10**12}, "P120.*max_position_embeddings"),
-        ({"vocab_size": 10**9}, r"P121.*a model of 32,000,0\d\d,\d+ numbers, and the weights next to it have"),
+        ({"vocab_size": 10**9}, r"P121.*a model of 32,000,0\d\d,\d+ parameters, but the weights next to it have"),
         ({"intermediate_size": 10**8}, "P121.*describes a model of"),
         ({"vocab_size": 0}, "P108|P121|P122"),
         ({"hidden_size": "x"}, "(?s)P108.*TypeError"),

@@ -106,7 +106,7 @@ def test_unpromptable_models_are_refused(tmp_path, family, setting, reason):
 
 def test_whole_encoder_decoders_are_refused(tiny_folder, copied):
     with_settings(copied, model_type="bart", is_encoder_decoder=True)
-    with pytest.raises(BackboneError, match="P110.*whole encoder-decoder.*'bart'.*Of t5 and mt5 the encoder"):
+    with pytest.raises(BackboneError, match="P110.*whole encoder-decoder.*'bart'.*For t5 and mt5, only the encoder"):
         get_backbone(BackboneSource(str(copied)))
 
 

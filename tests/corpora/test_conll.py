@@ -111,9 +111,9 @@ def test_mixed_schemes_are_warned_of_with_both_lines(tmp_path):
         ("A O\nB PER\n", r"P002.*corpus.txt:2.*'PER'.*--scheme"),
         ("A B-PER\nB I-PER\n\nC B-PER\nD U-PER\n", r"P002.*corpus.txt:5.*'U-PER'.*IOB2"),
         ("A O\nB B-\n", r"P002.*corpus.txt:2.*'B-'"),
-        ("", r"P004.*corpus.txt holds no sentence"),
-        ("\n \n\n", r"P004.*holds no sentence"),
-        ("-DOCSTART- O\n\n", r"P004.*holds no sentence"),
+        ("", r"P004.*corpus.txt contains no sentences"),
+        ("\n \n\n", r"P004.*contains no sentences"),
+        ("-DOCSTART- O\n\n", r"P004.*contains no sentences"),
     ],
 )
 def test_broken_files_are_refused_with_file_and_line(tmp_path, text, message):

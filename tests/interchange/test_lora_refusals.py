@@ -76,8 +76,8 @@ def test_settings(tmp_path, tiny_folder, settings, message):
             "P504.*no LoRA: bert.embeddings.word_embeddings.lora_embedding_A",
         ),
         ({**pair(QUERY), f"base_model.model.{QUERY}.lora_B.bias": torch.zeros(32)}, "P504.*query.lora_B.bias"),
-        (pair(QUERY, n_in=16), r"P510.*query in .* adds \(16, 32\) numbers, expected \(32, 32\).*--backbone"),
-        (pair(QUERY, n_out=16), r"P510.*\(32, 16\) numbers, expected \(32, 32\)"),
+        (pair(QUERY, n_in=16), r"P510.*query in .* widths \(16, 32\), expected \(32, 32\).*--backbone"),
+        (pair(QUERY, n_out=16), r"P510.*widths \(32, 16\), expected \(32, 32\)"),
         (pair(QUERY, rank=0), "P501.*do not fit each other"),
         ({**pair(QUERY), **{f"base_model.model.{QUERY}.lora_A.weight": torch.ones(2)}}, "P501.*do not fit each other"),
         ({"base_model.model.x.weight": torch.zeros(2)}, r"P501.*no tensors.*its peft_type is 'LORA'"),
@@ -101,7 +101,7 @@ def test_projections_of_embeddings(tmp_path):
     folder = save_tiny_backbone(tmp_path / "electra", "electra")
     config = peft.LoraConfig(task_type="FEATURE_EXTRACTION", target_modules="all-linear")
     peft.get_peft_model(AutoModel.from_pretrained(folder), config).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(FormatError, match="P509.*beside embeddings_project"):
+    with pytest.raises(FormatError, match="P509.*on embeddings_project"):
         import_adapter(tmp_path / "adapter")
 
 

@@ -288,7 +288,7 @@ def test_tokens_without_gold_annotation_do_not_train(nlp):
 
 def test_corpus_without_entities(tiny_folder, tmp_path):
     DocBin(docs=[spacy.blank("en")("Nothing here.")]).to_disk(tmp_path / "none.spacy")
-    with pytest.raises(PTuningError, match="P402.*no entity.*1 examples"):
+    with pytest.raises(PTuningError, match="P402.*no entities.*1 examples"):
         build_pipeline(tiny_folder, tmp_path / "none.spacy")
 
 

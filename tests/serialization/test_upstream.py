@@ -65,7 +65,7 @@ def predict(nlp):
 @pytest.mark.parametrize("name", ["ptuning_transformer", "token_classifier", "tagger"])
 def test_a_component_of_another_pipeline_is_refused(mixed, name):
     folder = mixed(name)
-    with pytest.raises(FormatError, match=r"P308.*over another adapter.*`source`"):
+    with pytest.raises(FormatError, match=r"P308.*with another adapter.*`source`"):
         spacy.load(folder)
     spacy.load(folder, exclude=["ptuning_transformer"])  # nothing upstream to compare with
 
