@@ -107,7 +107,7 @@ class AdaptedEncoder(nn.Module):
         """Whether attention is written out: in training in bfloat16 on a CPU.
 
         There a step with torch's fused kernel takes 2 to 5 times as long, most on short rows; in float32, and in
-        prediction but for many short rows, the fused one is the faster (benchmarks/attention_kernels.py).
+        prediction but for many short rows, the fused one is the faster (benchmarks/speed/attention_kernels.py).
         """
         in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
         return self.training and in_bfloat16 and self.backbone.device.type == "cpu"

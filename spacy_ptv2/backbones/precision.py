@@ -22,7 +22,7 @@ def is_fast_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies matrices faster in bfloat16 than in float32.
 
     GPUs before Ampere only emulate it. CPUs of Intel with AVX512-BF16 take nearly twice the time of float32 unless they
-    have AMX (benchmarks/linear_kernels.py); those of AMD are the faster. A torch built without oneDNN is
+    have AMX (benchmarks/speed/linear_kernels.py); those of AMD are the faster. A torch built without oneDNN is
     slow in it on any.
     """
     if device.type == "cuda":

@@ -2,8 +2,8 @@
 
 Torch multiplies float32 by MKL, which goes by the maker: on CPUs of AMD it leaves AVX-512 alone. oneDNN is a part of
 torch as well, multiplies its bfloat16, goes by the instructions that there are, and takes half the time there
-(benchmarks/linear_kernels.py). A weight that does not train needs one product forward and one backward, and no copy of
-it in another layout.
+(benchmarks/speed/linear_kernels.py). A weight that does not train needs one product forward and one backward, and no
+copy of it in another layout.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Returns memory that was freed but is still held to the system, now and then.
 
 Passes of ever other sizes leave gaps in the C library's heap: after some minutes of varied texts 200 MB with torch and
-400 MB with OpenVINO were free and still counted (MiniLM; `python -m benchmarks.long_runs stream`).
+400 MB with OpenVINO were free and still counted (MiniLM; `python -m benchmarks.memory.long_runs stream`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def pays_apart(query: torch.Tensor, key: torch.Tensor, prompt: torch.Tensor) -> 
 
     There it is the quickest way, in training and prediction: the copies that it saves grow with the rows, while putting
     heads before rows costs more the more pieces there are. In float32 it may be quicker on one core, hardly on two
-    (benchmarks/attention_kernels.py). It wants as many heads of keys as of queries, and one prompt for all
+    (benchmarks/speed/attention_kernels.py). It wants as many heads of keys as of queries, and one prompt for all
     rows. The arguments: As there.
     """
     rows, heads, pieces, _ = query.shape

@@ -1,8 +1,8 @@
 """Two confidences of an entity, from 0 to 1.
 
 `product`: of the probabilities of the entity's tags, each token for itself. `marginal`: of the entity among all valid
-sequences of tags. `python -m benchmarks.calibration` measured that products are calibrated better as a rule, and that a
-threshold gains more over marginals (docs/configuration.md, "Confidences and a threshold").
+sequences of tags. `python -m benchmarks.accuracy.calibration` measured that products are calibrated better as a
+rule, and that a threshold gains more over marginals (docs/configuration.md, "Confidences and a threshold").
 """
 
 from __future__ import annotations
