@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf8")
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
     *(ROOT / "docs").glob("*.md"),
-    *(ROOT / "benchmarks").glob("*.md"),
+    *(ROOT / "benchmarks").rglob("*.md"),
     *(ROOT / "examples").rglob("*.md"),
 ]
 

@@ -1,6 +1,6 @@
-"""What the benchmarks of training run on: sentences, prompts and fine-tuning under one head, and a step of each.
+"""What the benchmarks of training run on: sentences, adapters and fine-tuning under one head, and a step of each.
 
-The configs are those that are shipped, `configs/ner.cfg` for prompts and `configs/finetune_ner.cfg` for the baseline;
+The configs are those that are shipped, `configs/ner.cfg` for adapters and `configs/finetune_ner.cfg` for the baseline;
 its `ner` gives way to the linear head of the former, so that both train the same task on the same batches.
 """
 
@@ -48,7 +48,7 @@ def save_sentences(corpus: Path | None, n_sentences: int, folder: Path) -> Path:
 
 
 def prompt_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | None = None) -> Config:
-    """Return the shipped config for prompts, with the batches of fine-tuning.
+    """Return the shipped config for deep prompts + LoRA, with the batches of fine-tuning.
 
     changes (Mapping): Settings by their names with dots.
     """

@@ -3,10 +3,10 @@
 OMP_NUM_THREADS=1 python -m benchmarks.speed.attention_kernels [--length 64] [--repeats 20]
 
 One attention call over a prompt and the pieces, in the shapes of a batch over MiniLM: forward and backward, then
-forward alone: why training in bfloat16 on a CPU writes attention out, and when prompts are met apart. The prompt is put
-in front of the keys and values of every row, for torch's fused kernel and for plain products, or met apart from the
-text. The three alternate within one run, so the ratios mean something where times do not; counted is the processor's
-time.
+forward alone. It shows why training in bfloat16 on a CPU writes attention out, and when prompts are met apart. The
+prompt is put in front of the keys and values of every row, for torch's fused kernel and for plain products, or met
+apart from the text. The three alternate within one run, so the ratios mean something where times do not; counted is the
+processor's time.
 """
 
 from __future__ import annotations

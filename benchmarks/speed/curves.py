@@ -1,10 +1,10 @@
-"""What annotation costs against the sizes of prompt, adapter, documents and batches: time, and memory at its peak.
+"""What annotation costs against the sizes of prompt, LoRA, documents and batches: time, and memory at its peak.
 
 python -m benchmarks.speed.curves [--backbone NAME_OR_FOLDER] [--corpus FILE.spacy] [--words 20000] [--repeats 5]
 
 Each curve changes one thing, relative to its first entry; the others stay as in configs/ner.cfg and the documents those
-of the corpus, but a curve of prompts has no adapter and one of adapters no prompt. Every entry reads the same words
-(document lengths: joined and cut from them, the last one shorter), whole `nlp.pipe` of configs/ner.cfg, entries
+of the corpus, but a curve of prompt lengths has no LoRA and one of LoRA ranks no prompt. Every entry reads the same
+words (document lengths: joined and cut from them, the last one shorter), whole `nlp.pipe` of configs/ner.cfg, entries
 alternating within each repeat, the first round warming up. Memory is the peak of resident memory above that of the
 loaded pipeline, in a fresh process for each entry (Linux).
 """
