@@ -68,8 +68,8 @@ format: install
 	$(BIN)/python -m ruff format .
 
 families: install install-spacy-transformers
-	$(BIN)/python -m benchmarks.families docs/reference/families.md
-	$(SPACY_TRANSFORMERS)/bin/python -m benchmarks.families docs/reference/families.md
+	$(BIN)/python -m benchmarks.accuracy.families docs/reference/families.md
+	$(SPACY_TRANSFORMERS)/bin/python -m benchmarks.accuracy.families docs/reference/families.md
 
 clean:
 	rm -rf $(VENV) $(SPACY_TRANSFORMERS) build dist *.egg-info corpus training packages metrics project.lock

@@ -4,7 +4,7 @@ import pytest
 import spacy
 from thinc.api import Model, reduce_mean
 
-from benchmarks import pipelines
+from benchmarks.lib import pipelines
 from spacy_ptv2 import architectures
 from spacy_ptv2.errors import PTuningError
 

@@ -11,7 +11,7 @@ import spacy
 import tomllib
 from spacy.language import Language
 
-from benchmarks.import_time import BLANK
+from benchmarks.speed.import_time import BLANK
 
 from .conftest import ROOT
 

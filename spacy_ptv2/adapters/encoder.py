@@ -107,7 +107,7 @@ class AdaptedEncoder(nn.Module):
         """Whether to use plain attention instead of torch's fused kernel: when training in bfloat16 on a CPU.
 
         There a step with the fused kernel takes 2 to 5 times as long, the most on short rows. In float32, and in
-        prediction except with many short rows, the fused kernel is faster (benchmarks/attention_kernels.py).
+        prediction except with many short rows, the fused kernel is faster (benchmarks/speed/attention_kernels.py).
         """
         in_bfloat16 = self.autocast or self.backbone.precision == "bfloat16"
         return self.training and in_bfloat16 and self.backbone.device.type == "cpu"

@@ -4,7 +4,7 @@ import pytest
 import spacy
 from spacy.util import load_config
 
-from benchmarks.annotators import READING
+from benchmarks.lib.annotators import READING
 from spacy_ptv2.alignment.windows import WindowLimits, resolve_limits
 from spacy_ptv2.architectures import build_tok2vec_ptuning_v1
 from spacy_ptv2.backbones.source import BackboneSource

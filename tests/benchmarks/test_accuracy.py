@@ -9,8 +9,8 @@ from spacy.cli._util import app
 from spacy.util import load_config
 from transformers import AutoModel
 
-from benchmarks import accuracy, fine_tuning
-from benchmarks.training import count_parts
+from benchmarks.accuracy import accuracy, fine_tuning
+from benchmarks.lib.training import count_parts
 from spacy_ptv2.parameter_groups import PARTS
 
 from ..tiny import save_tiny_backbone, small_ner_config
@@ -84,7 +84,7 @@ def test_table(folder, corpus, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(accuracy, "train_by_spacy", finish)
     monkeypatch.setattr(accuracy, "fine_tune", finish)
-    results = tmp_path / "RESULTS.md"
+    results = tmp_path / "results.md"
     options = {"seeds": "0,1", "rates": "1e-4,2e-4", "ways": "adapter,plain", "results": results}
     for _ in range(2):
         accuracy.main(tmp_path / "runs", corpus, corpus, corpus, backbone=str(folder), **options)
@@ -165,7 +165,7 @@ def test_fine_tuning_is_told_all_that_the_runs_have_in_common(corpus, tmp_path, 
     options = dict(zip(called[6:-1:2], called[7:-1:2], strict=True))
     expected = {"--backbone": "b", "--rate": "1e-4", "--epochs": "2", "--sentences": "5", "--evaluations": "7"}
     assert options == {**expected, "--seed": "4", "--gpu-id": "0"}
-    assert called[0] == "benchmarks.fine_tuning"
+    assert called[0] == "benchmarks.accuracy.fine_tuning"
     assert called[-1] == "--plain"
 
 

@@ -6,9 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import annotation, curves, import_time
-from benchmarks.annotators import cut_texts, ours, read_texts, trained, without_tuning
-from benchmarks.results import record, table
+from benchmarks.lib.annotators import cut_texts, ours, read_texts, trained, without_tuning
+from benchmarks.speed import annotation, curves, import_time
 from spacy_ptv2.serialization.models import adapter_shims
 
 from ..tiny import build_pipeline, save_tiny_backbone
@@ -25,7 +24,7 @@ def run(tmp_path):
     def run(module, *arguments):
         app = typer.Typer()
         app.command()(module.main)
-        results = tmp_path / "RESULTS.md"
+        results = tmp_path / "results.md"
         outcome = CliRunner().invoke(app, [*map(str, arguments), "--repeats", "1", "--results", str(results)])
         assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
         assert outcome.stdout.strip() in results.read_text(encoding="utf8")
@@ -51,7 +50,7 @@ def test_annotation_of_chosen_candidates(run, folder, tmp_path):
     lines = run(annotation, "--backbone", folder, *options)
     named = [re.split(" {3,}", line)[1] for line in lines if line.startswith("corpus|")]
     assert named == ["torch", "torch, bf16", f"{annotation.BARE}, fp32", f"{annotation.BARE}, bf16"]
-    assert "Wikigold: torch; torch, bf16\n" in (tmp_path / "RESULTS.md").read_text(encoding="utf8")
+    assert "Wikigold: torch; torch, bf16\n" in (tmp_path / "results.md").read_text(encoding="utf8")
     with pytest.raises(AssertionError, match="expected some of"):
         run(annotation, "--candidate", "ONNX")
 
@@ -105,16 +104,3 @@ def test_texts_are_joined_and_cut():
     words = [word for text in texts for word in text.words]
     assert sum((text.words for text in joined), [])[: len(words)] == words[:100]  # noqa: RUF017
     assert len(read_texts(None, n_words=50)) <= 10
-
-
-def test_sections_are_replaced(tmp_path):
-    path = tmp_path / "RESULTS.md"
-    text = table(("what", "ratio"), [("a", "1.00"), ("longer", "12.00")])
-    assert text.splitlines() == ["what     ratio", "------   -----", "a         1.00", "longer   12.00"]
-    record("One", text, path)
-    record("Two", "second", path)
-    record("One", "first again", path)
-    written = path.read_text(encoding="utf8")
-    assert [line for line in written.splitlines() if line.startswith("## ")] == ["## One", "## Two"]
-    assert "longer" not in written and "first again" in written
-    assert written.count("`python -m benchmarks.") == 2

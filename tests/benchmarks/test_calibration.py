@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import calibration
+from benchmarks.accuracy import calibration
 from spacy_ptv2.pipeline.confidences import CONFIDENCES
 
 from ..tiny import build_pipeline, train
@@ -41,7 +41,7 @@ def test_command(tiny_folder, corpus, tmp_path):
     nlp.to_disk(pipeline)
     app = typer.Typer()
     app.command()(calibration.main)
-    results = tmp_path / "RESULTS.md"
+    results = tmp_path / "results.md"
     arguments = [str(pipeline), str(corpus), "--bins", "2", "--results", str(results)]
     outcome = CliRunner().invoke(app, arguments)
     assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"

@@ -5,8 +5,8 @@ from collections import Counter
 
 import spacy
 
-from benchmarks import corpora
-from benchmarks.pipelines import read_corpus
+from benchmarks.accuracy import corpora
+from benchmarks.lib.pipelines import read_corpus
 
 
 def entities(path):

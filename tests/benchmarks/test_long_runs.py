@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.long_runs import Sample, app, growth_after, is_next
+from benchmarks.memory.long_runs import Sample, app, growth_after, is_next
 
 from ..tiny import save_tiny_backbone
 
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("what", [["stream", "--engine", "torch"], ["service"]])
 def test_watches_memory(folder, tmp_path, what):
-    results = tmp_path / "RESULTS.md"
+    results = tmp_path / "results.md"
     options = ["--minutes", "0.05", "--settle", "0", "--every", "1", "--results", results]
     for most, status in ((1e6, 0), (-1.0, 1)):
         arguments = [*what, "--backbone", folder, "--most", most, *options]

@@ -9,9 +9,10 @@ from thinc.api import require_cpu
 from transformers import AutoModel
 from typer.testing import CliRunner
 
-from benchmarks import epoch, gpu_training, training_memory, training_step
-from benchmarks.torch_loops import PeftStates, RowPromptStates
-from benchmarks.training import prompt_config, save_sentences
+from benchmarks.lib.torch_loops import PeftStates, RowPromptStates
+from benchmarks.lib.training import prompt_config, save_sentences
+from benchmarks.memory import training_memory
+from benchmarks.speed import epoch, gpu_training, training_step
 
 from ..tiny import save_tiny_backbone
 

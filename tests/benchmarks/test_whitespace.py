@@ -6,7 +6,7 @@ import typer
 from spacy.tokens import Doc, Span
 from typer.testing import CliRunner
 
-from benchmarks.whitespace import SPACES, main, with_space
+from benchmarks.accuracy.whitespace import SPACES, main, with_space
 
 from ..tiny import build_pipeline, train
 
@@ -24,7 +24,7 @@ def test_finds_what_it_finds_with_single_spaces(tiny_folder, corpus, tmp_path):
     nlp = build_pipeline(tiny_folder, corpus)
     train(nlp, corpus)
     nlp.to_disk(tmp_path / "model")
-    results = tmp_path / "RESULTS.md"
+    results = tmp_path / "results.md"
     app = typer.Typer()
     app.command()(main)
     arguments = [tmp_path / "model", "--corpus", corpus, "--results", results]

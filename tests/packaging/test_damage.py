@@ -1,6 +1,7 @@
 """Damaged files: refused by name, or loaded with the same predictions.
 
-`SPACY_PTV2_MUTATIONS=20000` lets the first test here run more of them, and `benchmarks/damage.py` counts them by kind.
+`SPACY_PTV2_MUTATIONS=20000` lets the first test here run more of them, and
+`benchmarks/robustness/damage.py` counts them by kind.
 """
 
 import json
@@ -17,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
-from benchmarks.damage import BAD_OUTCOMES, choose, run_packages
-from benchmarks.damage_subjects import build_subjects
+from benchmarks.robustness.damage import BAD_OUTCOMES, choose, run_packages
+from benchmarks.robustness.damage_subjects import build_subjects
 from spacy_ptv2.errors import FormatError
 from spacy_ptv2.serialization.header import read_header
 from spacy_ptv2.serialization.tensors import HEADER_KEY, checksum_of

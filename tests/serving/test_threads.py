@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks import bank as benchmark
+from benchmarks.speed import bank as benchmark
 from spacy_ptv2.serving import AdapterBank
 
 from ..pipeline.test_shared_backbone import annotations, assert_same, build

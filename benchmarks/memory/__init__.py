@@ -1,0 +1,1 @@
+"""How much memory: training steps, pipelines over one backbone, processes that run for long."""

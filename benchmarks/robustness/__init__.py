@@ -1,0 +1,1 @@
+"""What becomes of damaged files, and of a wheel whose backbone is elsewhere."""

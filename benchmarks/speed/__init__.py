@@ -1,0 +1,1 @@
+"""How fast: training, annotation, imports, and the products below them."""
