@@ -31,9 +31,8 @@ def gold_answer(text: str, start: int) -> Answer:
 
 
 def answers_of(doc: Doc) -> list[list[Answer]]:
-    """Return the answers to each question of a Doc."""
-    answers: list[list[Answer]] = doc._.get(ANSWERS) or []
-    return answers
+    """Return the answers to each question of a Doc. `DocBin` makes tuples of lists."""
+    return [list(answers) for answers in doc._.get(ANSWERS) or ()]
 
 
 def official_predictions(docs: list[Doc]) -> tuple[dict[str, str], dict[str, float]]:

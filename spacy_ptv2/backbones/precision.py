@@ -22,8 +22,8 @@ def is_fast_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies matrices faster in bfloat16 than in float32.
 
     GPUs before Ampere only emulate bfloat16. On Intel CPUs with AVX512-BF16 but without AMX it takes nearly twice as
-    long as float32 (benchmarks/speed/linear_kernels.py); on AMD CPUs it is faster. Without oneDNN torch is slow in bfloat16
-    on any CPU.
+    long as float32 (benchmarks/speed/linear_kernels.py); on AMD CPUs it is faster. Without oneDNN torch is slow in
+    bfloat16 on any CPU.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):
