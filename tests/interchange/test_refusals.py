@@ -34,7 +34,7 @@ def save(folder, tensors, config=None):
 @pytest.mark.parametrize(
     ("tensors", "config", "message"),
     [
-        (None, PEFT, "P501.*peft, thudm, adapters.*no safetensors.*docs/interchange.md"),
+        (None, PEFT, "P501.*peft, thudm, adapters.*no safetensors.*docs/guides/interchange.md"),
         ({"lora_A.weight": torch.zeros(3)}, {"peft_type": "LORA"}, "P501.*no tensors of a prompt"),
         ({"other": torch.zeros(3)}, PEFT, "P501.*no tensors of a prompt"),
         ({"other": torch.zeros(3)}, ADAPTERS, "P501.*no tensors of a prompt"),
