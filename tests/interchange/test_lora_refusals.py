@@ -62,9 +62,9 @@ def test_settings(tmp_path, tiny_folder, settings, message):
     [
         (
             pair("embeddings.dense"),
-            r"P509.*beside embeddings.dense\. .*encoder.layer.0.attention.self.query.*--backbone",
+            r"P509.*on embeddings.dense\. .*encoder.layer.0.attention.self.query.*--backbone",
         ),
-        ({**pair(QUERY), **pair("embeddings.dense")}, r"P509.*beside embeddings.dense\. "),
+        ({**pair(QUERY), **pair("embeddings.dense")}, r"P509.*on embeddings.dense\. "),
         (pair("encoder.layer.7.attention.self.query"), "P509.*layer.7"),
         ({**pair(f"a.{QUERY}"), **pair(f"b.{QUERY}")}, r"P504.*several models \(a\., b\.\)"),
         (
