@@ -1,7 +1,7 @@
 """Tiny seeded backbones with real tokenizers, and a pipeline over one."""
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import spacy
 import torch
 from spacy.language import Language
-from spacy.training import Corpus
+from spacy.tokens import Doc
+from spacy.training import Corpus, Example
 from spacy.util import fix_random_seed, load_config
 from thinc.api import Adam, Config
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -19,6 +20,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from spacy_ptv2.adapters.build import build_encoder
 from spacy_ptv2.adapters.encoder import AdaptedEncoder
 from spacy_ptv2.alignment.word_shape import N_WORD_SHAPES
+from spacy_ptv2.annotations.given import give
+from spacy_ptv2.annotations.names import GIVEN
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.options import AdapterOptions, PromptOptions, RuntimeOptions, WindowOptions
 
@@ -297,3 +300,42 @@ def _unigram() -> Tokenizer:
     )
     tokenizer.train_from_iterator(TEXT * 5, trainer)
     return tokenizer
+
+
+def task_block(folder: Path, layout: str, *, rows: str = "tokens", **settings: Any) -> dict[str, Any]:
+    """Return the model block of a task over a tiny backbone.
+
+    layout: As "Question"; rows: As of `SequenceEncoder.v1`; the head follows from it.
+    settings: Of the layout, and those of `option_blocks` that differ from SMALL.
+    """
+    options = {name: settings.pop(name) for name in (*SMALL, "engine") if name in settings}
+    head = "TokenClassifier" if rows == "tokens" else "SequenceClassifier"
+    return {
+        "@architectures": f"spacy_ptv2.{head}.v1",
+        "tok2vec": {
+            "@architectures": "spacy_ptv2.SequenceEncoder.v1",
+            "layout": {"@misc": f"spacy_ptv2.{layout}Layout.v1", **settings},
+            "rows": rows,
+            "backbone": {"@misc": "spacy_ptv2.Backbone.v1", "name": str(folder)},
+            **option_blocks(**{**SMALL, **options}),
+        },
+    }
+
+
+def train_task(nlp: Language, docs: Sequence[Doc], *, steps: int = 60) -> list[dict[str, float]]:
+    """Initialise a pipeline and train it on gold Docs of its own vocabulary. RETURNS: The losses of each step."""
+
+    def examples() -> list[Example]:
+        return [Example(nlp.make_doc(doc.text), doc) for doc in docs]
+
+    fix_random_seed(0)
+    nlp.initialize(examples)
+    optimizer = Adam(0.01, use_averages=False)
+    return [nlp.update(examples(), sgd=optimizer, losses={}) for _ in range(steps)]
+
+
+def asked(nlp: Language, gold: Doc) -> Doc:
+    """Return a Doc of the same text with what is given to tasks, and nothing else."""
+    doc = nlp.make_doc(gold.text)
+    give(gold, doc, GIVEN)
+    return doc

@@ -4,7 +4,7 @@ python -m benchmarks.speed.epoch [--backbone NAME_OR_FOLDER] [--corpus FILE.spac
     [--repeats 5] [--profile]
 
 Each run is a process of `spacy train` with a shipped config for one epoch, in turn; a ratio is that of two neighbours.
-The clock (`clock.py`) runs from the second step of the epoch to its last, so that no evaluation, no loading and no
+The clock (`lib/clock.py`) runs from the second step of the epoch to its last, so that no evaluation, no loading and no
 saving is in it; the first step of each process warms up. `--profile` makes one more run of each and prints the share
 of that time in the backbone's forward pass and in the backward pass, measured around the two calls.
 """
@@ -28,7 +28,7 @@ from ..lib.pipelines import MINILM, spread, top_third
 from ..lib.results import record, table
 from ..lib.training import finetune_config, prompt_config, save_sentences, top_third_changes
 
-CLOCK = Path(__file__).with_name("clock.py")
+CLOCK = Path(__file__).parents[1] / "lib" / "clock.py"
 FINETUNING = "fine-tuning"
 
 

@@ -29,7 +29,8 @@ from .openvino_graph import CompiledGraph, convert_graph, has_openvino
 TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
 
 HERE = Path(__file__).parent
-OWN_CODE = (HERE, HERE.parent / "backbones")  # graphs are traced from it; in a checkout it changes between versions
+# Graphs are traced from it; in a checkout it changes between versions.
+OWN_CODE = (HERE, *(HERE.parent / room for room in ("adapters", "backbones", "injection", "kernels")))
 
 WORTH_CONVERTING = 5_000_000  # parameters; with a smaller backbone a conversion takes longer than it saves
 

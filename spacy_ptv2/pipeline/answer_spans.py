@@ -55,8 +55,10 @@ def best_spans(
     found = np.argpartition(-flat, n_best - 1)[:n_best]
     found = found[np.argsort(-flat[found], kind="stable")]
     length, first = np.unravel_index(found, scores.shape)
-    none = start[-1] + end[-1] if may_be_none else -np.inf
-    no_answer = float(1.0 / (1.0 + np.exp(np.clip(flat[found[0]] - none, -700.0, 700.0))))
+    no_answer = 0.0
+    if may_be_none:
+        ahead = flat[found[0]] - start[-1] - end[-1]
+        no_answer = float(1.0 / (1.0 + np.exp(np.clip(ahead, -700.0, 700.0))))
     return SpanScores(
         words[first].tolist(), (words[first + length] + 1).tolist(), np.exp(flat[found]).tolist(), no_answer
     )
