@@ -123,6 +123,12 @@ class Errors(_Messages):
         "{place}: the sentence names {n_lemmas} predicates, and has {n_columns} columns of roles. Expected a column "
         "for each predicate; --lenient leaves such sentences out."
     )
+    P040 = (
+        "{path}: there is no column for the {column}. Expected {expected}, got the columns {got}. Name it with "
+        "--text-column, --second-column or --label-column."
+    )
+    P041 = "{place}: the {column} is empty. Fill it in, or leave such rows out with --lenient."
+    P042 = "There is no task {got!r}. Expected one of: {expected}."
 
     # Backbones: where they come from, what they are
     P101 = (

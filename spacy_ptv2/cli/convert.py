@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from ..corpora.documents import CorpusCounts, Granularity, count_corpus, to_docs
 from ..corpora.files import Corpus, read_corpus
 from ..corpora.options import FileOptions, build_file_options
 from ..corpora.spans import blank_tokenize
+from ..corpora.tasks import task_reader
 from ..errors import CorpusError, Errors
 
 SHOWN = 20  # how many files' layouts are printed
@@ -32,22 +34,44 @@ def convert_cli(
     misaligned: Annotated[
         str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
+    task: Annotated[
+        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa or wic: what the file is for.")
+    ] = "ner",
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
+    ] = False,
+    text_column: Annotated[str | None, typer.Option(help="Name of the column of texts (textcat, pairs).")] = None,
+    second_column: Annotated[str | None, typer.Option(help="Name of the column of second texts (pairs).")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the column of labels (textcat, pairs).")] = None,
 ) -> None:
-    """Convert files with entities to .spacy: CoNLL columns, CSV, OntoNotes, JSON of annotation tools and more.
+    """Convert files with annotations to .spacy: CoNLL columns, CSV, OntoNotes, JSON of annotation tools and more.
 
     The kind of a file, its columns and the scheme of its tags are detected and printed. All kinds:
     docs/reference/formats.md.
     """
+    columns = {"text": text_column, "second_text": second_column, "label": label_column}
+    corpus: Corpus | None = None
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            options = build_file_options(scheme, word_column, tag_column, misaligned)
-            corpus = convert(input_path, output_path, granularity, options, lang)  # type: ignore[arg-type]
+            if task == "ner":
+                options = build_file_options(scheme, word_column, tag_column, misaligned)
+                corpus = convert(input_path, output_path, granularity, options, lang)  # type: ignore[arg-type]
+            else:
+                given = {name: column for name, column in columns.items() if column is not None}
+                n_docs = convert_task(input_path, output_path, task, lang, columns=given, lenient=lenient)
     except CorpusError as error:
         msg.fail(f"Cannot convert {input_path}", str(error), exits=1)
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             msg.warn(str(warning.message))
+    if corpus is None:
+        msg.good(f"{output_path}: {n_docs} Docs")
+    else:
+        _report(corpus, output_path)
+
+
+def _report(corpus: Corpus, output_path: Path) -> None:
     for path, layout in list(corpus.layouts.items())[:SHOWN]:
         msg.info(f"{path}: {layout}")
     if len(corpus.layouts) > SHOWN:
@@ -76,14 +100,46 @@ def convert(
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
 
-    if output_path.is_dir():
-        raise CorpusError(Errors.P019.format(path=output_path))
-    if output_path.suffix != ".spacy":
-        raise CorpusError(Errors.P018.format(path=output_path))
+    _check_output(output_path)
     corpus = read_corpus(input_path, options or FileOptions(), lambda: blank_tokenize(lang))
     docs = DocBin(docs=to_docs(corpus.documents, Vocab(), granularity), store_user_data=False)
     _write(docs.to_bytes(), output_path)
     return corpus
+
+
+def convert_task(
+    input_path: Path,
+    output_path: Path,
+    task: str,
+    lang: str = "en",
+    *,
+    columns: Mapping[str, str] | None = None,
+    lenient: bool = False,
+) -> int:
+    """Convert a file of another task than entities to a DocBin on disk. If that fails, nothing is left on disk.
+
+    task (str): See `corpora.tasks`.
+    columns (Mapping[str, str] | None): Names of columns, for texts with labels.
+    lenient (bool): Leave out entries that are wrong, and warn of them.
+    RETURNS (int): How many Docs there are.
+    RAISES (CorpusError): As `convert`.
+    """
+    from spacy.tokens import DocBin
+
+    _check_output(output_path)
+    options = {"columns": columns} if columns else {}
+    docs = DocBin(store_user_data=True)
+    for doc in task_reader(task)(input_path, blank_tokenize(lang), lenient=lenient, **options):
+        docs.add(doc)
+    _write(docs.to_bytes(), output_path)
+    return len(docs)
+
+
+def _check_output(path: Path) -> None:
+    if path.is_dir():
+        raise CorpusError(Errors.P019.format(path=path))
+    if path.suffix != ".spacy":
+        raise CorpusError(Errors.P018.format(path=path))
 
 
 def _write(content: bytes, path: Path) -> None:

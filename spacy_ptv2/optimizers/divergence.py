@@ -2,8 +2,8 @@
 
 There are two signs. The first is gradients that are not finite in several steps in a row, at any time. The second is
 losses that are no better than chance once the rates have stopped rising. Chance is a model that knows the frequency of
-each tag but not the text, so its loss is the entropy of the tags. Even a hard task gets below chance within a few
-steps, but not at too high a rate. If entities are so rare that chance loses almost nothing, such a loss is no sign.
+each tag but not the text, so its loss is the entropy of the tags. Even a hard task gets below chance while its losses
+still fall, but not at too high a rate. If entities are so rare that chance loses almost nothing, such a loss is no sign.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 WINDOW = 50  # losses that are averaged
 NEXT_TO_NOTHING = 0.01  # nats per token; the loss of chance if about one token in 800 is an entity
+FALLING = 0.95  # the second half of those losses against the first: below that, training is still under way
 BAD_STEPS = 3  # in a row; a single batch may overflow, and is skipped
 
 
@@ -79,9 +80,15 @@ class DivergenceWatch:
         if len(self._losses) < WINDOW:
             return None
         loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))
-        if loss < max(chance, NEXT_TO_NOTHING):
+        if loss < max(chance, NEXT_TO_NOTHING) or self._is_falling():
             return None
         return f"the loss of the last {WINDOW} steps is {loss:.2f}, and that of chance would be {chance:.2f}"
+
+    def _is_falling(self) -> bool:
+        """Return whether the losses still fall: a task with a hundred tags takes its time to reach chance."""
+        losses = list(self._losses)
+        first, second = losses[: WINDOW // 2], losses[WINDOW // 2 :]
+        return sum(second) < FALLING * sum(first)
 
 
 @dataclass

@@ -29,6 +29,12 @@ def step(optimizer, weights, gradient, loss=None, chance=1.0):
     optimizer.step_schedules()
 
 
+def chance_of(counts):
+    chance = ChanceLoss(len(counts))
+    chance.counts += counts
+    return chance
+
+
 def test_chance_is_the_entropy_of_the_tags():
     chance = ChanceLoss(4)
     assert chance.nats == 0.0
@@ -41,11 +47,34 @@ def test_chance_is_that_of_all_tags_up_to_now():
     """Those of each component by themselves; where the tags change, of those since then."""
     optimizer = make_optimizer()
     for name, counts in (("a", [2, 1]), ("b", [5, 5]), ("a", [0, 3]), ("a", [1, 1, 1])):
-        observe(optimizer, name, 2.0, ChanceLoss.of(counts))
+        observe(optimizer, name, 2.0, chance_of(counts))
     state = optimizer.watch.state()
-    expected = [ChanceLoss.of(counts).nats for counts in ([2, 1], [5, 5], [2, 4], [1, 1, 1])]
+    expected = [chance_of(counts).nats for counts in ([2, 1], [5, 5], [2, 4], [1, 1, 1])]
     assert (state["chances"], state["losses"]) == (pytest.approx(expected), [2.0] * 4)
-    assert state["seen"] == {"a": [1, 1, 1], "b": [5, 5]}
+    assert {name: seen["counts"] for name, seen in state["seen"].items()} == {"a": [1, 1, 1], "b": [5, 5]}
+    again = DivergenceWatch()
+    again.load_state(state)
+    assert again.state() == state
+
+
+def test_chance_of_choices_is_that_of_their_options():
+    """Beside tags, each counts for one."""
+    chance = chance_of([2, 2])
+    chance.add_choice(10)
+    assert chance.nats == pytest.approx((4 * np.log(2) + np.log(10)) / 5)
+    chance.include(ChanceLoss.of(chance.state()))
+    assert chance.nats == pytest.approx((4 * np.log(2) + np.log(10)) / 5)
+
+
+def test_losses_that_still_fall_are_waited_for():
+    """As those of a hundred tags do from log(100), at whatever rates."""
+    watch = DivergenceWatch()
+    for step in range(WINDOW):
+        watch.note(4.6 * 0.98**step, 1.0)
+    assert watch.problem(1.0) is None
+    for _ in range(WINDOW):
+        watch.note(1.5, 1.0)
+    assert "the loss of the last" in watch.problem(1.0)
 
 
 @pytest.mark.parametrize(

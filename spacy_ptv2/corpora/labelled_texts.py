@@ -1,0 +1,153 @@
+"""Texts and pairs of texts with a label, in rows with named columns, and SuperGLUE's tasks of that kind.
+
+In: rows (`rows.py`). Out: Docs with `doc.cats`, pairs with `doc._.second_text`, choices with `doc._.choice`; the two
+sentences of WiC as `doc.spans["texts"]`, its words as `doc.spans["marked"]`.
+Source of SuperGLUE's forms: Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy.tokens import Doc
+
+from ..annotations.names import CHOICE, MARKED, SECOND_TEXT, TEXTS, add_extension
+from ..errors import CorpusError, Errors
+from .faults import Faults
+from .records import Record, check, check_integers, check_text
+from .rows import read_rows
+from .spans import Tokenize
+
+TEXT, SECOND, LABEL = "text", "second_text", "label"
+COPA = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}  # as the task is told to people
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the columns of a task are called.
+
+    columns (Mapping[str, tuple[str, ...]]): The possible names of each column that `build` asks for.
+    build (Callable): Makes a Doc of a row's columns, its label apart.
+    """
+
+    columns: Mapping[str, tuple[str, ...]]
+    build: Callable[[Record, Tokenize], Doc]
+
+
+def read_labelled_texts(
+    path: Path,
+    tokenize: Tokenize,
+    task: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    lenient: bool = False,
+) -> list[Doc]:
+    """Read the rows of a file.
+
+    task (str): One of `FORMS`.
+    columns (Mapping[str, str] | None): The names of "text", "second_text" and "label", where they are unusual.
+    lenient (bool): Leave out rows that are wrong, and warn of them at the end (PW30), instead of stopping.
+    RETURNS (list[Doc]): One for each row.
+    RAISES (CorpusError): As `read_rows`; P040 for a missing column, P013 and P041 for a row.
+    """
+    form, rows = FORMS[task], read_rows(path)
+    names = {column: _find(column, known, rows[0], path, columns or {}) for column, known in form.columns.items()}
+    faults, found = Faults(path, lenient), []
+    for row in rows:
+        try:
+            values = {column: row.value.get(name) for column, name in names.items()}
+            label = values.pop(LABEL, None)
+            found.append((form.build(Record(row.place, values), tokenize), _label(label, row.place)))
+        except CorpusError as error:
+            faults.add(str(error))
+    faults.sum_up(len(rows), "rows")
+    labels = sorted({label for _, label in found})
+    for doc, label in found:
+        if not (doc.has_extension(CHOICE) and doc._.get(CHOICE) is not None):
+            doc.cats = {other: float(other == label) for other in labels}
+    return [doc for doc, _ in found]
+
+
+def _find(column: str, known: tuple[str, ...], row: Record, path: Path, columns: Mapping[str, str]) -> str:
+    name = columns.get(column)
+    found = [name] if name in row.value else [] if name else [other for other in known if other in row.value]
+    if not found or found[0] is None:
+        expected = repr(name) if name else " or ".join(map(repr, known))
+        got = ", ".join(map(repr, row.value))
+        raise CorpusError(Errors.P040.format(path=path, column=column, expected=expected, got=got))
+    return str(found[0])
+
+
+def _label(value: object, place: str) -> str:
+    """Return a label as text: true and false as SuperGLUE has them, numbers as they are."""
+    is_label = isinstance(value, str | int | bool) and bool(str(value).strip())
+    check(is_label, place, "a row with a label", value)
+    return str(value).strip() if not isinstance(value, bool) else str(value).lower()
+
+
+def _text(record: Record, column: str) -> str:
+    text = check_text(record.place, record.value[column])
+    if not text.strip():
+        raise CorpusError(Errors.P041.format(place=record.place, column=column))
+    return text
+
+
+def _single(record: Record, tokenize: Tokenize) -> Doc:
+    return tokenize.make_doc(_text(record, TEXT))
+
+
+def _pair(record: Record, tokenize: Tokenize) -> Doc:
+    doc = _single(record, tokenize)
+    add_extension(SECOND_TEXT)
+    doc._.set(SECOND_TEXT, _text(record, SECOND))
+    return doc
+
+
+def _copa(record: Record, tokenize: Tokenize) -> Doc:
+    question = record.value["question"]
+    check(question in COPA, record.place, "a question that is 'cause' or 'effect'", question)
+    doc = tokenize.make_doc(f"{_text(record, TEXT)} {COPA[question]}")
+    for attribute in (SECOND_TEXT, CHOICE):
+        add_extension(attribute)
+    doc._.set(SECOND_TEXT, [_text(record, "choice1"), _text(record, "choice2")])
+    right = record.value["right"]
+    check(right in (0, 1), record.place, "a label that is 0 or 1", right)
+    doc._.set(CHOICE, right)
+    return doc
+
+
+def _wic(record: Record, tokenize: Tokenize) -> Doc:
+    first, second = _text(record, "sentence1"), _text(record, "sentence2")
+    offsets = [record.value[name] for name in ("start1", "end1", "start2", "end2")]
+    check_integers(record.place, *offsets)
+    doc = tokenize.make_doc(f"{first}\n{second}")
+    begins = len(first) + 1
+    groups = {
+        TEXTS: [(0, len(first)), (begins, len(doc.text))],
+        MARKED: [(offsets[0], offsets[1]), (begins + offsets[2], begins + offsets[3])],
+    }
+    for key, stretches in groups.items():
+        found = [doc.char_span(start, end, alignment_mode="expand") for start, end in stretches]
+        spans = [span for span in found if span is not None and len(span)]
+        check(len(spans) == 2, record.place, "words within their sentences", f"characters {offsets}")
+        doc.spans[key] = spans
+    return doc
+
+
+def _plain(*names: str) -> dict[str, tuple[str, ...]]:
+    return {name: (name,) for name in names}
+
+
+FIRST_TEXTS = ("text", "text1", "sentence1", "premise", "passage")
+SECOND_TEXTS = ("second_text", "text2", "sentence2", "hypothesis", "question")
+LABELS = {LABEL: ("label", "category", "intent", "class", "gold_label")}
+FORMS = {
+    "textcat": Form({TEXT: ("text", "sentence", "content"), **LABELS}, _single),
+    "pairs": Form({TEXT: FIRST_TEXTS, SECOND: SECOND_TEXTS, **LABELS}, _pair),
+    "copa": Form(
+        {TEXT: ("premise",), **_plain("choice1", "choice2", "question"), "right": ("label",), **LABELS}, _copa
+    ),
+    "wic": Form({**_plain("sentence1", "sentence2", "start1", "end1", "start2", "end2"), **LABELS}, _wic),
+}
