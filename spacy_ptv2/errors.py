@@ -125,9 +125,10 @@ class Errors(_Messages):
     )
     P040 = (
         "{path}: there is no column for the {column}. Expected {expected}, got the columns {got}. Name it with "
-        "--text-column, --second-column or --label-column."
+        "--column {column}=NAME."
     )
     P041 = "{place}: the {column} is empty. Fill it in, or leave such rows out with --lenient."
+    P043 = "Texts for the task {task!r} have no column {got!r}. Expected some of: {expected}."
     P042 = "There is no task {got!r}. Expected one of: {expected}."
 
     # Backbones: where they come from, what they are
@@ -263,10 +264,6 @@ class Errors(_Messages):
     P220 = (
         "The backbone is {name!r} in `name` but {other!r} in the block `backbone`. Use the same name in both, or leave "
         "the block out."
-    )
-    P221 = (
-        "A pair needs two texts, but {text!r} has only one. Set `doc._.{attribute}` to the second text, or put both "
-        "into a span group `doc.spans[{key!r}]`."
     )
     P222 = (
         "MobileBERT takes no token types here, and only they tell two texts apart. Use another backbone for pairs of "
@@ -567,6 +564,10 @@ class Warnings(_Messages):
     PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --tag-column."
     PW23 = "{path}: {n} of {total} entities {problem}; they were {done}. The first: {examples}."
     PW30 = "{path}: {n} of {total} {what} were left out. The first: {examples}"
+    PW31 = (
+        "The gold Docs have {what}, and the Docs that were scored have none. `spacy evaluate` gives a pipeline the "
+        "text alone; use `spacy ptv2 evaluate`, or the reader spacy_ptv2.Corpus.v1, which also give what is asked."
+    )
     PW24 = (
         "{path}: {n} tasks were annotated more than once, the first is {place}. The first annotation of each was read; "
         "export only those that you want."

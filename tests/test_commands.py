@@ -22,7 +22,29 @@ BACKBONE_SETTING = {
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
+    "srl": "components.role_labeler.model.tok2vec.backbone.name",
+    "squad": "components.question_answerer.model.tok2vec.backbone.name",
+    "textcat": "components.text_classifier.model.tok2vec.backbone.name",
+    "pairs": "components.pair_classifier.model.tok2vec.backbone.name",
 }
+TASKS = ("srl", "squad", "textcat", "pairs")  # of corpora of their own: tests/test_task_commands.py
+
+
+def small_task(name):
+    encoder = BACKBONE_SETTING[name].removesuffix(".backbone.name")
+    return {
+        f"{encoder}.windows.length": 32,
+        f"{encoder}.windows.overlap": 8,
+        f"{encoder}.adapter.prompt.length": 4,
+        f"{encoder}.adapter.lora_rank": 1,
+        **{f"training.optimizer.learn_rates.{part}": 0.01 for part in ("prompt", "lora", "word_shape", "head")},
+        "training.dropout": 0.0,
+        "training.batcher.size": 2000,
+        "initialize.before_init.epochs": 4,
+        "initialize.before_init.min_steps": 200,
+    }
+
+
 SMALL = {
     "ner": {
         "components.transformer.model.windows.length": 32,
@@ -75,6 +97,7 @@ SMALL = {
         "training.optimizer.learn_rate.warmup_steps": 2,
         "initialize.before_init.epochs": 60,
     },
+    **{name: small_task(name) for name in TASKS},
 }
 
 
@@ -94,7 +117,7 @@ def as_params(paths):
     return [pytest.param(path, id=path.stem, marks=needs.get(path, ())) for path in paths]
 
 
-@pytest.fixture(scope="module", params=as_params(path for path in CONFIGS if path != TREES))
+@pytest.fixture(scope="module", params=as_params(path for path in CONFIGS if path != TREES and path.stem not in TASKS))
 def config_path(request):
     return request.param
 

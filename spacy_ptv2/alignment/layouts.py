@@ -16,7 +16,6 @@ from spacy.vocab import Vocab
 from ..annotations import names
 from ..annotations.given import SENTENCES, copy_words, give
 from ..annotations.names import add_extension, texts_of
-from ..errors import Errors, PTuningError
 from ..types import SpanGetter
 from .sequences import InputSequence
 
@@ -90,13 +89,14 @@ class PredicateLayout:
 
     spans_key (str): The span group of the Doc that has the predicates.
     append (bool): Repeat the predicate after the sentence.
-    markers (tuple[str, str] | None): Texts put before and after the predicate inside the sentence; None for none.
+    mark_start, mark_end (str): Texts put before and after the predicate inside the sentence; empty for none.
     context (int): Most tokens that are read on each side of the predicate.
     """
 
     spans_key: str = names.PREDICATES
     append: bool = True
-    markers: tuple[str, str] | None = None
+    mark_start: str = ""
+    mark_end: str = ""
     context: int = 256
 
     @property
@@ -110,8 +110,8 @@ class PredicateLayout:
         for number, doc in enumerate(docs):
             has_sentences = doc.has_annotation("SENT_START")
             for predicate in doc.spans.get(self.spans_key, ()):
-                before, after = self.markers or ("", "")
-                marks = [(predicate.start, before), (predicate.end, after)] if self.markers else []
+                around = ((predicate.start, self.mark_start), (predicate.end, self.mark_end))
+                marks = [(place, text) for place, text in around if text]
                 other = predicate if self.append else None
                 body = self._body(doc, predicate, has_sentences=has_sentences)
                 sequences.append(
@@ -138,13 +138,12 @@ class PredicateLayout:
 
 @dataclass(frozen=True)
 class PairLayout:
-    """One sequence per pair of texts: the first text is cut into windows, the second stays.
+    """One sequence per pair of texts: the first text is cut into windows, the second stays. A single text makes none.
 
     attribute (str): The extension attribute that holds the second text where the Doc is the first: a string, or a list
         of strings for several choices, which form one group.
     texts (str): Alternatively, a span group with both texts: the first span, and each further span as a choice.
     marked (str): The span group of the Doc that holds marked spans, in either text.
-    RAISES (PTuningError): P221 for a Doc that has no second text in either place.
     """
 
     attribute: str = names.SECOND_TEXT
@@ -169,8 +168,6 @@ class PairLayout:
             body, *others = spans
         else:
             body, others = doc[:], [_as_span(text, doc.vocab) for text in texts_of(doc, self.attribute)]
-        if not others:
-            raise PTuningError(Errors.P221.format(text=doc.text[:50], attribute=self.attribute, key=self.texts))
         marked = list(doc.spans.get(self.marked, ()))
         return [InputSequence(number, body, other, spans=marked, group=number) for other in others]
 

@@ -46,6 +46,11 @@ class InputSequence:
         stretches = None if self.stretches is None else tuple(self.stretches)
         return self.body.start, self.body.end, other, tuple(self.markers), stretches, spans
 
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the backbone reads."""
+        return len(self.body) + (0 if self.other is None else len(self.other))
+
 
 @runtime_checkable
 class Layout(Protocol):

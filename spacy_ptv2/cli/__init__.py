@@ -7,6 +7,7 @@ from spacy.cli._util import app as spacy_app
 
 from .convert import convert_cli
 from .data_report import data_report_cli
+from .evaluate import evaluate_cli
 from .init import init_cli
 from .interchange import export_cli, import_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
@@ -19,6 +20,7 @@ app = typer.Typer(name="ptv2", help="P-Tuning v2: adapters over a frozen transfo
 app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)
+app.command("evaluate")(evaluate_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -40,35 +40,41 @@ def convert_cli(
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
     ] = False,
-    text_column: Annotated[str | None, typer.Option(help="Name of the column of texts (textcat, pairs).")] = None,
-    second_column: Annotated[str | None, typer.Option(help="Name of the column of second texts (pairs).")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the column of labels (textcat, pairs).")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column of texts with labels that is called otherwise: text=NAME, second_text=NAME, label=NAME."
+        ),
+    ] = None,
 ) -> None:
     """Convert files with annotations to .spacy: CoNLL columns, CSV, OntoNotes, JSON of annotation tools and more.
 
     The kind of a file, its columns and the scheme of its tags are detected and printed. All kinds:
     docs/reference/formats.md.
     """
-    columns = {"text": text_column, "second_text": second_column, "label": label_column}
-    corpus: Corpus | None = None
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            if task == "ner":
-                options = build_file_options(scheme, word_column, tag_column, misaligned)
-                corpus = convert(input_path, output_path, granularity, options, lang)  # type: ignore[arg-type]
-            else:
-                given = {name: column for name, column in columns.items() if column is not None}
-                n_docs = convert_task(input_path, output_path, task, lang, columns=given, lenient=lenient)
-    except CorpusError as error:
-        msg.fail(f"Cannot convert {input_path}", str(error), exits=1)
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            msg.warn(str(warning.message))
-    if corpus is None:
-        msg.good(f"{output_path}: {n_docs} Docs")
-    else:
-        _report(corpus, output_path)
+    with _showing_errors(input_path):
+        if task == "ner":
+            options = build_file_options(scheme, word_column, tag_column, misaligned)
+            corpus = convert(input_path, output_path, granularity, options, lang)  # type: ignore[arg-type]
+            _report(corpus, output_path)
+        else:
+            columns = dict(entry.partition("=")[::2] for entry in column or ())
+            n_docs = convert_task(input_path, output_path, task, lang, columns=columns, lenient=lenient)
+            msg.good(f"{output_path}: {n_docs} Docs")
+
+
+@contextmanager
+def _showing_errors(path: Path) -> Iterator[None]:
+    """Print what is wrong with a corpus and end the command; print warnings as messages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, category, *where: (
+            msg.warn(str(message)) if issubclass(category, UserWarning) else None
+        )
+        try:
+            yield
+        except CorpusError as error:
+            msg.fail(f"Cannot convert {path}", str(error), exits=1)
 
 
 def _report(corpus: Corpus, output_path: Path) -> None:

@@ -21,7 +21,12 @@ TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
 
 
 def init_cli(
-    task: Annotated[str, typer.Argument(help="ner, tagging_parsing, multitask, reference_ner or finetune_ner.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="ner, srl, squad, textcat, pairs, tagging_parsing, multitask, reference_ner or finetune_ner."
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Argument(help="The file to write, or - for stdout. Default: TASK.cfg.", allow_dash=True)
     ] = None,

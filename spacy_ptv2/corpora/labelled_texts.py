@@ -50,9 +50,12 @@ def read_labelled_texts(
     columns (Mapping[str, str] | None): The names of "text", "second_text" and "label", where they are unusual.
     lenient (bool): Leave out rows that are wrong, and warn of them at the end (PW30), instead of stopping.
     RETURNS (list[Doc]): One for each row.
-    RAISES (CorpusError): As `read_rows`; P040 for a missing column, P013 and P041 for a row.
+    RAISES (CorpusError): As `read_rows`; P040 for a missing column, P043, P013 and P041 for a row.
     """
     form, rows = FORMS[task], read_rows(path)
+    for column in columns or ():
+        if column not in form.columns:
+            raise CorpusError(Errors.P043.format(got=column, task=task, expected=", ".join(form.columns)))
     names = {column: _find(column, known, rows[0], path, columns or {}) for column, known in form.columns.items()}
     faults, found = Faults(path, lenient), []
     for row in rows:

@@ -2,8 +2,8 @@
 
 There are two signs. The first is gradients that are not finite in several steps in a row, at any time. The second is
 losses that are no better than chance once the rates have stopped rising. Chance is a model that knows the frequency of
-each tag but not the text, so its loss is the entropy of the tags. Even a hard task gets below chance while its losses
-still fall, but not at too high a rate. If entities are so rare that chance loses almost nothing, such a loss is no sign.
+each tag but not the text, so its loss is the entropy of the tags. While losses still fall, even a hard task gets below
+chance; at too high a rate none does. If entities are so rare that chance loses almost nothing, such a loss is no sign.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DivergenceWatch:
         """Record a component's loss in a step, in nats per token, and the gold tags of that step."""
         known = self._seen.get(name)
         if known is None or known.n_tags != seen.n_tags:
-            known = self._seen[name] = ChanceLoss(seen.n_tags)
+            known = self._seen[name] = ChanceLoss(seen.n_tags, seen.slack)
         known.include(seen)
         self.note(loss, known.nats)
 
@@ -99,9 +99,11 @@ class ChanceLoss:
     answer, only how many options there are.
 
     n_tags (int): The number of tags.
+    slack (float): What the loss is multiplied by, for tasks so hard that training may stay at chance for long.
     """
 
     n_tags: int
+    slack: float = 1.0
     n_choices: int = 0
     choice_nats: float = 0.0
     counts: NDArray[np.int64] = field(init=False)
@@ -112,13 +114,18 @@ class ChanceLoss:
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> ChanceLoss:
         """Return what `state` was taken from."""
-        chance = cls(len(state["counts"]), state["n_choices"], state["choice_nats"])
+        chance = cls(len(state["counts"]), state["slack"], state["n_choices"], state["choice_nats"])
         chance.counts += np.asarray(state["counts"], dtype=np.int64)
         return chance
 
     def state(self) -> dict[str, Any]:
         """Return what was counted, as values for JSON."""
-        return {"counts": self.counts.tolist(), "n_choices": self.n_choices, "choice_nats": self.choice_nats}
+        return {
+            "counts": self.counts.tolist(),
+            "slack": self.slack,
+            "n_choices": self.n_choices,
+            "choice_nats": self.choice_nats,
+        }
 
     def add(self, tags: Iterable[int]) -> None:
         """Count gold tags."""
@@ -141,4 +148,4 @@ class ChanceLoss:
         n_tags = int(self.counts.sum())
         shares = self.counts[self.counts > 0] / max(1, n_tags)
         entropy = float(-(shares * np.log(shares)).sum())
-        return (n_tags * entropy + self.choice_nats) / max(1, n_tags + self.n_choices)
+        return self.slack * (n_tags * entropy + self.choice_nats) / max(1, n_tags + self.n_choices)

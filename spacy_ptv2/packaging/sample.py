@@ -1,8 +1,8 @@
 """Sample texts and predictions, shipped in a package so that a copy can be checked anywhere.
 
-In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads and span groups of each text, and the
-precision in which the backbones computed, because another machine may choose another one. Scores are left out, because
-their last digits differ.
+In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads, span groups, classes and answers of each
+text, and the precision in which the backbones computed, because another machine may choose another one. Scores are left
+out, because their last digits differ.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..alignment.layouts import PairLayout, PredicateLayout, QuestionLayout
+from ..annotations.answers import answers_of
 from ..errors import Errors, FormatError, PTuningError
 from ..reading import read_object
 from .summary import trained_adapters
 
 SAMPLE_FILE = "sample.json"
 FORMAT_VERSION = 1
+QUESTIONS = ("Who is it about?", "Where?", "When?")
 ANNOTATIONS = {"TAG": "tag_", "POS": "pos_", "MORPH": "morph", "LEMMA": "lemma_", "DEP": "dep_"}
 
 
@@ -36,13 +39,35 @@ class Sample:
 
 def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
     """Return texts and a pipeline's predictions for them, as JSON values."""
-    predictions = [describe(doc) for doc in nlp.pipe(texts)]
+    predictions = [describe(doc) for doc in nlp.pipe(_ask(nlp, texts))]
     return {
         "format_version": FORMAT_VERSION,
         "texts": list(texts),
         "predictions": predictions,
         "precisions": find_precisions(nlp),
     }
+
+
+def _ask(nlp: Language, texts: Sequence[str]) -> list[Doc]:
+    """Return Docs of texts with something to ask of tasks that are given questions, predicates or second texts.
+
+    The second text of each is the next one; every fourth word is taken for a predicate. What comes out need not make
+    sense, but must come out again.
+    """
+    docs = [nlp.make_doc(text) for text in texts]
+    pipes: list[Any] = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "layout")]
+    encoders = [pipe.model.get_ref("tok2vec") for pipe in pipes]
+    for number, doc in enumerate(docs):
+        second = texts[(number + 1) % len(texts)]
+        for encoding in (encoder.attrs["windows"] for encoder in encoders):
+            layout = encoding.layout
+            if isinstance(layout, QuestionLayout):
+                doc._.set(layout.attribute, list(QUESTIONS))
+            elif isinstance(layout, PredicateLayout):
+                doc.spans[layout.spans_key] = [doc[i : i + 1] for i in range(1, len(doc), 4)]
+            elif isinstance(layout, PairLayout) and encoding.rows == "sequence":  # marked spans cannot be made up
+                doc._.set(layout.attribute, second)
+    return docs
 
 
 def find_precisions(nlp: Language) -> list[str]:
@@ -64,6 +89,8 @@ def describe(doc: Doc) -> dict[str, Any]:
         found["heads"] = [token.head.i for token in doc]
     if doc.cats:
         found["cats"] = max(doc.cats, key=doc.cats.__getitem__)
+    if answers := answers_of(doc):
+        found["answers"] = [[own[0]["start"], own[0]["end"]] for own in answers if own]
     return found
 
 

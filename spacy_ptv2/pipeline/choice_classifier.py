@@ -32,6 +32,8 @@ class ChoiceClassifier(Head):
         `spacy_ptv2.SequenceEncoder.v1` with the layout `spacy_ptv2.PairLayout.v1`.
     """
 
+    slack = 1.5  # as of `TextClassifier`
+
     def __init__(
         self, vocab: Vocab, model: HeadModel, name: str = "pair_classifier", *, scorer: Scorer | None = None
     ) -> None:
@@ -74,8 +76,9 @@ class ChoiceClassifier(Head):
     def set_annotations(self, docs: Iterable[Doc], predictions: list[list[float]]) -> None:
         """Write the best choice and the probabilities."""
         for doc, scores in zip(docs, predictions, strict=True):
-            doc._.set(CHOICE, int(np.argmax(scores)))
-            doc._.set(CHOICE_SCORES, scores)
+            if scores:
+                doc._.set(CHOICE, int(np.argmax(scores)))
+                doc._.set(CHOICE_SCORES, scores)
 
     def _gold(self, examples: Sequence[Example]) -> list[Target]:
         return list(self._targets(examples))

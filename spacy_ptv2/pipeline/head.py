@@ -59,6 +59,8 @@ class Head(SafetensorsPipe):
         self._unreported: list[float] = []  # losses since the last step
         self._seen = ChanceLoss(0)  # the gold outputs of the same batches
 
+    slack = 1.0  # see `ChanceLoss`
+
     @abstractmethod
     def _gold(self, examples: Sequence[Example]) -> Any:
         """Return what is right, as `_loss_of` takes it."""
@@ -128,7 +130,7 @@ class Head(SafetensorsPipe):
         loss, d_scores = self._loss_of(gold, scores)
         backprop(d_scores)
         if self._seen.n_tags != self.n_outputs:
-            self._seen = ChanceLoss(self.n_outputs)
+            self._seen = ChanceLoss(self.n_outputs, self.slack)
         self._count(gold, self._seen)
         self._unreported.append(loss)
         if sgd is not None:

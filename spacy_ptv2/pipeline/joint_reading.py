@@ -19,6 +19,7 @@ from thinc.api import Model, get_array_module
 
 from ..adapters.batches import WindowBatches
 from ..alignment.encoded import WantedStates, concatenate
+from ..alignment.layouts import DocLayout
 from ..alignment.pieces import Ints1d
 from ..bridge.adapter_shim import AdapterShim
 from ..bridge.precomputed import PieceHiddenStates
@@ -26,6 +27,7 @@ from ..bridge.training_pass import TrainingPass, predict_jointly
 from ..bridge.window_encoding import WindowEncoding
 from ..layers.encode_pieces import get_shim
 from ..layers.tok2vec_ptuning import LAYER_NAME
+from .batching import MAX_BUFFERED_TOKENS
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ class Request:
         windows: WindowEncoding = self.layer.attrs["windows"]
         return windows
 
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the backbone reads; more than the Docs have where it reads them several times.
+
+        What is too much for one pass is left to the layer's component, which reads it in parts.
+        """
+        layout = self.windows.layout
+        if isinstance(layout, DocLayout):
+            return 0  # the stream of Docs is cut already
+        return sum(sequence.n_tokens for sequence in layout(self.docs))
+
     def pass_settings(self, *, is_train: bool) -> Hashable:
         """Return what must be equal for layers to share a pass.
 
@@ -69,7 +82,8 @@ def joint_layers(models: Iterable[Model[Any, Any] | None]) -> list[Model[Any, An
 
 def read_ahead(requests: Sequence[Request]) -> None:
     """Precompute what layers will predict; each then takes its part. A layer that could only run alone is skipped."""
-    for group in _joinable(requests, is_train=False):
+    small = [request for request in requests if request.n_tokens <= MAX_BUFFERED_TOKENS]
+    for group in _joinable(small, is_train=False):
         batch = _JointBatch(group)
         if batch.is_empty:
             continue

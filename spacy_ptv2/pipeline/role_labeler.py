@@ -39,6 +39,8 @@ class RoleLabeler(LabelledHead):
     roles_key (str): Where `doc.spans` keeps the roles.
     """
 
+    slack = 1.5  # which words a predicate is about takes a few hundred steps to learn
+
     def __init__(
         self,
         vocab: Vocab,

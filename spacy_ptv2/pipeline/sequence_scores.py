@@ -66,7 +66,7 @@ def score_sequences(model: HeadModel, layout: Layout, docs: Sequence[Doc]) -> It
 
 def _split(doc: Doc, layout: Layout) -> list[Doc]:
     """Return a Doc, or copies of it that are small enough each; none if it makes no sequence."""
-    sizes = [_length(sequence) for sequence in layout([doc])]
+    sizes = [sequence.n_tokens for sequence in layout([doc])]
     if not sizes:
         return []
     if sum(sizes) <= MAX_BUFFERED_TOKENS:
@@ -75,8 +75,4 @@ def _split(doc: Doc, layout: Layout) -> list[Doc]:
 
 
 def _size(doc: Doc, layout: Layout) -> int:
-    return sum(map(_length, layout([doc])))
-
-
-def _length(sequence: InputSequence) -> int:
-    return len(sequence.body) + (0 if sequence.other is None else len(sequence.other))
+    return sum(sequence.n_tokens for sequence in layout([doc]))

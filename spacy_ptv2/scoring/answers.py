@@ -3,6 +3,7 @@
 A corpus with unanswerable questions is scored as SQuAD 2.0, any other as SQuAD 1.1.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from spacy.training import Example
 
 from ..annotations.answers import answers_of
 from ..annotations.names import NO_ANSWER, QUESTIONS, texts_of
+from ..errors import Warnings
 from .squad import score_11, score_20
 
 Scores = dict[str, Any]
@@ -37,6 +39,8 @@ def score_answers(examples: Iterable[Example], **kwargs: Any) -> Scores:
             if number < len(found) and texts_of(example.predicted, QUESTIONS):
                 predicted[key] = found[number][0]["answer"] if found[number] else ""
                 no_answer[key] = probabilities[number] if number < len(probabilities) else 0.0
+    if gold and not predicted:
+        warnings.warn(Warnings.PW31.format(what="questions"), stacklevel=2)
     if not gold:
         return {"qa_exact": None, "qa_f1": None}
     is_20 = not all(gold.values())

@@ -8,6 +8,7 @@ Source: Carreras and Màrquez 2005, section 2.4, https://aclanthology.org/W05-06
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from spacy.training import Example
 
 from ..annotations.given import place_span
 from ..annotations.roles import VERB, Frame, frames_of
+from ..errors import Warnings
 
 CONTINUES = "C-"
 Role = tuple[int, int, str]  # start, end, label
@@ -80,15 +82,18 @@ def score_roles(examples: Iterable[Example], **kwargs: Any) -> Scores:
     RETURNS (dict): srl_p, srl_r, srl_f, from 0 to 1, None without gold frames, and srl_per_type.
     """
     counts = RoleCounts()
-    n_frames = 0
+    n_frames = n_predicted = 0
     for example in examples:
         predicted = {frame.predicate.start: frame for frame in frames_of(example.predicted)}
+        n_predicted += len(predicted)
         for frame in frames_of(example.reference):
             n_frames += 1
             place = place_span(frame.predicate, example.predicted)
             counts.add(*_compared(frame, predicted.get(place.start), example))
     if not n_frames:
         return {"srl_p": None, "srl_r": None, "srl_f": None, "srl_per_type": None}
+    if not n_predicted:
+        warnings.warn(Warnings.PW31.format(what="predicates"), stacklevel=2)
     names = ("p", "r", "f")
     labels = sorted(counts.right | counts.excess | counts.missed)
     per_type = {label: dict(zip(names, counts.scores(label), strict=True)) for label in labels}

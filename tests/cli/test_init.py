@@ -78,9 +78,9 @@ def test_a_file_that_is_there_stays(tmp_path):
 
 
 def test_unknown_tasks_and_languages_are_refused(tmp_path):
-    with pytest.raises(PTuningError, match=r"P412.*'srl'.*" + ", ".join(NAMES)):
-        write_config("srl")
-    code, output = init("srl", tmp_path / "srl.cfg")
+    with pytest.raises(PTuningError, match=r"P412.*'unknown'.*" + ", ".join(NAMES)):
+        write_config("unknown")
+    code, output = init("unknown", tmp_path / "unknown.cfg")
     assert code == 1 and "P412" in output
     code, output = init("ner", tmp_path / "ner.cfg", "--lang", "zz")
     assert code == 1 and "E048" in output and not (tmp_path / "ner.cfg").exists()

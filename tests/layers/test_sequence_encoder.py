@@ -36,7 +36,7 @@ LAYOUTS = {
     "doc": DocLayout(),
     "question": QuestionLayout(),
     "predicate": PredicateLayout(),
-    "marked": PredicateLayout(append=False, markers=("[", "]]")),
+    "marked": PredicateLayout(append=False, mark_start="[", mark_end="]]"),
     "pair": PairLayout(),
 }
 CASES = [(name, "tokens") for name in LAYOUTS] + [
@@ -293,10 +293,8 @@ def test_what_changed_in_between_is_computed_again(tiny_folder):
     assert [len(model.predict(docs)) for model in models] == [3, 3]
 
 
-def test_a_pair_of_one_text_is_refused(tiny_folder):
-    model = build(tiny_folder, "pair", "tokens")
-    with pytest.raises(PTuningError, match=r"P221.*'mary works'.*doc\._\.second_text.*'texts'"):
-        model.predict([NLP("mary works")])
+def test_a_single_text_makes_no_pair(tiny_folder):
+    assert build(tiny_folder, "pair", "tokens").predict([NLP("mary works")]) == []
 
 
 def test_token_types_are_refused_where_they_cannot_join(tmp_path):
@@ -309,7 +307,9 @@ def test_token_types_are_refused_where_they_cannot_join(tmp_path):
 
 def test_markers_are_text(tiny_folder):
     """Even by the name of a special piece, which a window has at its end alone."""
-    encoding = WindowEncoding(WindowOptions(WINDOW, OVERLAP), PredicateLayout(append=False, markers=("</s>", "]]")))
+    encoding = WindowEncoding(
+        WindowOptions(WINDOW, OVERLAP), PredicateLayout(append=False, mark_start="</s>", mark_end="]]")
+    )
     shim = get_shim(build(tiny_folder, "doc", "tokens").layers[0])
     last = shim.backbone.special_pieces[1][0]
     windows = encoding.encode(make_docs()[:2], [shim]).windows.ids

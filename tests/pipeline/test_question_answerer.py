@@ -7,11 +7,14 @@ import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_ptv2.annotations.answers import answers_of, gold_answer
+from spacy_ptv2.annotations.roles import set_roles
 from spacy_ptv2.errors import FormatError, PTuningError
-from spacy_ptv2.pipeline import sequence_scores
+from spacy_ptv2.layers import tok2vec_ptuning
+from spacy_ptv2.pipeline import joint_reading, sequence_scores
 from spacy_ptv2.pipeline.answer_spans import best_spans
 
 from ..tiny import asked, save_tiny_backbone, task_block, train_task
@@ -155,3 +158,38 @@ def test_best_spans_are_those_of_enumeration(n_words, longest, n_best, may_be_no
     assert found.scores == pytest.approx([score for _, score in expected], rel=1e-5)
     none = start[-1] * end[-1] if may_be_none else 0.0
     assert found.no_answer == pytest.approx(none / (none + expected[0][1]), rel=1e-5)
+
+
+def test_several_tasks_in_one_pass_and_too_much_for_one(tiny_folder, monkeypatch):
+    """Roles, questions and entities over one backbone: the same with `shared_backbone`, however much is to be read."""
+    nlp = make_pipeline(tiny_folder)
+    nlp.add_pipe("role_labeler", config={"model": task_block(tiny_folder, "Predicate")})
+    tok2vec = {**task_block(tiny_folder, "Doc")["tok2vec"], "@architectures": "spacy_ptv2.Tok2VecPTuning.v1"}
+    for name in ("layout", "rows"):
+        del tok2vec[name]
+    model = {"@architectures": "spacy_ptv2.TokenClassifier.v1", "tok2vec": tok2vec}
+    nlp.add_pipe("token_classifier", config={"model": model})
+    gold = gold_docs(nlp)
+    for doc in gold:
+        doc.spans["predicates"] = [doc[1:2], doc[3:4]]
+        set_roles(doc, [[(0, 1, "A0")], [(0, 1, "A0"), (1, 2, "A1")]])
+        doc.ents = [Span(doc, 0, 1, label="PER")]
+    train_task(nlp, gold, steps=30)
+
+    def predicted():
+        docs = list(nlp.pipe([asked(nlp, doc) for doc in gold]))
+        return [(d._.answers, [f.tags for f in d._.frames], [(e.text, e.label_) for e in d.ents]) for d in docs]
+
+    alone = predicted()
+    nlp.add_pipe("shared_backbone", first=True)
+    computed = []
+    compute = tok2vec_ptuning._compute
+    monkeypatch.setattr(tok2vec_ptuning, "_compute", lambda *given: computed.append(1) or compute(*given))
+    for together, apart in zip(predicted(), alone, strict=True):
+        assert together[1:] == apart[1:]
+        assert [a[0]["answer"] for a in together[0]] == [a[0]["answer"] for a in apart[0]]
+    assert not computed  # all was there
+    monkeypatch.setattr(sequence_scores, "MAX_BUFFERED_TOKENS", 30)
+    monkeypatch.setattr(joint_reading, "MAX_BUFFERED_TOKENS", 30)
+    assert [row[1:] for row in predicted()] == [row[1:] for row in alone]
+    assert computed

@@ -79,3 +79,9 @@ def test_propositions_are_compared_by_their_predicates():
 def test_without_gold_there_is_no_score():
     example = Example(make_doc([(1, "see")], [[A0]]), make_doc([], []))
     assert build_role_scorer_v1()([example])["srl_f"] is None
+
+
+def test_a_pipeline_that_was_not_told_of_predicates_is_warned_of():
+    example = Example(make_doc([], []), make_doc([(1, "see")], [[A0]]))
+    with pytest.warns(UserWarning, match="PW31.*predicates"):
+        assert build_role_scorer_v1()([example])["srl_r"] == 0.0

@@ -1,0 +1,61 @@
+"""``spacy ptv2 evaluate``: scores a pipeline, with what its tasks are asked.
+
+`spacy evaluate` gives a pipeline the text of each gold Doc alone; questions, predicates and second texts are not part
+of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import srsly
+import typer
+from spacy.cli._util import setup_gpu
+from wasabi import msg
+
+PER_TYPE = "_per_type"
+
+
+def evaluate_cli(
+    model: Annotated[str, typer.Argument(help="The name of an installed pipeline, or its folder.")],
+    data_path: Annotated[Path, typer.Argument(help="Gold data in .spacy format.", exists=True)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A JSON file for the scores.")] = None,
+    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="A GPU, or -1 for the CPU.")] = -1,
+) -> None:
+    """Score a pipeline on gold data as `spacy evaluate` does, but give it questions, predicates and second texts.
+
+    What is given is what the reader of the dev corpus gives, where the pipeline was trained with
+    spacy_ptv2.Corpus.v1, else all of it.
+    """
+    import spacy
+
+    setup_gpu(gpu_id)
+    nlp = spacy.load(model)
+    scores = evaluate(nlp, data_path)
+    rows = [
+        (name, "-" if value is None else f"{value:.4f}")
+        for name, value in scores.items()
+        if not isinstance(value, Mapping)
+    ]
+    msg.table(rows, title="Scores", aligns=("l", "r"))
+    for name, value in scores.items():
+        if name.endswith(PER_TYPE) and isinstance(value, Mapping):
+            keys = sorted({key for own in value.values() for key in own})
+            lines = [(label, *(f"{own.get(key, 0.0):.4f}" for key in keys)) for label, own in value.items()]
+            msg.table(lines, header=("", *keys), title=name.removesuffix(PER_TYPE), aligns=("l", *"r" * len(keys)))
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(output, scores)
+        msg.good(f"Saved the scores to {output}")
+
+
+def evaluate(nlp: Any, data_path: Path) -> dict[str, Any]:
+    """Return the scores of a pipeline on a `.spacy` file. nlp (Language): The pipeline."""
+    from ..corpora.given_corpus import build_corpus_v1
+
+    reader = nlp.config.get("corpora", {}).get("dev", {})
+    given = reader.get("given") if reader.get("@readers") == "spacy_ptv2.Corpus.v1" else None
+    scores: dict[str, Any] = nlp.evaluate(list(build_corpus_v1(data_path, given)(nlp)))
+    return scores
