@@ -28,7 +28,7 @@ $(VENV)/installed: pyproject.toml setup.py
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
 
-# What takes longest, beside the other environment.
+# What takes longest, while the other environment is made.
 $(SPACY_TRANSFORMERS)/packages: pyproject.toml setup.py
 	$(PYTHON) -m venv $(SPACY_TRANSFORMERS)
 	$(SPACY_TRANSFORMERS)/bin/python -m pip install --quiet --upgrade pip
@@ -45,7 +45,7 @@ $(SPACY_TRANSFORMERS)/installed: $(SPACY_TRANSFORMERS)/packages | $(VENV)/instal
 # Each of the two has a core.
 test test-spacy-transformers fast-test: export OMP_NUM_THREADS = 1
 
-# The environments come beside each other, then lint and types beside the first tests.
+# The environments are made at the same time, then lint and types run next to the first tests.
 test:
 	$(MAKE) -j 2 lint test-spacy-transformers
 	$(BIN)/python -m pytest $(PARALLEL)
