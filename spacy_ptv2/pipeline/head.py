@@ -90,11 +90,21 @@ class Head(SafetensorsPipe):
         """
         validate_get_examples(get_examples, f"{type(self).__name__}.initialize")
         self._size_output()
-        docs = [self._read(example) for example in islice(get_examples(), SAMPLE)]
+        read = (self._read(example) for example in get_examples())
+        docs = list(islice((doc for doc in read if any(self._rows_per_output([doc]))), SAMPLE))
         sample = [self.model.ops.alloc2f(n_rows, self.n_outputs) for n_rows in self._rows_per_output(docs)]
+        if not docs:  # labels without examples
+            self._set_sizes()
         self.model.initialize(X=docs or None, Y=sample or None)
         record_requirements(nlp, [self.model])
         withdraw_downloads(nlp)
+
+    def _set_sizes(self) -> None:
+        """Set the sizes of the output layer that are otherwise inferred from examples."""
+        tok2vec, output = (self.model.get_ref(name) for name in ("tok2vec", "output_layer"))
+        tok2vec.initialize()
+        output.set_dim("nI", tok2vec.get_dim("nO") * self.model.attrs.get("rows_per_sequence", 1))
+        output.set_dim("nO", self.n_outputs)
 
     def _size_output(self) -> None:
         """Refuse an output layer of another size than the outputs have."""

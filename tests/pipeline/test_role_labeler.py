@@ -137,6 +137,16 @@ def test_gold_without_predicates_of_its_own_teaches_nothing(tiny_folder):
     assert (before == labeler.model.get_ref("output_layer").get_param("W")).all()
 
 
+def test_sizes_are_known_however_late_the_first_predicate_comes(tiny_folder):
+    nlp = make_pipeline(tiny_folder)
+    train_task(nlp, [*(nlp.make_doc("paris") for _ in range(12)), *gold_docs(nlp)], steps=1)
+    assert nlp.get_pipe("role_labeler").model.get_ref("output_layer").get_dim("nO") == 7
+    nlp = make_pipeline(tiny_folder)
+    labeler = nlp.get_pipe("role_labeler")
+    labeler.initialize(lambda: [Example(nlp.make_doc("paris"), nlp.make_doc("paris"))], nlp=nlp, labels=["A0"])
+    assert labeler.model.get_ref("output_layer").get_param("W").shape == (3, 32)
+
+
 def test_labels(tiny_folder):
     nlp = make_pipeline(tiny_folder)
     train_task(nlp, gold_docs(nlp), steps=1)
