@@ -208,7 +208,7 @@ def make_role_labeler(
         "threshold": 0.5,
         "scorer": {"@scorers": "spacy_ptv2.answer_scorer.v1"},
     },
-    default_score_weights={"qa_f1": 1.0, "qa_exact": 0.0, "qa_best_f1": None, "qa_best_exact": None},
+    default_score_weights={"qa_f1": 1.0, "qa_exact": 0.0},
 )
 def make_question_answerer(
     nlp: Language,

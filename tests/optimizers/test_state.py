@@ -96,10 +96,13 @@ def test_a_restart_after_loading_goes_back_to_the_first_start(reason, nlp):
     begun = [node.get_param(name).copy() for _, name in keys]
     optimizer = make_optimizer(nlp)
 
+    seen = ChanceLoss(3)
+    seen.add([0, 1, 2])
+
     def step(chosen, gradient):
         for key in chosen:
             optimizer(key, node.get_param(key[1]), np.full_like(node.get_param(key[1]), gradient))
-        observe(optimizer, "head", 2.0, ChanceLoss.of([1, 1, 1]))
+        observe(optimizer, "head", 2.0, seen)
         optimizer.step_schedules()
 
     with warnings.catch_warnings():

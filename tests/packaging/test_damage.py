@@ -140,7 +140,7 @@ def test_older_files_do_not_say_what_their_tags_are(saved):
     settings = json.loads(path.read_text())
     spacy.load(saved)
     path.write_text(json.dumps({**settings, "labels": ["PER"]}))
-    with pytest.raises(FormatError, match="P305.*9 outputs, the labels of cfg make 3"):
+    with pytest.raises(FormatError, match="P305.*9 outputs, the settings of cfg make 3"):
         spacy.load(saved)
 
 
