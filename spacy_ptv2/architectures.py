@@ -19,6 +19,7 @@ from thinc.types import Floats2d, Ragged
 from .alignment.encoded import RowKind
 from .alignment.layouts import DocLayout
 from .alignment.sequences import Layout
+from .alignment.word_shape import N_WORD_SHAPES
 from .backbones.source import BackboneSource
 from .errors import Errors, PTuningError, Warnings
 from .options import AdapterOptions, RuntimeOptions, Switch, WindowOptions
@@ -193,7 +194,13 @@ def _encode(
     from .bridge.window_encoding import WindowEncoding
     from .layers.tok2vec_ptuning import Tok2VecPTuning
 
-    shim = AdapterShim(backbone, adapter or AdapterOptions(), runtime or RuntimeOptions())
+    options = adapter or AdapterOptions()
+    marks = getattr(layout, "mark_embedding", False)
+    if marks and options.word_shape is False:
+        raise PTuningError(Errors.P223)
+    options = replace(options, word_shape=True) if marks else options
+    n_word_shapes = N_WORD_SHAPES + marks
+    shim = AdapterShim(backbone, options, runtime or RuntimeOptions(), n_word_shapes=n_word_shapes)
     return Tok2VecPTuning(shim, pooling, WindowEncoding(windows or WindowOptions(), layout, rows))
 
 

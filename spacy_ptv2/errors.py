@@ -265,6 +265,10 @@ class Errors(_Messages):
         "The backbone is {name!r} in `name` but {other!r} in the block `backbone`. Use the same name in both, or leave "
         "the block out."
     )
+    P223 = (
+        "mark_embedding needs the table of trained vectors that word_shape = false takes away. Set word_shape to true "
+        'or "auto", or mark_embedding to false.'
+    )
     P222 = (
         "MobileBERT takes no token types here, and only they tell two texts apart. Use another backbone for pairs of "
         "texts, or a layout with a single text."
@@ -476,6 +480,12 @@ class Errors(_Messages):
         "Trials do not support [training] annotating_components, got {got}. Train such a config on its own, with "
         "`spacy train`."
     )
+
+    # Comparisons
+    P770 = "Nothing to compare: no component of the config has an encoder of this package ({expected})."
+    P771 = "There is no method {got!r}. Expected one of {expected}."
+    P772 = "The run {name} failed, its log is {path}. The log ends with:\n{output}"
+    P773 = "Expected numbers with commas between them, got {got!r}."
 
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."

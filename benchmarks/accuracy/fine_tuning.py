@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,17 +25,15 @@ import typer
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config
 from thinc.api import Config, fix_random_seed
-from torch import nn
 
-from spacy_ptv2.optimizers.averaging import averaging_share
+from spacy_ptv2.comparison.full_fine_tuning import FullFineTuning
 from spacy_ptv2.training.loop import Loop
-from spacy_ptv2.training.trainer import Trainer, resolve_training
+from spacy_ptv2.training.trainer import resolve_training
 
 from ..lib.pipelines import MINILM
 from ..lib.training import ENCODER, compute_on, count_parts, evaluated, score
 
-DECAY, HEAD_RATE, MIX_RATE, MAX_NORM = 0.01, 1e-3, 1e-2, 1.0
-UNDECAYED = ("bias", "norm")  # in names of parameters, as is common
+HEAD_RATE, MIX_RATE = 1e-3, 1e-2
 
 
 def main(
@@ -110,68 +107,28 @@ def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> C
 
 
 class FineTuning:
-    """A pipeline of ours in which the backbone itself trains. config (Config): See `fine_tuning_config`.
-
-    The backbone is the process's shared one: what this trains, all pipelines of the process have.
-    """
+    """A pipeline of ours in which the backbone itself trains. config (Config): See `fine_tuning_config`."""
 
     def __init__(self, config: Config, rate: float) -> None:
         fix_random_seed(config["system"]["seed"])
         self.nlp = init_nlp(config, use_gpu=-1)
         plan = resolve_training(self.nlp)
         self._eval_frequency, self._n_steps = plan["eval_frequency"], plan["max_steps"]
-        self._trainer = Trainer(self.nlp, {**plan, "max_epochs": 0, "max_steps": 0})
-        (shim,) = (shim for node in self.nlp.get_pipe("transformer").model.walk() for shim in node.shims)  # type: ignore[attr-defined]
-        self.encoder = shim.encoder
+        self._trainer = FullFineTuning(self.nlp, {**plan, "max_epochs": 0, "max_steps": 0}, rate)
+        self.weights = list(self._trainer.weights.values())
+        self.averaged = self._trainer.averaged
         self.losses: list[float] = []  # of each step
-        named = [(n, p) for n, p in shim.backbone.model.named_parameters() if "pooler" not in n]
-        self.weights = [parameter.requires_grad_() for _, parameter in named]
-        undecayed = [p for n, p in named if any(part in n.lower() for part in UNDECAYED)]
-        decayed = [p for n, p in named if not any(part in n.lower() for part in UNDECAYED)]
-        groups = [{"params": decayed, "weight_decay": DECAY}, {"params": undecayed, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
-        self._peak = rate
-        averaged = [] if self._trainer.optimizer.averages is None else self.weights
-        self._averages = [(weights, weights.detach().clone()) for weights in averaged]
 
     def epochs(self) -> Iterator[None]:
         """Train, and stop after each epoch."""
         loop = Loop([self._trainer])
-        factor = self._trainer.optimizer.learn_rate  # of the step that comes: afterwards it is that of the next
         for _ in loop.steps():
             losses = self._trainer.take_losses()
             self.losses.append(sum(loss for name, loss in losses.items() if name != "transformer"))
-            self._step(self._peak * factor)
-            for weights, average in self._averages:
-                average.lerp_(weights.detach(), averaging_share(loop.state.n_steps))
-            factor = self._trainer.optimizer.learn_rate
             if loop.state.n_steps % self._eval_frequency == 0:
                 yield
             if loop.state.n_steps == self._n_steps:
                 return
-
-    def _step(self, rate: float) -> None:
-        """Step the backbone, whose gradients the loop has left."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        nn.utils.clip_grad_norm_([p for p in self.weights if p.grad is not None], MAX_NORM)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Have the averages of the steps in the place of all that trains, where they are kept."""
-        self._swap()
-        with self.nlp.use_params(self._trainer.optimizer.averages):
-            yield
-        self._swap()
-
-    def _swap(self) -> None:
-        with torch.no_grad():
-            for weights, average in self._averages:
-                held = weights.clone()
-                weights.copy_(average)
-                average.copy_(held)
 
     def state(self) -> tuple[list[torch.Tensor], bytes]:
         """Return a copy of all that trains."""

@@ -163,8 +163,8 @@ class AdaptedEncoder(nn.Module):
 
     @property
     def first_layer(self) -> int:
-        """The first layer that the adapter changes, in its input or in itself; n_layers if there is none."""
-        if self.word_shape is not None and self.word_shape_layer is None:
+        """The first layer that trains, in its input or in itself; n_layers if there is none."""
+        if self.backbone.trains or (self.word_shape is not None and self.word_shape_layer is None):
             return 0
         layers = [layer for layer, length in zip(self.prompt.layers, self.prompt.lengths, strict=True) if length]
         if self.lora is not None:

@@ -16,7 +16,7 @@ from spacy.tokens import Span
 from .pieces import DocPieces, Ints1d, ramps, starts_of
 from .sequences import InputSequence
 from .tokenization import tokenize
-from .word_shape import NONE
+from .word_shape import MARKED, NONE
 
 
 class Places:
@@ -94,11 +94,23 @@ def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any, 
     markers = sorted({text for sequence in sequences for _, text in sequence.markers})
     ids_of = dict(zip(markers, tokenize(markers, tokenizer, special_ids)[0], strict=True))
     inserted = _inserted(sequences, places, start, lengths, ids_of)
-    if not len(inserted):
-        return Bodies(start, end, lengths, ids, shapes, np.zeros(0, dtype=np.int64))
-    sequence, marks, marker_ids = inserted.T
-    lengths = lengths + np.bincount(sequence, minlength=len(sequences))
-    return Bodies(start, end, lengths, np.insert(ids, marks, marker_ids), np.insert(shapes, marks, NONE), marks)
+    marks = np.zeros(0, dtype=np.int64)
+    if len(inserted):
+        sequence, marks, marker_ids = inserted.T
+        lengths = lengths + np.bincount(sequence, minlength=len(sequences))
+        ids, shapes = np.insert(ids, marks, marker_ids), np.insert(shapes, marks, NONE)
+    bodies = Bodies(start, end, lengths, ids, shapes, marks)
+    _mark(sequences, places, bodies)
+    return bodies
+
+
+def _mark(sequences: Sequence[InputSequence], places: Places, bodies: Bodies) -> None:
+    """Set the class of the pieces of marked spans, where a layout asks for that."""
+    for number, sequence in enumerate(sequences):
+        for span in sequence.spans if sequence.mark_embedding else ():
+            place = np.arange(*places.piece_range(span))
+            place = place[(place >= bodies.start[number]) & (place < bodies.end[number])]
+            bodies.word_shape[bodies.on_line(np.full(len(place), number), place)] = MARKED
 
 
 def _inserted(

@@ -90,6 +90,7 @@ class PredicateLayout:
     spans_key (str): The span group of the Doc that has the predicates.
     append (bool): Repeat the predicate after the sentence.
     mark_start, mark_end (str): Texts put before and after the predicate inside the sentence; empty for none.
+    mark_embedding (bool): Add a trained vector to the pieces of the predicate inside the sentence.
     context (int): Most tokens that are read on each side of the predicate.
     """
 
@@ -97,6 +98,7 @@ class PredicateLayout:
     append: bool = True
     mark_start: str = ""
     mark_end: str = ""
+    mark_embedding: bool = False
     context: int = 256
 
     @property
@@ -115,7 +117,15 @@ class PredicateLayout:
                 other = predicate if self.append else None
                 body = self._body(doc, predicate, has_sentences=has_sentences)
                 sequences.append(
-                    InputSequence(number, body, other, markers=marks, spans=[predicate], group=len(sequences))
+                    InputSequence(
+                        number,
+                        body,
+                        other,
+                        markers=marks,
+                        spans=[predicate],
+                        mark_embedding=self.mark_embedding,
+                        group=len(sequences),
+                    )
                 )
         return sequences
 

@@ -26,6 +26,7 @@ class InputSequence:
     stretches (Sequence[tuple[int, int]] | None): Token ranges of the Doc whose bounds no window crosses; None for the
         whole body.
     spans (Sequence[Span]): Marked spans, in the body, or in `other` where it is from the same Doc.
+    mark_embedding (bool): Whether the pieces of marked spans in the body get the trained vector of that class.
     group (int): Sequences of one group are scored together, for example the choices of one question.
     """
 
@@ -36,6 +37,7 @@ class InputSequence:
     markers: Sequence[tuple[int, str]] = ()
     stretches: Sequence[tuple[int, int]] | None = None
     spans: Sequence[Span] = ()
+    mark_embedding: bool = False
     group: int = 0
 
     @property
@@ -44,7 +46,7 @@ class InputSequence:
         other = None if self.other is None else (self.other.text, self.other.start, self.other_first)
         spans = tuple((span.start, span.end) for span in self.spans)
         stretches = None if self.stretches is None else tuple(self.stretches)
-        return self.body.start, self.body.end, other, tuple(self.markers), stretches, spans
+        return self.body.start, self.body.end, other, tuple(self.markers), stretches, spans, self.mark_embedding
 
     @property
     def n_tokens(self) -> int:

@@ -10,6 +10,7 @@ from functools import lru_cache
 NONE = 0  # special pieces, padding
 LOWER, UPPER, TITLE, MIXED, INITIAL, NUMBER, ALPHANUMERIC, OTHER = range(1, 9)
 N_WORD_SHAPES = 9
+MARKED = 9  # instead of its shape: a piece of a span that a layout marks with a trained vector
 
 
 @lru_cache(maxsize=1 << 17)

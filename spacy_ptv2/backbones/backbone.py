@@ -54,6 +54,11 @@ class Backbone:
         return str(self.model.dtype).removeprefix("torch.")
 
     @property
+    def trains(self) -> bool:
+        """Whether its own weights train, as full fine-tuning for comparison has it. They are frozen otherwise."""
+        return next(self.model.parameters()).requires_grad
+
+    @property
     def recorded(self) -> Recorded:
         """What a pipeline trained on it should record."""
         return Recorded(self.fingerprint, self.found.revision, self.found.requirement)

@@ -45,10 +45,19 @@ class AdapterShim(Shim):
     source (BackboneSource): The backbone.
     adapter (AdapterOptions): What is trained inside the backbone.
     runtime (RuntimeOptions): How the backbone runs.
+    n_word_shapes (int): The classes of pieces that may have a trained vector; see `alignment/word_shape.py`.
     """
 
-    def __init__(self, source: BackboneSource, adapter: AdapterOptions, runtime: RuntimeOptions) -> None:
+    def __init__(
+        self,
+        source: BackboneSource,
+        adapter: AdapterOptions,
+        runtime: RuntimeOptions,
+        *,
+        n_word_shapes: int = N_WORD_SHAPES,
+    ) -> None:
         super().__init__(model=None)
+        self.n_word_shapes = n_word_shapes
         self.source = source
         self.adapter = adapter
         self.runtime = runtime
@@ -235,7 +244,7 @@ class AdapterShim(Shim):
             self.encoder.prompt = prompt
             self.encoder.lora = build_lora(self.backbone, layout.layers, layout.lora_rank)
         if self.encoder.word_shape is not None:
-            self.encoder.place_word_shape(layout.word_shape_layer, N_WORD_SHAPES)
+            self.encoder.place_word_shape(layout.word_shape_layer, self.n_word_shapes)
         device = self.backbone.device
         try:
             self.encoder.load_state_dict({n: t.to(device) for n, t in state.items()}, strict=True, assign=True)
@@ -250,13 +259,13 @@ class AdapterShim(Shim):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AdapterShim:
         """Copy the trainable tensors under a new id. The backbone stays the same object."""
-        copied = AdapterShim(self.source, self.adapter, self.runtime)
+        copied = AdapterShim(self.source, self.adapter, self.runtime, n_word_shapes=self.n_word_shapes)
         copied._model = copy.deepcopy(self._model, memo)
         copied.loaded_record = self.loaded_record
         return copied
 
     def _build(self, backbone: Backbone, adapter: AdapterOptions) -> None:
-        self._model = build_encoder(backbone, adapter, self.runtime, n_word_shapes=N_WORD_SHAPES)
+        self._model = build_encoder(backbone, adapter, self.runtime, n_word_shapes=self.n_word_shapes)
 
     def _names(self) -> list[str]:
         return [name for name, _ in self.encoder.named_parameters()]

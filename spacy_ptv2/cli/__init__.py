@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 from spacy.cli._util import app as spacy_app
 
+from .compare import compare_cli
 from .convert import convert_cli
 from .data_report import data_report_cli
 from .evaluate import evaluate_cli
@@ -21,6 +22,7 @@ app.command("init")(init_cli)
 app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)
 app.command("evaluate")(evaluate_cli)
+app.command("compare", context_settings=WITH_OVERRIDES)(compare_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)

@@ -109,10 +109,18 @@ class Trainer:
     def save(self, folder: Path, *, is_best: bool) -> None:
         """Write model-last, and model-best if this is the best, into a folder, which is created if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        last, best = folder / DIR_MODEL_LAST, folder / DIR_MODEL_BEST
+        last, best = folder / DIR_MODEL_LAST, self.best_of(folder)
         before_to_disk = create_before_to_disk_callback(self.settings["before_to_disk"])
         with self.averaged():
             before_to_disk(self.nlp).to_disk(last)
         if is_best:
             shutil.rmtree(best, ignore_errors=True)
             shutil.copytree(last, best)
+
+    def best_of(self, folder: Path) -> Path:
+        """Return where `save` puts the best pipeline."""
+        return folder / DIR_MODEL_BEST
+
+    def restore_best(self, folder: Path) -> None:
+        """Give the pipeline the weights of the best one that was saved in a folder."""
+        self.nlp.from_disk(self.best_of(folder))

@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from thinc.api import torch2xp
 
 from spacy_ptv2.alignment.layouts import DocLayout, PairLayout, PredicateLayout, QuestionLayout
+from spacy_ptv2.alignment.word_shape import MARKED
 from spacy_ptv2.architectures import build_sequence_encoder_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.bridge.training_pass import TrainingPass
@@ -21,7 +22,7 @@ from spacy_ptv2.bridge.window_encoding import WindowEncoding
 from spacy_ptv2.engines.engine import Engine
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
-from spacy_ptv2.options import PromptOptions, WindowOptions
+from spacy_ptv2.options import AdapterOptions, PromptOptions, WindowOptions
 from spacy_ptv2.pipeline import joint_reading
 from spacy_ptv2.pipeline.joint_reading import Request, read_ahead
 
@@ -314,6 +315,37 @@ def test_markers_are_text(tiny_folder):
     last = shim.backbone.special_pieces[1][0]
     windows = encoding.encode(make_docs()[:2], [shim]).windows.ids
     assert [ids.tolist().index(last) for ids in windows] == [len(ids) - 1 for ids in windows]
+
+
+def test_marked_pieces_have_a_vector_of_their_own(tiny_folder, tmp_path):
+    """Those of the predicate inside the body, spaces left out; the vector trains and is saved."""
+    source = BackboneSource(str(tiny_folder))
+    layout = PredicateLayout(append=False, mark_start="[", mark_embedding=True)
+    model = build_sequence_encoder_v1(source, layout, windows=WindowOptions(WINDOW, OVERLAP))
+    model.initialize()
+    shim = get_shim(model.layers[0])
+    docs = make_docs()
+    windows = model.attrs["windows"].encode(docs, [shim]).windows
+    classes = np.split(windows.flat_word_shapes, np.cumsum(windows.lengths)[:-1])
+    marked = [shim.backbone.tokenizer.decode(ids[own == MARKED]) for ids, own in zip(windows.ids, classes, strict=True)]
+    predicates = [span.text for doc in docs for span in doc.spans["predicates"]]
+    assert set(marked) == {"", *predicates}  # empty in windows that the predicate is not in
+    assert sum(map(bool, marked)) >= len(predicates)
+    plain = model.predict(docs)
+    with torch.no_grad():
+        shim.encoder.word_shape.weight[MARKED] = 1.0
+    marked_rows = model.predict(docs)
+    assert all(abs(a - b).max() > 1e-3 for a, b in zip(plain, marked_rows, strict=True) if len(a))
+    again = build_sequence_encoder_v1(source, layout, windows=WindowOptions(WINDOW, OVERLAP))
+    get_shim(again.layers[0]).from_bytes(shim.to_bytes())
+    for a, b in zip(marked_rows, again.predict(docs), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_marks_need_the_table_of_word_shapes(tiny_folder):
+    layout, adapter = PredicateLayout(mark_embedding=True), AdapterOptions(word_shape=False)
+    with pytest.raises(PTuningError, match="P223.*mark_embedding"):
+        build_sequence_encoder_v1(BackboneSource(str(tiny_folder)), layout, adapter=adapter)
 
 
 def test_docs_without_sequences(tiny_folder):

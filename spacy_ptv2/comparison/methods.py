@@ -1,0 +1,127 @@
+"""The methods that are compared. Each is a change to one config; everything else stays as the config has it.
+
+In: a training config. Out: a copy in which another part of the model trains. Data, steps, batches, head, scalar mix and
+word shape are the same for all methods.
+Sources: Liu et al. 2021, sections 3.1 and 4 (prompts in all layers and in the first alone, fine-tuning),
+https://arxiv.org/abs/2110.07602; Hu et al. 2021 (LoRA), https://arxiv.org/abs/2106.09685.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thinc.api import Config
+
+from ..errors import Errors, PTuningError
+from ..options import AdapterOptions, PromptOptions
+
+ENCODERS = ("spacy_ptv2.Tok2VecPTuning.v1", "spacy_ptv2.SequenceEncoder.v1", "spacy_ptv2.TransformerModel.v1")
+OPTIONS = {
+    "adapter": "spacy_ptv2.Adapter.v1",
+    "backbone": "spacy_ptv2.Backbone.v1",
+    "prompt": "spacy_ptv2.Prompt.v1",
+    "runtime": "spacy_ptv2.Runtime.v1",
+}
+# A prompt that trains alone needs more positions and higher rates than one with LoRA (docs/experiments/recipes.md).
+LONG_PROMPT = 64
+RATES_OF_PROMPTS = {"prompt": 0.03, "word_shape": 0.005, "head": 0.005}
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What trains. label (str): In a table. change (Callable): Changes a config in place."""
+
+    label: str
+    change: Callable[[Config], None]
+
+
+def apply(method: str, config: Config) -> Config:
+    """Return a copy of a config in which this method's part of the model trains.
+
+    method (str): A name in `METHODS`. config (Config): Interpolated.
+    RAISES (PTuningError): P770 if the config has no encoder of ours, P771 for an unknown method.
+    """
+    if method not in METHODS:
+        raise PTuningError(Errors.P771.format(got=method, expected=", ".join(METHODS)))
+    changed = config.copy()
+    if not list(_encoders(changed.get("components", {}))):
+        raise PTuningError(Errors.P770.format(expected=", ".join(ENCODERS)))
+    METHODS[method].change(changed)
+    return changed
+
+
+def _set(config: Config, place: str, **values: Any) -> None:
+    """Set values in one block of all encoders. place (str): The names of nested blocks, with dots."""
+    for encoder in _encoders(config["components"]):
+        block = encoder
+        for name in place.split("."):
+            block[name] = block = block.get(name) or {"@misc": OPTIONS[name]}
+        block.update(values)
+
+
+def _encoders(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find the blocks of encoders with an adapter."""
+    for value in block.values():
+        if isinstance(value, dict):
+            if value.get("@architectures") in ENCODERS:
+                yield value
+            yield from _encoders(value)
+
+
+def _train_head_alone(config: Config) -> None:
+    _set(config, "adapter", lora_rank=0)
+    _set(config, "adapter.prompt", length=0)
+
+
+def _train_prompt_alone(config: Config) -> None:
+    _set(config, "adapter", lora_rank=0)
+    _set(config, "adapter.prompt", length=LONG_PROMPT)
+    rates = config["training"]["optimizer"].get("learn_rates")
+    if rates is not None:
+        rates.update(RATES_OF_PROMPTS)
+
+
+def _train_prompt_of_first_layer(config: Config) -> None:
+    _train_prompt_alone(config)
+    _set(config, "adapter.prompt", layers=[0])
+
+
+def _train_lora_alone(config: Config) -> None:
+    _keep_lora(config)
+    _set(config, "adapter.prompt", length=0)
+
+
+def _keep_lora(config: Config) -> None:
+    """Give encoders LoRA of the default rank where the config has none."""
+    for encoder in _encoders(config["components"]):
+        adapter = encoder.get("adapter") or {}
+        if not adapter.get("lora_rank", AdapterOptions.lora_rank):
+            adapter["lora_rank"] = AdapterOptions.lora_rank
+
+
+def _train_prompt_and_lora(config: Config) -> None:
+    _keep_lora(config)
+    for encoder in _encoders(config["components"]):
+        prompt = (encoder.get("adapter") or {}).get("prompt") or {}
+        if not prompt.get("length", PromptOptions.length):
+            prompt["length"] = PromptOptions.length
+
+
+def _train_everything(config: Config) -> None:
+    _train_head_alone(config)
+    # Fine-tuned weights change in every step: in full precision, and not in an engine that converted them once.
+    _set(config, "backbone", dtype="float32")
+    _set(config, "runtime", engine="torch", attention_dropout=True)
+
+
+METHODS: dict[str, Method] = {
+    "probe": Method("head alone (probe)", _train_head_alone),
+    "input-prompt": Method("prompt of the first layer alone (P-tuning v1)", _train_prompt_of_first_layer),
+    "prompt": Method("deep prompts", _train_prompt_alone),
+    "lora": Method("LoRA", _train_lora_alone),
+    "prompt+lora": Method("deep prompts + LoRA", _train_prompt_and_lora),
+    FULL: Method("full fine-tuning", _train_everything),
+}

@@ -1,0 +1,61 @@
+"""The table of a comparison: what trained, how many parameters, bytes and seconds, and the scores of all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from statistics import mean, stdev
+
+from ..parameter_groups import PARTS
+from .methods import FULL, METHODS
+from .outcome import Job, Outcome
+
+HEADER = ("what trains", "adapter", "% of backbone", "heads", "MB saved", "seconds", "dev", "test", "test - full")
+ALIGNS = ("l", *"rrrrrrrr")
+HEAD = PARTS[-1]
+
+
+def rows_of(runs: Mapping[str, Sequence[tuple[Job, Outcome]]]) -> list[tuple[str, ...]]:
+    """Return a row per method, under `HEADER`. runs: The runs of each method, in one order of seeds."""
+    full = [outcome for _, outcome in runs.get(FULL, ())]
+    return [_row(method, own[0][0].rate, [outcome for _, outcome in own], full) for method, own in runs.items()]
+
+
+def _row(method: str, rate: float | None, outcomes: Sequence[Outcome], full: Sequence[Outcome]) -> tuple[str, ...]:
+    first = outcomes[0]
+    inside = sum(count for part, count in first.parameters.items() if part != HEAD)
+    return (
+        METHODS[method].label + ("" if rate is None else f", rate {rate:g}"),
+        f"{inside:,}",
+        f"{100 * inside / first.of_backbone:.2f}",
+        f"{first.parameters.get(HEAD, 0):,}",
+        f"{first.n_bytes / 1e6:.1f}",
+        f"{mean(outcome.seconds for outcome in outcomes):.0f}",
+        _scores([outcome.dev for outcome in outcomes]),
+        _scores([outcome.test for outcome in outcomes if outcome.test is not None]),
+        "" if method == FULL else difference(outcomes, full),
+    )
+
+
+def difference(outcomes: Sequence[Outcome], full: Sequence[Outcome]) -> str:
+    """Return the mean of the differences to full fine-tuning with the same seed, and its standard error."""
+    pairs = [(a.test, b.test) for a, b in zip(outcomes, full, strict=False)]
+    differences = [100 * (a - b) for a, b in pairs if a is not None and b is not None]
+    if not differences:
+        return ""
+    error = f" ± {stdev(differences) / sqrt(len(differences)):.1f}" if len(differences) > 1 else ""
+    return f"{mean(differences):+.1f}{error}"
+
+
+def _scores(scores: Sequence[float]) -> str:
+    """Return the mean, and each score, in percent."""
+    if not scores:
+        return ""
+    each = " ".join(f"{100 * score:.1f}" for score in scores)
+    return each if len(scores) == 1 else f"{100 * mean(scores):.1f} ({each})"
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return the table in Markdown."""
+    marks = ["---" if align == "l" else "---:" for align in ALIGNS]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [HEADER, marks, *rows]) + "\n"
