@@ -487,6 +487,25 @@ class Errors(_Messages):
     P772 = "The run {name} failed, its log is {path}. The log ends with:\n{output}"
     P773 = "Expected numbers with commas between them, got {got!r}."
 
+    # Adapters that start from others
+    P774 = (
+        "init_adapter expected one component with an adapter in {source}, got {got} (its components: {all}; asked for: "
+        "{component}). Set `component` to one of them."
+    )
+    P775 = "init_adapter takes over the parts {expected}, got {got}."
+    P776 = (
+        "init_adapter cannot take over {part!r} from {source}: the two adapters do not both have it. Set `parts` to "
+        "what they share, or give both the same settings of [adapter]."
+    )
+    P777 = (
+        "The adapter in {source} was trained on another backbone ({got!r}, here {expected!r}). init_adapter needs the "
+        "same weights, config and tokenizer."
+    )
+    P778 = (
+        "The adapter in {source} is in the layers {got}, this one in {expected}. Prompt and LoRA are in the same "
+        "layers: take over both, or set `prompt.layers` to those of the source."
+    )
+
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."
     P712 = "Expected the name of a task to be text without leading or trailing spaces, got {got!r:.100}."

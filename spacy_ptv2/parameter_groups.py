@@ -6,7 +6,8 @@ A trained tensor is named MODULE.NAME; it belongs to the head unless its module 
 from __future__ import annotations
 
 BYTES_PER_NUMBER = 4  # everything trained is float32
-PARTS = ("prompt", "lora", "scalar_mix", "word_shape", "head")
+ADAPTER_PARTS = ("prompt", "lora", "scalar_mix", "word_shape")
+PARTS = (*ADAPTER_PARTS, "head")
 
 
 def part_of(name: str) -> str:
