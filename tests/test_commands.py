@@ -25,9 +25,9 @@ BACKBONE_SETTING = {
     "srl": "components.role_labeler.model.tok2vec.backbone.name",
     "squad": "components.question_answerer.model.tok2vec.backbone.name",
     "textcat": "components.text_classifier.model.tok2vec.backbone.name",
-    "pairs": "components.pair_classifier.model.tok2vec.backbone.name",
+    **dict.fromkeys(("pairs", "copa", "wic"), "components.pair_classifier.model.tok2vec.backbone.name"),
 }
-TASKS = ("srl", "squad", "textcat", "pairs")  # of corpora of their own: tests/test_task_commands.py
+TASKS = ("srl", "squad", "textcat", "pairs", "copa", "wic")  # of corpora of their own: tests/test_workflows.py
 
 
 def small_task(name):
@@ -40,8 +40,7 @@ def small_task(name):
         **{f"training.optimizer.learn_rates.{part}": 0.01 for part in ("prompt", "lora", "word_shape", "head")},
         "training.dropout": 0.0,
         "training.batcher.size": 2000,
-        "initialize.before_init.epochs": 4,
-        "initialize.before_init.min_steps": 200,
+        "initialize.before_init.min_steps": 0,
     }
 
 

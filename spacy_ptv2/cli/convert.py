@@ -35,7 +35,7 @@ def convert_cli(
         str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
     task: Annotated[
-        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa or wic: what the file is for.")
+        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa, wic or a task of SuperGLUE.")
     ] = "ner",
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
