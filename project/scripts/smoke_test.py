@@ -3,7 +3,7 @@
 python project/scripts/smoke_test.py WHEEL PIPELINE CORPUS REPORT [--libraries-from-here]
 
 The fresh place is an environment with this checkout of spacy_ptv2, built as a wheel, the versions of the main libraries
-that are installed here, and the backbone's package. With --libraries-from-here, which takes seconds, it is a folder with
+that are installed here, and the backbone's package. With --libraries-from-here, which takes seconds, it is a folder of
 the wheel alone. Then predictions run with the network off. Fails if the annotations of any Doc differ, if the wheel is
 over 3 MB or if a backbone weight is in it.
 """
