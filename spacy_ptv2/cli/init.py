@@ -25,8 +25,8 @@ def init_cli(
     task: Annotated[
         str,
         typer.Argument(
-            help="ner, srl, squad, textcat, pairs, copa, wic, tagging_parsing, multitask, reference_ner, finetune_ner, or "
-            "a task of SuperGLUE."
+            help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, multitask, "
+            "reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
     output: Annotated[

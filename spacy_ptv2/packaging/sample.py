@@ -1,8 +1,8 @@
 """Sample texts and predictions, shipped in a package so that a copy can be checked anywhere.
 
 In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads, span groups, classes, answers and choices of
-each text, and the precision in which the backbones computed, because another machine may choose another one. Scores are left
-out, because their last digits differ.
+each text, and the precision in which the backbones computed, because another machine may choose another one. Scores are
+left out, because their last digits differ.
 """
 
 from __future__ import annotations
