@@ -83,7 +83,8 @@ class Errors(_Messages):
     )
     P016 = (
         "{path}: {n} of {total} entities overlap another one, but a token can belong to only one. The first: "
-        "{examples}. Keep one of each in the file, or set --misaligned skip to keep the longest."
+        "{examples}. Keep one of each in the file, set --misaligned skip to keep the longest, or --spans-key to "
+        "have all of them in a span group."
     )
     P017 = "There is no tokenizer for the language {lang!r} ({error}). Give a code that spacy.blank knows."
     P018 = "The output {path} is not a .spacy file. Give a path that ends in .spacy, as `spacy train` expects."

@@ -10,6 +10,8 @@ from spacy.tokens import DocBin
 from spacy.util import load_config
 from typer.testing import CliRunner
 
+import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
+
 from .conftest import ROOT
 from .tiny import FAST
 
@@ -22,16 +24,38 @@ BACKBONE_SETTING = {
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
+    "spancat": "components.transformer.model.backbone.name",
     "srl": "components.role_labeler.model.tok2vec.backbone.name",
+    "frames": "paths.backbone",
     "squad": "components.question_answerer.model.tok2vec.backbone.name",
     "textcat": "components.text_classifier.model.tok2vec.backbone.name",
-    "pairs": "components.pair_classifier.model.tok2vec.backbone.name",
+    **dict.fromkeys(("pairs", "copa", "wic"), "components.pair_classifier.model.tok2vec.backbone.name"),
 }
-TASKS = ("srl", "squad", "textcat", "pairs")  # of corpora of their own: tests/test_task_commands.py
+# Of corpora of their own: tests/test_workflows.py, or below.
+TASKS = ("srl", "squad", "textcat", "pairs", "copa", "wic", "frames", "spancat")
 
 
-def small_task(name):
-    encoder = BACKBONE_SETTING[name].removesuffix(".backbone.name")
+PROPS = """peter  -     (A0*)
+opens  open  (V*)
+the    -     (A1*
+office -     *)
+in     -     (AM-LOC*
+london -     *)
+.      -     *
+
+mary   -     (A0*)  *
+works  work  (V*)   *
+and    -     *      *
+john   -     *      (A0*)
+opens  open  *      (V*)
+a      -     *      (A1*
+letter -     *      *)
+.      -     *      *
+"""
+
+
+def small_task(name, encoder=None):
+    encoder = encoder or BACKBONE_SETTING[name].removesuffix(".backbone.name")
     return {
         f"{encoder}.windows.length": 32,
         f"{encoder}.windows.overlap": 8,
@@ -40,8 +64,7 @@ def small_task(name):
         **{f"training.optimizer.learn_rates.{part}": 0.01 for part in ("prompt", "lora", "word_shape", "head")},
         "training.dropout": 0.0,
         "training.batcher.size": 2000,
-        "initialize.before_init.epochs": 4,
-        "initialize.before_init.min_steps": 200,
+        "initialize.before_init.min_steps": 0,
     }
 
 
@@ -98,6 +121,12 @@ SMALL = {
         "initialize.before_init.epochs": 60,
     },
     **{name: small_task(name) for name in TASKS},
+    "spancat": {**small_task("spancat"), "initialize.before_init.min_steps": 100},
+    "frames": {
+        **small_task("frames", "components.predicate_finder.model.tok2vec"),
+        **small_task("frames", "components.role_labeler.model.tok2vec"),
+        "initialize.before_init.min_steps": 100,
+    },
 }
 
 
@@ -180,6 +209,42 @@ def train_trees(tiny_folder, corpus, folder, gpu_id=-1):
 def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
     scores = train_trees(tiny_folder, corpus, tmp_path)
     assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8
+
+
+def train_small(name, tiny_folder, folder, *arguments):
+    """Convert a file, train a config on it and score it as in training. RETURNS: The pipeline, its scores."""
+    gold, scores = folder / "gold.spacy", folder / "scores.json"
+    spacy_command("ptv2", "convert", *arguments[:1], gold, *arguments[1:])
+    path = ROOT / "configs" / f"{name}.cfg"
+    spacy_command("train", path, "--output", folder / "training", *overrides(name, tiny_folder, gold))
+    model = folder / "training" / "model-best"
+    spacy_command("ptv2", "evaluate", model, gold, "--output", scores)
+    return spacy.load(model), json.loads(scores.read_text())
+
+
+def test_spans_that_overlap(tiny_folder, tmp_path):
+    """From texts with nested entities to spancat, which finds them."""
+    records = [
+        {"text": "peter opens\nthe  office of acme in london", "label": [[12, 31, "PLACE"], [26, 31, "ORG"]]},
+        {"text": "mary works at acme", "label": [[14, 18, "ORG"]]},
+    ]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, records)))
+    arguments = (tmp_path / "texts.jsonl", "--spans-key", "sc")
+    nlp, scores = train_small("spancat", tiny_folder, tmp_path, *arguments)
+    assert scores["spans_sc_f"] == 1.0
+    doc = nlp(records[0]["text"])
+    assert {(span.text, span.label_) for span in doc.spans["sc"]} == {("the  office of acme", "PLACE"), ("acme", "ORG")}
+
+
+def test_frames_of_raw_text(tiny_folder, tmp_path):
+    """In evaluation the config gives no predicates, so they are found."""
+    (tmp_path / "train.props").write_text(PROPS)
+    nlp, scores = train_small("frames", tiny_folder, tmp_path, tmp_path / "train.props", "--task", "srl")
+    assert scores["spans_predicates_f"] > 0.9 and scores["srl_f"] > 0.5
+    assert scores["srl_f"] == pytest.approx(nlp.meta["performance"]["srl_f"])
+    doc = nlp("mary  works.\njohn opens a letter.")
+    assert [frame.predicate.text for frame in doc._.frames] == ["works", "opens"]
+    assert all(frame.predicate.sent == role.sent for frame in doc._.frames for role in frame.roles)
 
 
 def test_debug_config(config_path, settings):

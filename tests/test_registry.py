@@ -17,6 +17,7 @@ from .conftest import ROOT
 
 FACTORIES = {
     "pair_classifier",
+    "predicate_finder",
     "ptuning_transformer",
     "question_answerer",
     "role_labeler",

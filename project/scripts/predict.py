@@ -1,15 +1,16 @@
-"""Print what a pipeline predicts for the texts of a corpus, one JSON line per Doc, with the network switched off.
+"""Print what a pipeline predicts for a corpus, one JSON line per Doc, with the network switched off.
 
 python project/scripts/predict.py PIPELINE CORPUS > predictions.jsonl
 
-PIPELINE is an installed package's name or a folder. This runs in the fresh environment of the smoke test, so it
-imports nothing but spaCy.
+PIPELINE is an installed package's name or a folder. It is given of each Doc what its task is asked, as `spacy ptv2
+evaluate` does. This runs in the fresh environment of the smoke test, so it imports nothing but what is installed there.
 """
 
 import json
 import os
 import socket
 import sys
+from pathlib import Path
 
 
 class NetworkIsOff(RuntimeError):
@@ -22,20 +23,23 @@ def refuse(*args: object, **kwargs: object) -> None:
 
 
 def main(pipeline: str, corpus: str) -> None:
-    """Predict and print the words and the entity tag of each."""
+    """Switch the network off and predict."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
     socket.socket.connect = refuse  # type: ignore[method-assign,assignment]
     socket.create_connection = refuse  # type: ignore[assignment]
+    print_predictions(pipeline, corpus)
 
+
+def print_predictions(pipeline: str, corpus: str) -> None:
+    """Print the annotations of each Doc, whatever the task: see `spacy_ptv2.packaging.sample.describe`."""
     import spacy
-    from spacy.tokens import Doc, DocBin
+
+    from spacy_ptv2.cli.evaluate import read_examples
+    from spacy_ptv2.packaging.sample import describe
 
     nlp = spacy.load(pipeline)
-    gold = DocBin().from_disk(corpus).get_docs(nlp.vocab)
-    docs = (Doc(nlp.vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc]) for doc in gold)
-    for doc in nlp.pipe(docs):
-        tags = [f"{token.ent_iob_}-{token.ent_type_}" for token in doc]
-        print(json.dumps({"words": [token.text for token in doc], "tags": tags}))
+    for doc in nlp.pipe([example.predicted for example in read_examples(nlp, Path(corpus))]):
+        print(json.dumps(describe(doc)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ..corpora.tasks import task_reader
 from ..errors import CorpusError, Errors
 
 SHOWN = 20  # how many files' layouts are printed
+SPANS_KEY = "A group of doc.spans that gets the entities too, as 'sc' for spancat. They may overlap then."
 COLUMN = "Its number from 1, or from -1 for the last, or its name in the header. Detected by default."
 
 
@@ -34,8 +35,9 @@ def convert_cli(
     misaligned: Annotated[
         str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
+    spans_key: Annotated[str | None, typer.Option(help=SPANS_KEY)] = None,
     task: Annotated[
-        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa or wic: what the file is for.")
+        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa, wic or a task of SuperGLUE.")
     ] = "ner",
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
@@ -54,8 +56,8 @@ def convert_cli(
     """
     with _showing_errors(input_path):
         if task == "ner":
-            options = build_file_options(scheme, word_column, tag_column, misaligned)
-            corpus = convert(input_path, output_path, granularity, options, lang)  # type: ignore[arg-type]
+            options = build_file_options(scheme, word_column, tag_column, misaligned, spans_key is not None)
+            corpus = convert(input_path, output_path, granularity, options, lang, spans_key)  # type: ignore[arg-type]
             _report(corpus, output_path)
         else:
             columns = dict(entry.partition("=")[::2] for entry in column or ())
@@ -96,9 +98,11 @@ def convert(
     granularity: Granularity = "sentence",
     options: FileOptions | None = None,
     lang: str = "en",
+    spans_key: str | None = None,
 ) -> Corpus:
     """Convert a file, or a folder of files, to a DocBin on disk. If that fails, nothing is left on disk.
 
+    spans_key (str | None): See `to_docs`.
     RETURNS (Corpus): What was read.
     RAISES (CorpusError): If a file is malformed, empty, missing or of a kind that cannot be read, or if the output is
         not a .spacy file.
@@ -108,7 +112,7 @@ def convert(
 
     _check_output(output_path)
     corpus = read_corpus(input_path, options or FileOptions(), lambda: blank_tokenize(lang))
-    docs = DocBin(docs=to_docs(corpus.documents, Vocab(), granularity), store_user_data=False)
+    docs = DocBin(docs=to_docs(corpus.documents, Vocab(), granularity, spans_key), store_user_data=False)
     _write(docs.to_bytes(), output_path)
     return corpus
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import srsly
 import typer
 from spacy.cli._util import setup_gpu
+from spacy.training import Example
 from wasabi import msg
 
 PER_TYPE = "_per_type"
@@ -53,9 +54,14 @@ def evaluate_cli(
 
 def evaluate(nlp: Any, data_path: Path) -> dict[str, Any]:
     """Return the scores of a pipeline on a `.spacy` file. nlp (Language): The pipeline."""
+    scores: dict[str, Any] = nlp.evaluate(read_examples(nlp, data_path))
+    return scores
+
+
+def read_examples(nlp: Any, data_path: Path) -> list[Example]:
+    """Return the gold Docs of a `.spacy` file, with what a pipeline is given of them. nlp (Language): The pipeline."""
     from ..corpora.given_corpus import build_corpus_v1
 
     reader = nlp.config.get("corpora", {}).get("dev", {})
     given = reader.get("given") if reader.get("@readers") == "spacy_ptv2.Corpus.v1" else None
-    scores: dict[str, Any] = nlp.evaluate(list(build_corpus_v1(data_path, given)(nlp)))
-    return scores
+    return list(build_corpus_v1(data_path, given)(nlp))

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
+from ..corpora.tasks import plain_name
 from ..errors import BackboneError, Errors, PTuningError
 
 SUFFIX = ".cfg"
@@ -24,7 +25,8 @@ def init_cli(
     task: Annotated[
         str,
         typer.Argument(
-            help="ner, srl, squad, textcat, pairs, tagging_parsing, multitask, reference_ner or finetune_ner."
+            help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, multitask, "
+            "reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
     output: Annotated[
@@ -35,6 +37,7 @@ def init_cli(
     force: Annotated[bool, typer.Option("--force", "-F", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a shipped training config for your language and backbone, ready for `spacy train`."""
+    task = plain_name(task)
     path = output or Path(task + SUFFIX)
     try:
         text = write_config(task, lang, backbone)

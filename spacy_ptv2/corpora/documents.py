@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spacy.tokens import Doc, Span
+from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ..errors import CorpusError, Errors
@@ -96,10 +97,13 @@ def count_corpus(documents: list[Document]) -> CorpusCounts:
     )
 
 
-def to_docs(documents: list[Document], vocab: Vocab, granularity: Granularity = "sentence") -> Iterator[Doc]:
+def to_docs(
+    documents: list[Document], vocab: Vocab, granularity: Granularity = "sentence", spans_key: str | None = None
+) -> Iterator[Doc]:
     """Build spaCy Docs with gold entities and, where the file has them, sentence starts and part-of-speech tags.
 
     granularity ("sentence" | "document"): One Doc per sentence, or one per document of the file.
+    spans_key (str | None): A group of `doc.spans` for all entities. Of those that overlap, `doc.ents` has the longest.
     YIELDS (Doc): Docs whose words are joined by single spaces, unless the file records the original spacing.
     RAISES (CorpusError): P007.
     """
@@ -107,13 +111,13 @@ def to_docs(documents: list[Document], vocab: Vocab, granularity: Granularity = 
         raise CorpusError(Errors.P007.format(got=granularity))
     for document in documents:
         if granularity == "document":
-            yield _build_doc(document.sentences, vocab, document.has_sentences)
+            yield _build_doc(document.sentences, vocab, document.has_sentences, spans_key)
         else:
             for sentence in document.sentences:
-                yield _build_doc([sentence], vocab, document.has_sentences)
+                yield _build_doc([sentence], vocab, document.has_sentences, spans_key)
 
 
-def _build_doc(sentences: list[Sentence], vocab: Vocab, has_sentences: bool) -> Doc:
+def _build_doc(sentences: list[Sentence], vocab: Vocab, has_sentences: bool, spans_key: str | None) -> Doc:
     words = [word for sentence in sentences for word in sentence.words]
     tags = [tag for sentence in sentences for tag in sentence.tags]
     spaces = [space for sentence in sentences for space in sentence.spaces]
@@ -126,5 +130,8 @@ def _build_doc(sentences: list[Sentence], vocab: Vocab, has_sentences: bool) -> 
     for sentence in sentences:
         entities.extend(Span(doc, offset + start, offset + end, label) for start, end, label in sentence.entities)
         offset += len(sentence.words)
+    if spans_key is not None:
+        doc.spans[spans_key] = entities
+        entities = filter_spans(entities)
     doc.set_ents(entities)
     return doc

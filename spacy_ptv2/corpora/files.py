@@ -21,6 +21,7 @@ from .spans import Tokenize
 from .tables import parse_columns, parse_csv, parse_pipes
 from .text import decode, read_bytes
 
+GOLD_CONLL = "_gold_conll"
 NOT_CORPUS = re.compile(r"(readme|licen[cs]e|copying|notice|citation|changelog)|.*\.(md|rst)$", re.IGNORECASE)
 
 
@@ -62,6 +63,8 @@ def find_files(path: Path) -> list[Path]:
     inner = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
     files = sorted(file for file in inner if not any(part.startswith(".") for part in file.parts))
     files = [file for file in files if not NOT_CORPUS.match(file.name)]
+    # The release of CoNLL-2012 also has each file with automatic annotations.
+    files = [file for file in files if file.name.endswith(GOLD_CONLL)] or files
     if not files:
         raise CorpusError(Errors.P020.format(path=path))
     return [path / file for file in files]

@@ -74,7 +74,7 @@ def read_json(
         if any(fits(span_form.matches, record) for record in records):
             texts, note = read_span_texts(span_form, records, path)
             tokenize = tokenizer()
-            documents = build_texts(texts, path, tokenize, options.misaligned)
+            documents = build_texts(texts, path, tokenize, options)
             return documents, f"{span_form.name}; tokens of spacy.blank({tokenize.lang!r}){note}"
     for other in OTHER_FORMS:
         if any(fits(other.matches, record) for record in records):

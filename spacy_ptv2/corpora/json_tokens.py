@@ -17,7 +17,7 @@ from .documents import Document, Entity, Sentence, build_sentence
 from .options import FileOptions
 from .records import Record, check, check_integers, check_label, check_text, fits, guard, has
 from .schemes import read_tags
-from .spans import refuse_overlaps
+from .spans import order_entities
 
 WORD_KEYS = ("tokens", "words", "tokenized_text")
 TAG_KEYS = ("ner_tags", "tags", "labels", "ner", "bio_tags", "iob_tags", "ner_labels")
@@ -65,7 +65,7 @@ def read_token_entries(
     for tokens, entities in zip(tagged, found, strict=True):
         tokens.entities = entities
     everything = [tokens for group in groups for tokens in group]
-    kept = refuse_overlaps([(tokens.place, tokens.entities or []) for tokens in everything], path, options.misaligned)
+    kept = order_entities([(tokens.place, tokens.entities or []) for tokens in everything], path, options)
     sentences: Iterator[Sentence | None] = (
         build_sentence(tokens.words, entities, tokens.pos) for tokens, entities in zip(everything, kept, strict=True)
     )

@@ -19,12 +19,14 @@ class FileOptions:
     word_column, tag_column (int | str | None): A number counted from 1, or from -1 at the end, or a name in the header;
         None to detect it.
     misaligned (Misaligned): What to do with an entity that begins or ends inside a token, or overlaps another.
+    overlaps (bool): Keep entities that overlap, for span groups, which may have them.
     """
 
     scheme: Scheme | None = None
     word_column: int | str | None = None
     tag_column: int | str | None = None
     misaligned: Misaligned = "error"
+    overlaps: bool = False
 
 
 def build_file_options(
@@ -32,6 +34,7 @@ def build_file_options(
     word_column: int | str | None = None,
     tag_column: int | str | None = None,
     misaligned: str = "error",
+    overlaps: bool = False,
 ) -> FileOptions:
     """Build file options from a user's settings. For the arguments see `FileOptions`.
 
@@ -39,5 +42,5 @@ def build_file_options(
     """
     for known in get_args(Misaligned):
         if misaligned == known:
-            return FileOptions(find_scheme(scheme) if scheme else None, word_column, tag_column, known)
+            return FileOptions(find_scheme(scheme) if scheme else None, word_column, tag_column, known, overlaps)
     raise CorpusError(Errors.P021.format(got=misaligned, expected=", ".join(get_args(Misaligned))))

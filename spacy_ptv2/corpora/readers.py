@@ -22,6 +22,7 @@ def build_conll_corpus_v1(
     word_column: int | str | None = None,
     tag_column: int | str | None = None,
     misaligned: str = "error",
+    spans_key: str | None = None,
 ) -> Reader:
     """Read examples directly from CoNLL columns, or from any other file that `spacy ptv2 convert` reads.
 
@@ -32,14 +33,15 @@ def build_conll_corpus_v1(
     word_column (int | str | None): A number from 1, or from -1 at the end, or a name in the header; null to detect it.
     tag_column (int | str | None): The same for the tags.
     misaligned ("error" | "expand" | "skip"): What to do with entities of raw texts that are not whole tokens.
+    spans_key (str | None): A group of `doc.spans` that gets the entities too. They may overlap then.
     RETURNS (Callable[[Language], Iterable[Example]]): The reader. The pipeline's tokenizer tokenises raw texts.
     RAISES (CorpusError): On use, with file and line, if the file is malformed, empty or missing.
     """
-    options = build_file_options(scheme, word_column, tag_column, misaligned)
+    options = build_file_options(scheme, word_column, tag_column, misaligned, overlaps=spans_key is not None)
 
     def read(nlp: Language) -> Iterable[Example]:
         corpus = read_corpus(path, options, lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
-        for i, reference in enumerate(to_docs(corpus.documents, nlp.vocab, granularity)):
+        for i, reference in enumerate(to_docs(corpus.documents, nlp.vocab, granularity, spans_key)):
             if limit and i >= limit:
                 break
             words = [token.text for token in reference]

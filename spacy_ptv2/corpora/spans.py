@@ -17,7 +17,7 @@ from spacy.tokens import Doc
 
 from ..errors import CorpusError, Errors, Warnings
 from .documents import Document, Entity, Sentence, trim_entities
-from .options import Misaligned
+from .options import FileOptions, Misaligned
 from .text import shorten
 
 EXAMPLES = 3  # how many faults a message shows
@@ -60,13 +60,14 @@ def blank_tokenize(lang: str) -> Tokenize:
         raise CorpusError(Errors.P017.format(lang=lang, error=shorten(error))) from error
 
 
-def build_texts(texts: Sequence[Text], path: Path, tokenize: Tokenize, misaligned: Misaligned) -> list[Document]:
+def build_texts(texts: Sequence[Text], path: Path, tokenize: Tokenize, options: FileOptions) -> list[Document]:
     """Tokenise texts and align their entities.
 
     RETURNS (list[Document]): One for each text that is not empty.
     RAISES (CorpusError): P004, P014, P015, P016.
     """
     docs = [tokenize.make_doc(text.text) for text in texts]
+    misaligned = options.misaligned
     faults: list[str] = []
     placed = [_align(doc, text, misaligned, faults) for doc, text in zip(docs, texts, strict=True)]
     total = sum(len(text.spans) for text in texts)
@@ -78,7 +79,7 @@ def build_texts(texts: Sequence[Text], path: Path, tokenize: Tokenize, misaligne
         problem, done = "do not begin and end with a token", "widened" if misaligned == "expand" else "left out"
         _warn(path, len(faults), total, problem, done, examples)
     found = [(text.place, entities) for text, entities in zip(texts, placed, strict=True)]
-    kept = refuse_overlaps(found, path, misaligned)
+    kept = order_entities(found, path, options)
     documents = [
         Document([_build(doc, entities)], has_sentences=False) for doc, entities in zip(docs, kept, strict=True) if doc
     ]
@@ -116,14 +117,16 @@ def _align(doc: Doc, text: Text, misaligned: Misaligned, faults: list[str]) -> l
     return entities
 
 
-def refuse_overlaps(
-    found: Sequence[tuple[str, Sequence[Entity]]], path: Path, misaligned: Misaligned
+def order_entities(
+    found: Sequence[tuple[str, Sequence[Entity]]], path: Path, options: FileOptions
 ) -> list[list[Entity]]:
-    """Return entities in order, no two of which share a token. Duplicates count once.
+    """Return entities in order. No two of them share a token, unless the options allow it. Duplicates count once.
 
     found (Sequence[tuple[str, Sequence[Entity]]]): Place and entities of each sentence.
     RAISES (CorpusError): P016 for overlaps, unless `misaligned` is "skip", which keeps the longest.
     """
+    if options.overlaps:
+        return [sorted(set(entities)) for _, entities in found]
     kept: list[list[Entity]] = []
     faults: list[str] = []
     for place, entities in found:
@@ -138,7 +141,7 @@ def refuse_overlaps(
         kept[-1].sort()
     if faults:
         total, examples = sum(len(entities) for _, entities in found), "; ".join(faults[:EXAMPLES])
-        if misaligned != "skip":
+        if options.misaligned != "skip":
             raise CorpusError(Errors.P016.format(path=path, n=len(faults), total=total, examples=examples))
         _warn(path, len(faults), total, "overlap a longer one", "left out", examples)
     return kept

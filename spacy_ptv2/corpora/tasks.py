@@ -18,6 +18,7 @@ from .spans import Tokenize
 from .squad import read_squad
 
 TaskReader = Callable[..., Iterable[Doc]]  # path, tokenize, lenient
+SUPERGLUE_PAIRS = ("boolq", "rte", "cb")  # tasks of SuperGLUE whose names stand for "pairs"
 
 
 def _read_srl(path: Path, tokenize: Tokenize, *, lenient: bool = False) -> Iterable[Doc]:
@@ -31,11 +32,18 @@ TASKS: dict[str, TaskReader] = {
 }
 
 
+def plain_name(task: str) -> str:
+    """Return our name of a task or config, which may also be named as in SuperGLUE: RTE for pairs, WiC for wic."""
+    name = task.lower()
+    return "pairs" if name in SUPERGLUE_PAIRS else name
+
+
 def task_reader(task: str) -> TaskReader:
     """Return the reader of a task's files.
 
     RAISES (CorpusError): P042 for another name.
     """
-    if task not in TASKS:
-        raise CorpusError(Errors.P042.format(got=task, expected=", ".join(("ner", *TASKS))))
-    return TASKS[task]
+    name = plain_name(task)
+    if name not in TASKS:
+        raise CorpusError(Errors.P042.format(got=task, expected=", ".join(("ner", *TASKS, *SUPERGLUE_PAIRS))))
+    return TASKS[name]

@@ -1,8 +1,8 @@
 """Sample texts and predictions, shipped in a package so that a copy can be checked anywhere.
 
-In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads, span groups, classes and answers of each
-text, and the precision in which the backbones computed, because another machine may choose another one. Scores are left
-out, because their last digits differ.
+In: a pipeline and texts. Out: JSON with the tokens, entities, tags, heads, span groups, classes, answers and choices of
+each text, and the precision in which the backbones computed, because another machine may choose another one. Scores are
+left out, because their last digits differ.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from spacy.tokens import Doc
 
 from ..alignment.layouts import PairLayout, PredicateLayout, QuestionLayout
 from ..annotations.answers import answers_of
+from ..annotations.names import CHOICE
 from ..errors import Errors, FormatError, PTuningError
+from ..pipeline.choice_classifier import ChoiceClassifier
 from ..reading import read_object
 from .summary import trained_adapters
 
@@ -59,14 +61,15 @@ def _ask(nlp: Language, texts: Sequence[str]) -> list[Doc]:
     encoders = [pipe.model.get_ref("tok2vec") for pipe in pipes]
     for number, doc in enumerate(docs):
         second = texts[(number + 1) % len(texts)]
-        for encoding in (encoder.attrs["windows"] for encoder in encoders):
+        for pipe, encoding in zip(pipes, (encoder.attrs["windows"] for encoder in encoders), strict=True):
             layout = encoding.layout
             if isinstance(layout, QuestionLayout):
                 doc._.set(layout.attribute, list(QUESTIONS))
             elif isinstance(layout, PredicateLayout):
                 doc.spans[layout.spans_key] = [doc[i : i + 1] for i in range(1, len(doc), 4)]
             elif isinstance(layout, PairLayout) and encoding.rows == "sequence":  # marked spans cannot be made up
-                doc._.set(layout.attribute, second)
+                choices = isinstance(pipe, ChoiceClassifier)
+                doc._.set(layout.attribute, [second, texts[number - 1]] if choices else second)
     return docs
 
 
@@ -91,6 +94,8 @@ def describe(doc: Doc) -> dict[str, Any]:
         found["cats"] = max(doc.cats, key=doc.cats.__getitem__)
     if answers := answers_of(doc):
         found["answers"] = [[own[0]["start"], own[0]["end"]] for own in answers if own]
+    if doc.has_extension(CHOICE) and doc._.get(CHOICE) is not None:
+        found["choice"] = doc._.get(CHOICE)
     return found
 
 

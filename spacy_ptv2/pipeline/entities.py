@@ -59,14 +59,17 @@ class FreeTokens:
         return predictions
 
 
-def find_free_tokens(docs: Sequence[Doc], *, overwrite: bool) -> FreeTokens:
-    """Return the tokens that are neither whitespace nor blocked nor, unless `overwrite`, in an entity."""
+def find_free_tokens(docs: Sequence[Doc], *, overwrite: bool = False, in_entities: bool = False) -> FreeTokens:
+    """Return the tokens that are neither whitespace nor blocked nor, unless `overwrite`, in an entity.
+
+    in_entities (bool): Return all tokens but whitespace: what is looked for has nothing to do with entities.
+    """
     attributes = [IS_SPACE, ENT_IOB, ENT_TYPE]
     empty = np.zeros((0, len(attributes)), dtype=np.uint64)
     table = np.concatenate([empty, *(doc.to_array(attributes) for doc in docs if len(doc))])
     is_space, iob, label = table.T
-    is_taken = (iob == BEGIN) & (label == 0)
-    if not overwrite:
+    is_taken = (iob == BEGIN) & (label == 0) & (not in_entities)
+    if not overwrite and not in_entities:
         is_taken |= (iob == BEGIN) | (iob == INSIDE)
     rows = np.flatnonzero((is_space == 0) & ~is_taken)
     lengths = np.fromiter(map(len, docs), dtype=np.int64, count=len(docs))

@@ -10,110 +10,21 @@ from typing import Any, Literal
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
-from thinc.api import Config, Model
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..types import Tok2VecModel
 from .confidences import DEFAULTS, Confidence
+from .default_models import (
+    CLASS_WEIGHTS,
+    DEFAULT_PAIR_CLASSIFIER,
+    DEFAULT_QUESTION_ANSWERER,
+    DEFAULT_ROLE_LABELER,
+    DEFAULT_TEXT_CLASSIFIER,
+    DEFAULT_TOKEN_CLASSIFIER,
+    DEFAULT_TRANSFORMER,
+)
 from .tag_schemes import Scheme
-
-DEFAULT_TRANSFORMER = Config().from_str("""
-[model]
-@architectures = "spacy_ptv2.Tok2VecPTuning.v1"
-
-[model.backbone]
-@misc = "spacy_ptv2.Backbone.v1"
-name = "sentence-transformers/all-MiniLM-L6-v2"
-
-[model.adapter]
-@misc = "spacy_ptv2.Adapter.v1"
-
-[model.adapter.prompt]
-@misc = "spacy_ptv2.Prompt.v1"
-
-[model.windows]
-@misc = "spacy_ptv2.Windows.v1"
-
-[model.runtime]
-@misc = "spacy_ptv2.Runtime.v1"
-""")
-
-DEFAULT_TOKEN_CLASSIFIER = Config().from_str("""
-[model]
-@architectures = "spacy_ptv2.TokenClassifier.v1"
-
-[model.tok2vec]
-@architectures = "spacy_ptv2.PTuningListener.v1"
-""")
-
-# One sequence per predicate, with windows long enough for most sentences.
-DEFAULT_ROLE_LABELER = Config().from_str("""
-[model]
-@architectures = "spacy_ptv2.TokenClassifier.v1"
-
-[model.tok2vec]
-@architectures = "spacy_ptv2.SequenceEncoder.v1"
-rows = "tokens"
-
-[model.tok2vec.layout]
-@misc = "spacy_ptv2.PredicateLayout.v1"
-
-[model.tok2vec.backbone]
-@misc = "spacy_ptv2.Backbone.v1"
-name = "sentence-transformers/all-MiniLM-L6-v2"
-
-[model.tok2vec.adapter]
-@misc = "spacy_ptv2.Adapter.v1"
-
-[model.tok2vec.adapter.prompt]
-@misc = "spacy_ptv2.Prompt.v1"
-
-[model.tok2vec.windows]
-@misc = "spacy_ptv2.Windows.v1"
-
-[model.tok2vec.runtime]
-@misc = "spacy_ptv2.Runtime.v1"
-""")
-
-# One sequence per question; windows that hold a paragraph.
-DEFAULT_QUESTION_ANSWERER = DEFAULT_ROLE_LABELER.merge(
-    Config().from_str("""
-[model]
-
-[model.tok2vec]
-
-[model.tok2vec.layout]
-@misc = "spacy_ptv2.QuestionLayout.v1"
-
-[model.tok2vec.windows]
-@misc = "spacy_ptv2.Windows.v1"
-length = 384
-overlap = 128
-""")
-)
-
-# One vector for the whole text, or for a pair of texts.
-DEFAULT_TEXT_CLASSIFIER = DEFAULT_ROLE_LABELER.merge(
-    Config().from_str("""
-[model]
-@architectures = "spacy_ptv2.SequenceClassifier.v1"
-
-[model.tok2vec]
-rows = "sequence"
-
-[model.tok2vec.layout]
-@misc = "spacy_ptv2.DocLayout.v1"
-
-[model.tok2vec.windows]
-@misc = "spacy_ptv2.Windows.v1"
-length = 256
-overlap = 0
-""")
-)
-DEFAULT_PAIR_CLASSIFIER = DEFAULT_TEXT_CLASSIFIER.merge(
-    {"model": {"tok2vec": {"layout": {"@misc": "spacy_ptv2.PairLayout.v1"}}}}
-)
-CLASS_WEIGHTS = {"cats_acc": 1.0, "cats_macro_f": 0.0, "cats_f_per_type": None}
 
 
 @Language.factory("ptuning_transformer", assigns=["doc.tensor"], default_config={"model": DEFAULT_TRANSFORMER["model"]})
@@ -170,6 +81,33 @@ def make_token_classifier(
         threshold=threshold,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "predicate_finder",
+    assigns=["doc.spans"],
+    default_config={
+        "model": DEFAULT_TOKEN_CLASSIFIER["model"],
+        "spans_key": "predicates",
+        **DEFAULTS,
+        "scorer": {"@scorers": "spacy_ptv2.predicate_scorer.v1"},
+    },
+    default_score_weights={"spans_predicates_f": 1.0, "spans_predicates_p": 0.0, "spans_predicates_r": 0.0},
+)
+def make_predicate_finder(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    spans_key: str,
+    confidence: Confidence,
+    threshold: float,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that finds the predicates that `role_labeler` reads."""
+    from .predicate_finder import PredicateFinder
+
+    settings = {"confidence": confidence, "threshold": threshold, "scorer": scorer}
+    return PredicateFinder(nlp.vocab, model, name, spans_key=spans_key, **settings)  # type: ignore[arg-type]
 
 
 @Language.factory(

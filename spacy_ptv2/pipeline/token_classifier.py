@@ -16,7 +16,7 @@ from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
 from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
-from .entities import Prediction, add_entities, find_free_tokens
+from .entities import FreeTokens, Prediction, add_entities, find_free_tokens
 from .head import HeadModel, Scorer
 from .labelled_head import LabelledHead
 from .losses import log_softmax
@@ -101,16 +101,19 @@ class TokenClassifier(LabelledHead):
     def _gold(self, examples: Sequence[Example]) -> list[int | None]:
         return [tag for example in examples for tag in self._gold_tags(example)]
 
-    def _gold_tags(self, example: Example) -> list[int | None]:
+    def _gold_tags(self, example: Example) -> Iterable[int | None]:
         try:
             is_space = [token.is_space for token in example.predicted]
             return self.tag_scheme.encode_words(example.get_aligned_ner(), is_space)
         except KeyError as error:
             raise self._unknown_label(error.args[0]) from None
 
+    def _free_tokens(self, docs: list[Doc]) -> FreeTokens:
+        return find_free_tokens(docs, overwrite=self.overwrite)
+
     def _decode(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
         """Return each Doc's entities. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
-        free = find_free_tokens(docs, overwrite=self.overwrite)
+        free = self._free_tokens(docs)
         log_probabilities = log_softmax(np, np.asarray(logits)[free.rows])
         tags = self.tag_scheme.decode(log_probabilities, free.lengths)
         entities = self.tag_scheme.entities(tags)

@@ -1,4 +1,4 @@
-"""Semantic role labelling scored as the CoNLL-2005 shared task does (srl-eval.pl), micro-averaged.
+"""Predicates, and semantic role labelling scored as the CoNLL-2005 shared task does (srl-eval.pl), micro-averaged.
 
 In: the roles of propositions, gold and predicted. Out: precision, recall and F1. Start, end and label must agree. The
 predicate, V and what continues it, is not counted. C-X continues the latest X of the proposition, and then every piece
@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spacy.scorer import Scorer
 from spacy.training import Example
 
 from ..annotations.given import place_span
+from ..annotations.names import PREDICATES
 from ..annotations.roles import VERB, Frame, frames_of
 from ..errors import Warnings
 
@@ -98,6 +100,26 @@ def score_roles(examples: Iterable[Example], **kwargs: Any) -> Scores:
     labels = sorted(counts.right | counts.excess | counts.missed)
     per_type = {label: dict(zip(names, counts.scores(label), strict=True)) for label in labels}
     return {f"srl_{n}": value for n, value in zip(names, counts.scores(), strict=True)} | {"srl_per_type": per_type}
+
+
+def build_predicate_scorer_v1() -> Callable[..., Scores]:
+    """Build the scorer of `predicate_finder`."""
+    return score_predicates
+
+
+def score_predicates(examples: Iterable[Example], *, spans_key: str = PREDICATES, **kwargs: Any) -> Scores:
+    """Score a span group by spaCy's `Scorer.score_spans`, whatever the labels: lemmas and senses are not predicted.
+
+    RETURNS (dict): spans_KEY_p, spans_KEY_r, spans_KEY_f, from 0 to 1, None without gold.
+    """
+    return Scorer.score_spans(
+        examples,
+        f"spans_{spans_key}",
+        getter=lambda doc, _: doc.spans.get(spans_key, ()),
+        has_annotation=lambda doc: spans_key in doc.spans,
+        labeled=False,
+        allow_overlap=True,
+    )
 
 
 def _compared(gold: Frame, predicted: Frame | None, example: Example) -> tuple[Sequence[Role], Sequence[Role]]:

@@ -10,7 +10,7 @@ from spacy_ptv2.architectures import build_tok2vec_ptuning_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.layers.encode_pieces import get_shim
 from spacy_ptv2.options import TOKEN_OVERLAP, TOKEN_WINDOW, PromptOptions, WindowOptions
-from spacy_ptv2.pipeline.factories import DEFAULT_TRANSFORMER
+from spacy_ptv2.pipeline.default_models import DEFAULT_TRANSFORMER
 
 from ..conftest import ROOT
 from ..test_commands import CONFIGS, TASKS

@@ -43,6 +43,11 @@ def test_command_writes_a_file_and_says_how_to_train(tmp_path, monkeypatch):
     assert "python -m spacy train ner.cfg --output training --paths.train train.spacy" in output
 
 
+@pytest.mark.parametrize(("task", "name"), [("RTE", "pairs"), ("BoolQ", "pairs"), ("CB", "pairs"), ("WiC", "wic")])
+def test_tasks_of_superglue(task, name):
+    assert init(task, "-") == (0, (ROOT / "configs" / f"{name}.cfg").read_text(encoding="utf8"))
+
+
 def test_what_is_written_makes_a_pipeline(tiny_folder, tmp_path):
     path = tmp_path / "new" / "german.cfg"
     assert init("ner", path, "--lang", "de", "--backbone", tiny_folder)[0] == 0

@@ -117,5 +117,7 @@ def test_other_files_are_refused(text, task, code, tmp_path):
 
 def test_tasks_by_their_names():
     assert set(TASKS) == {"srl", "squad", "textcat", "pairs", "copa", "wic"}
+    assert all(task_reader(name) is TASKS["pairs"] for name in ("BoolQ", "RTE", "CB"))
+    assert task_reader("COPA") is TASKS["copa"]
     with pytest.raises(CorpusError, match="P042.*'qa'.*ner, srl, squad"):
         task_reader("qa")

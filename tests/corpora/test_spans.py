@@ -86,6 +86,15 @@ def test_overlaps(tmp_path):
         read(tmp_path, nested)
 
 
+def test_overlaps_in_a_span_group(tmp_path):
+    """The group has all of them, once each, and the entities are the longest."""
+    record = {"text": "University of Oslo", "label": [[0, 18, "ORG"], [14, 18, "LOC"], [0, 18, "ORG"]]}
+    (example,) = build_conll_corpus_v1(write(tmp_path, record), spans_key="sc")(spacy.blank("en"))
+    doc = example.reference
+    assert [(span.text, span.label_) for span in doc.spans["sc"]] == [("University of Oslo", "ORG"), ("Oslo", "LOC")]
+    assert [ent.text for ent in doc.ents] == ["University of Oslo"]
+
+
 @pytest.mark.parametrize("span", [[0, 0, "X"], [-1, 3, "X"], [3, 1, "X"], [0, 99, "X"]])
 def test_offsets_outside_the_text(tmp_path, span):
     with pytest.raises(CorpusError, match=r"P015.*texts.jsonl:2.*'X'.*9 characters"):
