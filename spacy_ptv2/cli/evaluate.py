@@ -6,14 +6,18 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import srsly
 import typer
 from spacy.cli._util import setup_gpu
+from spacy.training import Example
 from wasabi import msg
+
+from ..corpora.predictions import write_predictions
+from ..errors import PTuningError
 
 PER_TYPE = "_per_type"
 
@@ -22,6 +26,14 @@ def evaluate_cli(
     model: Annotated[str, typer.Argument(help="The name of an installed pipeline, or its folder.")],
     data_path: Annotated[Path, typer.Argument(help="Gold data in .spacy format.", exists=True)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A JSON file for the scores.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions",
+            "-p",
+            help="Where to write what was predicted, in the form of the task's official files: a folder, or one file.",
+        ),
+    ] = None,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="A GPU, or -1 for the CPU.")] = -1,
 ) -> None:
     """Score a pipeline on gold data as `spacy evaluate` does, but give it questions, predicates and second texts.
@@ -33,7 +45,18 @@ def evaluate_cli(
 
     setup_gpu(gpu_id)
     nlp = spacy.load(model)
-    scores = evaluate(nlp, data_path)
+    examples = read_examples(nlp, data_path)
+    scores: dict[str, Any] = nlp.evaluate(examples)
+    _show(scores)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(output, scores)
+        msg.good(f"Saved the scores to {output}")
+    if predictions is not None:
+        _save_predictions(predictions, examples)
+
+
+def _show(scores: Mapping[str, Any]) -> None:
     rows = [
         (name, "-" if value is None else f"{value:.4f}")
         for name, value in scores.items()
@@ -45,17 +68,21 @@ def evaluate_cli(
             keys = sorted({key for own in value.values() for key in own})
             lines = [(label, *(f"{own.get(key, 0.0):.4f}" for key in keys)) for label, own in value.items()]
             msg.table(lines, header=("", *keys), title=name.removesuffix(PER_TYPE), aligns=("l", *"r" * len(keys)))
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(output, scores)
-        msg.good(f"Saved the scores to {output}")
 
 
-def evaluate(nlp: Any, data_path: Path) -> dict[str, Any]:
-    """Return the scores of a pipeline on a `.spacy` file. nlp (Language): The pipeline."""
+def _save_predictions(path: Path, examples: Sequence[Example]) -> None:
+    try:
+        written = write_predictions(path, examples)
+    except PTuningError as error:
+        msg.fail(f"Cannot write predictions to {path}", str(error), exits=1)
+    for file in written:
+        msg.good(f"Saved predictions to {file}")
+
+
+def read_examples(nlp: Any, data_path: Path) -> list[Example]:
+    """Return the examples of a `.spacy` file, with what the pipeline is given of each. nlp (Language): The pipeline."""
     from ..corpora.given_corpus import build_corpus_v1
 
     reader = nlp.config.get("corpora", {}).get("dev", {})
     given = reader.get("given") if reader.get("@readers") == "spacy_ptv2.Corpus.v1" else None
-    scores: dict[str, Any] = nlp.evaluate(list(build_corpus_v1(data_path, given)(nlp)))
-    return scores
+    return list(build_corpus_v1(data_path, given)(nlp))
