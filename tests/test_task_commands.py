@@ -4,12 +4,18 @@ import json
 
 import pytest
 import spacy
+from spacy.cli import app
 from spacy.tokens import DocBin
+from spacy.training import Example
 from spacy.util import load_config
+from spacy.vocab import Vocab
+from typer.testing import CliRunner
 
 import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
+from spacy_ptv2.scoring.roles import score_roles
+from spacy_ptv2.scoring.squad import score_20
 
-from .conftest import ROOT
+from .conftest import FIXTURES, ROOT
 from .test_commands import TASKS, overrides, spacy_command
 from .tiny import save_tiny_backbone
 
@@ -97,6 +103,85 @@ def test_train_and_evaluate(task, pipeline, gold):
     scores = json.loads((gold.parent / "scores.json").read_text(encoding="utf8"))
     assert scores[SCORES[task]] > 0.7 and SCORES[task] in output
     assert nlp.meta["performance"][SCORES[task]] == pytest.approx(scores[SCORES[task]])
+
+
+def test_predictions_in_official_files(task, pipeline, gold):
+    """What is written beside the scores says the same as they do."""
+    folder = gold.parent
+    arguments = ("--output", folder / "scores.json", "--predictions", folder / "predictions")
+    output = spacy_command("ptv2", "evaluate", pipeline, gold, *arguments)
+    files = {path.name: path.read_text(encoding="utf8") for path in (folder / "predictions").iterdir()}
+    assert all(name in output for name in files)
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf8"))
+    if task == "srl":
+        spacy_command(
+            "ptv2", "convert", folder / "predictions" / "roles.props", folder / "again.spacy", "--task", "srl"
+        )
+        again, docs = (DocBin().from_disk(path).get_docs(Vocab()) for path in (folder / "again.spacy", gold))
+        score = score_roles([Example(own, doc) for own, doc in zip(again, docs, strict=True)])["srl_f"]
+    elif task == "squad":
+        texts, no_answer = (json.loads(files[name]) for name in ("answers.json", "answers.na_prob.json"))
+        asked = SQUAD["data"][0]["paragraphs"][0]["qas"]
+        right = {question["id"]: [answer["text"] for answer in question["answers"]] for question in asked}
+        score = score_20(right, texts, no_answer)["f1"]
+    else:
+        rows = [json.loads(line) for line in files["labels.jsonl"].splitlines()]
+        classes = ["office", "office", "letter", "letter"]
+        right = classes if task == "textcat" else [row["label"] for row in PAIRS]
+        score = sum(right[row["idx"]] == row["label"] for row in rows) / len(right)
+    assert score == pytest.approx(scores[SCORES[task]])
+
+
+SUPERGLUE = {
+    "multirc": ("multirc_f1a", {"components.pair_classifier.scorer.@scorers": "spacy_ptv2.multirc_scorer.v1"}),
+    "record": (
+        "record_f1",
+        {
+            "components.pair_classifier.scorer.@scorers": "spacy_ptv2.record_scorer.v1",
+            "components.pair_classifier.choices": "true",
+        },
+    ),
+    "wsc": ("cats_acc", {}),
+    "wsc by its marked words": (
+        "cats_acc",
+        {
+            "components.pair_classifier.model.tok2vec.rows": "spans",
+            "components.pair_classifier.model.rows_per_sequence": "2",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SUPERGLUE)
+def test_superglue_from_its_lines_to_its_predictions(name, backbone, tmp_path):
+    """The overrides are those of docs/guides/tasks.md."""
+    score, settings = SUPERGLUE[name]
+    source = name.split()[0]
+    spacy_command("ptv2", "convert", FIXTURES / f"{source}.jsonl", tmp_path / "train.spacy", "--task", source)
+    own = {
+        **settings,
+        "training.score_weights.cats_acc": "0.0",
+        f"training.score_weights.{score}": "1.0",
+        "initialize.before_init.epochs": "1",
+        "initialize.before_init.min_steps": "0",
+    }
+    arguments = overrides("pairs", backbone, tmp_path / "train.spacy")
+    arguments += [part for key, value in own.items() for part in (f"--{key}", value)]
+    spacy_command("train", ROOT / "configs" / "pairs.cfg", "--output", tmp_path, *arguments)
+    output = spacy_command(
+        "ptv2", "evaluate", tmp_path / "model-best", tmp_path / "train.spacy", "--predictions", tmp_path / "out.jsonl"
+    )
+    assert score in output
+    assert 0.0 <= spacy.load(tmp_path / "model-best").meta["performance"][score] <= 1.0
+    labels = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf8").splitlines()]
+    assert len(labels) == {"multirc": 10, "record": 11, "wsc": 10}[source]
+
+
+def test_predictions_that_cannot_be_written_are_a_message(task, pipeline, gold, tmp_path):
+    (tmp_path / "taken").write_text("")
+    command = ["ptv2", "evaluate", str(pipeline), str(gold), "--predictions", str(tmp_path / "taken" / "out")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1 and "P024" in result.output and "Traceback" not in result.output
 
 
 def test_package(pipeline, tmp_path):

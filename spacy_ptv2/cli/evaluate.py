@@ -6,13 +6,14 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import srsly
 import typer
 from spacy.cli._util import setup_gpu
+from spacy.scorer import Scorer
 from spacy.training import Example
 from wasabi import msg
 
@@ -45,8 +46,7 @@ def evaluate_cli(
 
     setup_gpu(gpu_id)
     nlp = spacy.load(model)
-    examples = read_examples(nlp, data_path)
-    scores: dict[str, Any] = nlp.evaluate(examples)
+    scores, examples = evaluate(nlp, data_path)
     _show(scores)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -79,10 +79,23 @@ def _save_predictions(path: Path, examples: Sequence[Example]) -> None:
         msg.good(f"Saved predictions to {file}")
 
 
-def read_examples(nlp: Any, data_path: Path) -> list[Example]:
-    """Return the examples of a `.spacy` file, with what the pipeline is given of each. nlp (Language): The pipeline."""
+class _KeepingScorer(Scorer):
+    """A scorer that keeps the examples: `nlp.evaluate` predicts on copies, which nobody else sees."""
+
+    examples: list[Example]
+
+    def score(self, examples: Iterable[Example], *, per_component: bool = False) -> dict[str, Any]:
+        """Score examples."""
+        self.examples = list(examples)
+        return super().score(self.examples, per_component=per_component)
+
+
+def evaluate(nlp: Any, data_path: Path) -> tuple[dict[str, Any], list[Example]]:
+    """Return the scores of a pipeline on a `.spacy` file, and the examples. nlp (Language): The pipeline."""
     from ..corpora.given_corpus import build_corpus_v1
 
     reader = nlp.config.get("corpora", {}).get("dev", {})
     given = reader.get("given") if reader.get("@readers") == "spacy_ptv2.Corpus.v1" else None
-    return list(build_corpus_v1(data_path, given)(nlp))
+    scorer = _KeepingScorer(nlp=nlp)
+    scores: dict[str, Any] = nlp.evaluate(list(build_corpus_v1(data_path, given)(nlp)), scorer=scorer)
+    return scores, scorer.examples
