@@ -4,8 +4,8 @@ python project/scripts/make_unanswerable.py INPUT.json OUTPUT.json [--share 0.33
 
 An unanswerable question is made by putting a question to another paragraph of its own article: one that has none of its
 answers, as SQuAD's scores normalise texts, and does not ask the same itself. People wrote the unanswerable questions of
-SQuAD 2.0 to look answerable; these are easier, and a few may have an answer in other words, so figures of the two do not
-compare. What is there stays as it is, in its order; made questions come after the others of their paragraph.
+SQuAD 2.0 to look answerable; these are easier, and a few may have an answer in other words, so figures of the two do
+not compare. What is there stays as it is, in its order; made questions come after the others of their paragraph.
 """
 
 import json
