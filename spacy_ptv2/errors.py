@@ -130,6 +130,49 @@ class Errors(_Messages):
     )
     P041 = "{place}: the {column} is empty. Fill it in, or leave such rows out with --lenient."
     P043 = "Texts for the task {task!r} have no column {got!r}. Expected some of: {expected}."
+    P044 = (
+        "{place}: {text!r} does not begin in word {index} of {n_words}, counted from 0 between spaces, where the text "
+        "reads {got!r}. Correct its index or its text, or leave such rows out with --lenient."
+    )
+    P045 = "{place}: an earlier entry has the same idx {idx}. Give each its own, or leave it out with --lenient."
+    P046 = (
+        "{place}: the query has no @placeholder, which stands for what is asked: {query!r}. Correct it, or leave such "
+        "queries out with --lenient."
+    )
+    P047 = (
+        "{place}: got {got} where one of the {n} candidates is expected, the texts of the passage's entities. "
+        "Correct the answers or the entities, or leave such queries out with --lenient."
+    )
+    P048 = "{path} holds no {what}. Expected {expected}."
+    P049 = (
+        "MultiRC's scores are by question, and the Doc {text!r} does not say which it belongs to: doc._.idx is {got}. "
+        "Expected an object with 'paragraph' and 'question', as `spacy ptv2 convert --task multirc` writes it; use "
+        "spacy_ptv2.class_scorer.v1 for other pairs."
+    )
+    P050 = (
+        "Nothing was written to {path}: the pipeline predicted nothing that has an official form, as answers, roles, "
+        "classes and choices have. Check that its component is in the pipeline, and that the Docs ask it something."
+    )
+    P051 = (
+        "{path} is one file, and the predictions need {n}: {names}. Give a folder, which a path without an ending is, "
+        "or remove components from the pipeline."
+    )
+    P052 = (
+        "The Doc {text!r} has {n_answers} answers and {n_ids} ids of questions in doc._.question_ids; official files "
+        "name each question by its id. `spacy ptv2 convert --task squad` keeps them; set them on Docs of your own."
+    )
+    P053 = (
+        "{idx} stands for two predictions, and official files name each once. Give the questions or rows of the corpus "
+        "ids of their own."
+    )
+    P054 = (
+        "Roles of the Doc {text!r} cannot be written in columns of brackets: {label!r} of the predicate {predicate!r} "
+        "{problem}. Take such Docs out of the data that is scored."
+    )
+    P055 = (
+        "{n} of {total} Docs have an idx, and the others none, so their predictions cannot be told apart. Convert a "
+        "file all of whose rows have one, or none; then they are numbered."
+    )
     P042 = "There is no task {got!r}. Expected one of: {expected}."
 
     # Backbones: where they come from, what they are

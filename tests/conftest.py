@@ -29,6 +29,7 @@ from spacy_ptv2.corpora.conll import read_conll, to_docs
 from .tiny import TRAIN_CONLL, save_tiny_backbone
 
 ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
 WIKIGOLD = ROOT / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 

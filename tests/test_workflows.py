@@ -21,11 +21,10 @@ from weasel.util.config import load_project_config
 
 import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
 
-from .conftest import ROOT
+from .conftest import DATA, ROOT
 from .test_commands import SMALL
 from .tiny import save_tiny_backbone
 
-DATA = ROOT / "tests" / "data"
 SPERT = [
     {"tokens": ["Peter", "works", "in", "London", "."], "entities": [(0, 1, "Peop"), (3, 4, "Loc")]},
     {"tokens": ["Acme", "opens", "an", "office"], "entities": [(0, 1, "Org")]},
@@ -119,6 +118,7 @@ CASES = {
     "train-ewt": ("tagging_parsing", "dep_las", write_treebank),
     "train-srl": ("srl", "srl_f", use("propbank_ewt.txt", "srl_train", "srl_dev", "srl_test")),
     "train-squad": ("squad", "qa_f1", use("squad.json", "squad_train", "squad_test")),
+    "train-squad2": ("squad", "qa_f1", use("squad_articles.json", "squad_train", "squad_test")),
     "train-textcat": ("textcat", "cats_acc", use("banking77.csv", "textcat_train", "textcat_test")),
     "train-pairs": ("pairs", "cats_acc", write_pairs),
     "train-superglue COPA": ("copa", "choice_acc", write_superglue("COPA", COPA)),

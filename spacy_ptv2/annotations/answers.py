@@ -9,10 +9,12 @@ that there is none.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Iterable
+from typing import TypedDict
 
 from spacy.tokens import Doc
 
+from ..errors import Errors, PTuningError
 from .names import ANSWERS, NO_ANSWER, QUESTION_IDS, QUESTIONS, add_extension
 
 
@@ -35,18 +37,24 @@ def answers_of(doc: Doc) -> list[list[Answer]]:
     return [list(answers) for answers in doc._.get(ANSWERS) or ()]
 
 
-def official_predictions(docs: list[Doc]) -> tuple[dict[str, str], dict[str, float]]:
+def official_predictions(docs: Iterable[Doc]) -> tuple[dict[str, str], dict[str, float]]:
     """Return predictions in the form of SQuAD's official files: {id: text} and {id: probability of no answer}.
 
-    docs (list[Doc]): With `doc._.question_ids`.
+    docs (Iterable[Doc]): With `doc._.question_ids`.
+    RAISES (PTuningError): P052 if a Doc has not as many ids as answers, P053 if two questions have one id.
     """
     texts: dict[str, str] = {}
     no_answer: dict[str, float] = {}
     for doc in docs:
-        ids: list[Any] = doc._.get(QUESTION_IDS) or []
-        for number, (identifier, answers) in enumerate(zip(ids, answers_of(doc), strict=True)):
+        ids, found = list(doc._.get(QUESTION_IDS) or ()), answers_of(doc)
+        if len(ids) != len(found):
+            raise PTuningError(Errors.P052.format(text=doc.text[:50], n_answers=len(found), n_ids=len(ids)))
+        probabilities = doc._.get(NO_ANSWER) or [0.0] * len(ids)
+        for identifier, answers, probability in zip(ids, found, probabilities, strict=True):
+            if identifier in texts:
+                raise PTuningError(Errors.P053.format(idx=repr(identifier)))
             texts[identifier] = answers[0]["answer"] if answers else ""
-            no_answer[identifier] = (doc._.get(NO_ANSWER) or [0.0] * len(ids))[number]
+            no_answer[identifier] = probability
     return texts, no_answer
 
 

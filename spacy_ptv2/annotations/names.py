@@ -17,7 +17,9 @@ ANSWERS = "answers"  # doc._.answers: for each question a list of answers
 NO_ANSWER = "no_answer"  # doc._.no_answer: for each question the probability that the Doc has no answer
 SECOND_TEXT = "second_text"  # doc._.second_text: what the Doc is paired with, a text or a list of choices
 CHOICE = "choice"  # doc._.choice: the number of the right choice, from 0; several right ones as a list
+CANDIDATES = "candidates"  # doc._.candidates: what each choice stands for, such as the entities of ReCoRD
 CHOICE_SCORES = "choice_scores"  # doc._.choice_scores: a probability of each choice
+IDX = "idx"  # doc._.idx: the number of the row in the file that it comes from, or an object of several numbers
 PREDICATES = "predicates"  # doc.spans["predicates"]
 ROLES = "roles"  # doc.spans["roles"]
 FRAMES = "frames"  # doc._.frames, made of the two above
@@ -29,6 +31,8 @@ GIVEN = (
     f"doc._.{QUESTIONS}",
     f"doc._.{QUESTION_IDS}",
     f"doc._.{SECOND_TEXT}",
+    f"doc._.{CANDIDATES}",
+    f"doc._.{IDX}",
     f"doc.spans.{PREDICATES}",
     f"doc.spans.{TEXTS}",
     f"doc.spans.{MARKED}",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from ..corpora.files import Corpus, read_corpus
 from ..corpora.options import FileOptions, build_file_options
 from ..corpora.spans import blank_tokenize
 from ..corpora.tasks import task_reader
+from ..corpora.text import write_whole
 from ..errors import CorpusError, Errors
 
 SHOWN = 20  # how many files' layouts are printed
@@ -37,7 +37,12 @@ def convert_cli(
     ] = "error",
     spans_key: Annotated[str | None, typer.Option(help=SPANS_KEY)] = None,
     task: Annotated[
-        str, typer.Option("--task", "-t", help="ner, srl, squad, textcat, pairs, copa, wic or a task of SuperGLUE.")
+        str,
+        typer.Option(
+            "--task",
+            "-t",
+            help="ner, srl, squad, textcat, pairs, copa, wic, wsc, multirc, record or another task of SuperGLUE.",
+        ),
     ] = "ner",
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
@@ -113,7 +118,7 @@ def convert(
     _check_output(output_path)
     corpus = read_corpus(input_path, options or FileOptions(), lambda: blank_tokenize(lang))
     docs = DocBin(docs=to_docs(corpus.documents, Vocab(), granularity, spans_key), store_user_data=False)
-    _write(docs.to_bytes(), output_path)
+    write_whole(docs.to_bytes(), output_path)
     return corpus
 
 
@@ -141,7 +146,7 @@ def convert_task(
     docs = DocBin(store_user_data=True)
     for doc in task_reader(task)(input_path, blank_tokenize(lang), lenient=lenient, **options):
         docs.add(doc)
-    _write(docs.to_bytes(), output_path)
+    write_whole(docs.to_bytes(), output_path)
     return len(docs)
 
 
@@ -150,17 +155,3 @@ def _check_output(path: Path) -> None:
         raise CorpusError(Errors.P019.format(path=path))
     if path.suffix != ".spacy":
         raise CorpusError(Errors.P018.format(path=path))
-
-
-def _write(content: bytes, path: Path) -> None:
-    """Write a file completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise CorpusError(Errors.P024.format(path=path, error=error.strerror)) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -1,8 +1,7 @@
 """Texts and pairs of texts with a label, in rows with named columns, and SuperGLUE's tasks of that kind.
 
-In: rows (`rows.py`). Out: Docs with `doc.cats`, pairs with `doc._.second_text`, choices with `doc._.choice`; the two
-sentences of WiC as `doc.spans["texts"]`, its words as `doc.spans["marked"]`.
-Source of SuperGLUE's forms: Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537.
+In: rows (`rows.py`). Out: Docs with `doc.cats`, pairs with `doc._.second_text`; what else is on the Docs of SuperGLUE,
+`superglue.py` says. The `idx` of rows that have one is kept as `doc._.idx`.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from pathlib import Path
 
 from spacy.tokens import Doc
 
-from ..annotations.names import CHOICE, MARKED, SECOND_TEXT, TEXTS, add_extension
+from ..annotations.names import CHOICE, IDX, SECOND_TEXT, add_extension
 from ..errors import CorpusError, Errors
 from .faults import Faults
-from .records import Record, check, check_integers, check_text
+from .records import Record, check, filled_text
 from .rows import read_rows
 from .spans import Tokenize
+from .superglue import read_copa, read_wic, read_wsc
 
 TEXT, SECOND, LABEL = "text", "second_text", "label"
-COPA = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}  # as the task is told to people
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,12 @@ class Form:
 
     columns (Mapping[str, tuple[str, ...]]): The possible names of each column that `build` asks for.
     build (Callable): Makes a Doc of a row's columns, its label apart.
+    booleans (tuple[str, str]): What labels that are false and true are called, as SuperGLUE's predictions have them.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     build: Callable[[Record, Tokenize], Doc]
+    booleans: tuple[str, str] = ("false", "true")
 
 
 def read_labelled_texts(
@@ -62,7 +63,11 @@ def read_labelled_texts(
         try:
             values = {column: row.value.get(name) for column, name in names.items()}
             label = values.pop(LABEL, None)
-            found.append((form.build(Record(row.place, values), tokenize), _label(label, row.place)))
+            doc = form.build(Record(row.place, values), tokenize)
+            found.append((doc, _label(label, row.place, form.booleans)))
+            if "idx" in row.value:
+                add_extension(IDX)
+                doc._.set(IDX, row.value["idx"])
         except CorpusError as error:
             faults.add(str(error))
     faults.sum_up(len(rows), "rows")
@@ -83,59 +88,21 @@ def _find(column: str, known: tuple[str, ...], row: Record, path: Path, columns:
     return str(found[0])
 
 
-def _label(value: object, place: str) -> str:
-    """Return a label as text: true and false as SuperGLUE has them, numbers as they are."""
+def _label(value: object, place: str, booleans: tuple[str, str]) -> str:
+    """Return a label as text: numbers as they are."""
     is_label = isinstance(value, str | int | bool) and bool(str(value).strip())
     check(is_label, place, "a row with a label", value)
-    return str(value).strip() if not isinstance(value, bool) else str(value).lower()
-
-
-def _text(record: Record, column: str) -> str:
-    text = check_text(record.place, record.value[column])
-    if not text.strip():
-        raise CorpusError(Errors.P041.format(place=record.place, column=column))
-    return text
+    return booleans[value] if isinstance(value, bool) else str(value).strip()
 
 
 def _single(record: Record, tokenize: Tokenize) -> Doc:
-    return tokenize.make_doc(_text(record, TEXT))
+    return tokenize.make_doc(filled_text(record, TEXT))
 
 
 def _pair(record: Record, tokenize: Tokenize) -> Doc:
     doc = _single(record, tokenize)
     add_extension(SECOND_TEXT)
-    doc._.set(SECOND_TEXT, _text(record, SECOND))
-    return doc
-
-
-def _copa(record: Record, tokenize: Tokenize) -> Doc:
-    question = record.value["question"]
-    check(question in COPA, record.place, "a question that is 'cause' or 'effect'", question)
-    doc = tokenize.make_doc(f"{_text(record, TEXT)} {COPA[question]}")
-    for attribute in (SECOND_TEXT, CHOICE):
-        add_extension(attribute)
-    doc._.set(SECOND_TEXT, [_text(record, "choice1"), _text(record, "choice2")])
-    right = record.value["right"]
-    check(right in (0, 1), record.place, "a label that is 0 or 1", right)
-    doc._.set(CHOICE, right)
-    return doc
-
-
-def _wic(record: Record, tokenize: Tokenize) -> Doc:
-    first, second = _text(record, "sentence1"), _text(record, "sentence2")
-    offsets = [record.value[name] for name in ("start1", "end1", "start2", "end2")]
-    check_integers(record.place, *offsets)
-    doc = tokenize.make_doc(f"{first}\n{second}")
-    begins = len(first) + 1
-    groups = {
-        TEXTS: [(0, len(first)), (begins, len(doc.text))],
-        MARKED: [(offsets[0], offsets[1]), (begins + offsets[2], begins + offsets[3])],
-    }
-    for key, stretches in groups.items():
-        found = [doc.char_span(start, end, alignment_mode="expand") for start, end in stretches]
-        spans = [span for span in found if span is not None and len(span)]
-        check(len(spans) == 2, record.place, "words within their sentences", f"characters {offsets}")
-        doc.spans[key] = spans
+    doc._.set(SECOND_TEXT, filled_text(record, SECOND))
     return doc
 
 
@@ -150,7 +117,8 @@ FORMS = {
     "textcat": Form({TEXT: ("text", "sentence", "content"), **LABELS}, _single),
     "pairs": Form({TEXT: FIRST_TEXTS, SECOND: SECOND_TEXTS, **LABELS}, _pair),
     "copa": Form(
-        {TEXT: ("premise",), **_plain("choice1", "choice2", "question"), "right": ("label",), **LABELS}, _copa
+        {TEXT: ("premise",), **_plain("choice1", "choice2", "question"), "right": ("label",), **LABELS}, read_copa
     ),
-    "wic": Form({**_plain("sentence1", "sentence2", "start1", "end1", "start2", "end2"), **LABELS}, _wic),
+    "wic": Form({**_plain("sentence1", "sentence2", "start1", "end1", "start2", "end2"), **LABELS}, read_wic),
+    "wsc": Form({**_plain("text", "target"), **LABELS}, read_wsc, ("False", "True")),
 }

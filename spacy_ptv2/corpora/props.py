@@ -25,6 +25,7 @@ from .text import read_text, shorten
 
 CELL = re.compile(r"((?:\([^()*\s]+)*)\*(\)*)")
 NOTHING = "-"
+CONTINUED_VERB = f"C-{VERB}"
 Row = tuple[int, Sequence[str]]  # line, columns
 
 
@@ -101,7 +102,7 @@ def _build(rows: Sequence[Row], columns: Columns, path: Path, vocab: Vocab) -> D
         if len(verbs) != 1:
             where = f"{path}:{rows[0][0]}"
             raise CorpusError(Errors.P036.format(place=where, column=column + 1, got=len(verbs)))
-        predicates.append(verbs[0])
+        predicates.append((*verbs[0], _lemma(lemmas, spans)))
         roles.append([span for span in spans if span[2] != VERB])
     n_lemmas = sum(lemma != NOTHING for lemma in lemmas)
     is_2012 = columns is CONLL_2012  # which has a lemma for words that are no predicates too
@@ -109,9 +110,16 @@ def _build(rows: Sequence[Row], columns: Columns, path: Path, vocab: Vocab) -> D
         where = f"{path}:{rows[0][0]}"
         raise CorpusError(Errors.P037.format(place=where, n_lemmas=n_lemmas, n_columns=len(brackets)))
     doc = Doc(vocab, words=[cells[columns.word] for _, cells in rows], sent_starts=[not i for i in range(len(rows))])
-    doc.spans[PREDICATES] = [Span(doc, start, end, label=lemmas[start]) for start, end in predicates]
+    doc.spans[PREDICATES] = [Span(doc, start, end, label=lemma) for start, end, lemma in predicates]
     set_roles(doc, roles)
     return doc
+
+
+def _lemma(lemmas: Sequence[str], spans: Sequence[tuple[int, int, str]]) -> str:
+    """Return the lemma of a predicate, which may stand beside any of its words: "two" (V) "timing" (C-V, twotime)."""
+    pieces = [span for verb in (VERB, CONTINUED_VERB) for span in spans if span[2] == verb]
+    named = (lemmas[place] for start, end, _ in pieces for place in range(start, end))
+    return next((lemma for lemma in named if lemma != NOTHING), "")
 
 
 def _spans(cells: Sequence[tuple[int, str]], path: Path) -> list[tuple[int, int, str]]:

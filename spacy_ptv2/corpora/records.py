@@ -72,6 +72,17 @@ def check_label(place: str, value: object) -> str:
     return check_text(place, value)
 
 
+def filled_text(record: Record, key: str) -> str:
+    """Return a text of an entry that may not be empty.
+
+    RAISES (CorpusError): P013, P025, P041.
+    """
+    text = check_text(record.place, record.value[key])
+    if not text.strip():
+        raise CorpusError(Errors.P041.format(place=record.place, column=key))
+    return text
+
+
 def check_text(place: str, value: object) -> str:
     """Return a value as text. It must be a string that can be encoded as UTF-8.
 

@@ -13,6 +13,7 @@ from spacy.tokens import Doc
 
 from ..errors import CorpusError, Errors
 from .labelled_texts import FORMS, read_labelled_texts
+from .passages import PASSAGE_FORMS, read_passages
 from .props import read_props
 from .spans import Tokenize
 from .squad import read_squad
@@ -29,6 +30,7 @@ TASKS: dict[str, TaskReader] = {
     "srl": _read_srl,
     "squad": read_squad,
     **{name: partial(read_labelled_texts, task=name) for name in FORMS},
+    **{name: partial(read_passages, task=name) for name in PASSAGE_FORMS},
 }
 
 

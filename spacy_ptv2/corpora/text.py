@@ -1,7 +1,9 @@
-"""Reads the text of files as UTF-8, and shortens it to one line for messages."""
+"""Reads the text of files as UTF-8, shortens it to one line for messages, and writes files completely or not at all."""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import CorpusError, Errors
@@ -37,6 +39,23 @@ def decode(content: bytes, path: Path) -> str:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise CorpusError(Errors.P006.format(path=path, error=error)) from error
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write a file completely or not at all.
+
+    RAISES (CorpusError): P024.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise CorpusError(Errors.P024.format(path=path, error=error.strerror)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def shorten(text: object, limit: int = QUOTE) -> str:

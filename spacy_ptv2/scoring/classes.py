@@ -4,9 +4,10 @@ Source: Wang et al. 2019, section 3, https://arxiv.org/abs/1905.00537.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..annotations.names import CHOICE
@@ -30,16 +31,20 @@ def score_classes(examples: Iterable[Example], **kwargs: Any) -> Scores:
     return {**_score_cats(examples), **_score_choices(examples)}
 
 
+def best_class(doc: Doc, labels: Collection[str]) -> str:
+    """Return which of some labels a Doc has with the highest probability; of equal ones the first."""
+    return max(labels, key=lambda label: doc.cats.get(label, 0.0))
+
+
 def _score_cats(examples: Iterable[Example]) -> Scores:
     right: Counter[str] = Counter()
     gold_counts: Counter[str] = Counter()
     predicted_counts: Counter[str] = Counter()
     for example in examples:
         gold = [label for label, value in example.reference.cats.items() if value > 0.5]
-        cats = {label: example.predicted.cats.get(label, 0.0) for label in example.reference.cats}
         if len(gold) != 1:
             continue
-        predicted = max(cats, key=lambda label: cats[label])
+        predicted = best_class(example.predicted, example.reference.cats)
         gold_counts[gold[0]] += 1
         predicted_counts[predicted] += 1
         right[predicted] += predicted == gold[0]

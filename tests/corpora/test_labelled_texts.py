@@ -59,6 +59,11 @@ def test_usual_names_of_pairs(row, tmp_path):
     assert (doc.text, doc._.second_text, doc.cats) == ("one", "two", {"x": 1.0})
 
 
+def test_the_idx_of_a_row_is_kept(tmp_path):
+    rows = [{"text": "one", "label": "x", "idx": 7}, {"text": "two", "label": "x"}]
+    assert [doc._.idx for doc in read(tmp_path, rows)] == [7, None]
+
+
 def test_copa(tmp_path):
     row = {"premise": "It rained.", "choice1": "wet", "choice2": "dry", "question": "effect", "label": 0}
     (doc,) = read(tmp_path, [row], "copa")
@@ -116,7 +121,7 @@ def test_other_files_are_refused(text, task, code, tmp_path):
 
 
 def test_tasks_by_their_names():
-    assert set(TASKS) == {"srl", "squad", "textcat", "pairs", "copa", "wic"}
+    assert set(TASKS) == {"srl", "squad", "textcat", "pairs", "copa", "wic", "wsc", "multirc", "record"}
     assert all(task_reader(name) is TASKS["pairs"] for name in ("BoolQ", "RTE", "CB"))
     assert task_reader("COPA") is TASKS["copa"]
     with pytest.raises(CorpusError, match="P042.*'qa'.*ner, srl, squad"):

