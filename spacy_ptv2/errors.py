@@ -572,6 +572,39 @@ class Errors(_Messages):
         "Doc(bank.vocab({name!r}), words=...), or pass the text."
     )
 
+    # Configs of other packages
+    P760 = (
+        "The config has nothing to migrate: expected a transformer of spacy-transformers or spacy-curated-transformers "
+        "in [components], got {got}. `spacy ptv2 init` writes a config from nothing."
+    )
+    P761 = (
+        "{setting} has to name the backbone, but it is {got}. Give the hub id or the folder of the model there; of a "
+        "pipeline that was trained already, of the model that it was trained from."
+    )
+    P762 = (
+        "[{where}] listens to the transformer {got!r}, which this config does not have. Expected one of: {expected}. "
+        "Correct `upstream` there, or add the component."
+    )
+    P763 = (
+        "Components come from trained pipelines ({got}), whose transformers were trained as a whole: an adapter over "
+        "the original model would not fit them. Replace each `source` by the component's own block, as `spacy init "
+        "config` writes it, with the name of the original model, and train anew."
+    )
+    P764 = (
+        'There are several transformers ({names}), so {setting} = "*" does not say to which it listens. Give the name '
+        "of one."
+    )
+    P765 = "Cannot read {path} as a training config: {error}. Correct it; `spacy debug config` checks it."
+    P766 = (
+        "The config has settings of other packages without a counterpart here: {got}. Remove or replace them, then "
+        "migrate again."
+    )
+    P767 = (
+        "[training] max_steps is {got}, without an end, and the steps cannot be counted with a streamed corpus "
+        "(max_epochs = -1) or a callback of your own in [initialize.before_init]. Set max_steps: the learning rates "
+        "fall to 0 over so many steps."
+    )
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -644,4 +677,13 @@ class Warnings(_Messages):
     PW24 = (
         "{path}: {n} tasks were annotated more than once, the first is {place}. The first annotation of each was read; "
         "export only those that you want."
+    )
+    PW40 = "{setting} = {got} was left out. {why}"
+    PW41 = (
+        "The component {name!r} is taken from {pipeline}. If it listens to a transformer there, it was trained with "
+        "that one: train it anew, or give it its own with `replace_listeners`."
+    )
+    PW42 = (
+        "Set {setting} to the backbone's hidden width (hidden_size in its config.json): this architecture asks for it "
+        "before the backbone is read."
     )

@@ -1,4 +1,4 @@
-"""Predictions in the form of official files, and tasks of SuperGLUE without a workflow, by the commands of their page."""
+"""Predictions in the form of official files, and tasks of SuperGLUE without a workflow, by the commands of the docs."""
 
 import json
 

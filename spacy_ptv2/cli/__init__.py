@@ -11,6 +11,7 @@ from .data_report import data_report_cli
 from .evaluate import evaluate_cli
 from .init import init_cli
 from .interchange import export_cli, import_cli
+from .migrate import migrate_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 from .rate_finder import rate_finder_cli
 from .trials import trials_cli
@@ -19,6 +20,7 @@ WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # -
 
 app = typer.Typer(name="ptv2", help="P-Tuning v2: adapters over a frozen transformer.", no_args_is_help=True)
 app.command("init")(init_cli)
+app.command("migrate")(migrate_cli)
 app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)
 app.command("evaluate")(evaluate_cli)

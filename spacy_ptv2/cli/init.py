@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +12,10 @@ import typer
 from wasabi import msg
 
 from ..corpora.tasks import plain_name
-from ..errors import BackboneError, Errors, PTuningError
+from ..errors import PTuningError
+from ..shipped import SUFFIX, shipped_text
+from .messages import next_command, refuse_to_overwrite, say_where_backbone_is
 
-SUFFIX = ".cfg"
 BACKBONE = re.compile(r'^(name|backbone) = (".+")$', re.MULTILINE)  # one line of each config
 LANG = 'lang = "en"'
 TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
@@ -44,16 +44,15 @@ def init_cli(
         if str(path) == "-":
             print(text, end="")
             return
-        if path.exists() and not force:
-            raise PTuningError(Errors.P413.format(path=path))
+        refuse_to_overwrite(path, force)
     except (PTuningError, ImportError) as error:  # spaCy raises ImportError for an unknown language
         msg.fail(f"Cannot write {path}", str(error), exits=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    quoted = shlex.quote(str(path))
-    path.write_text(text.replace(f"configs/{task}{SUFFIX}", quoted), encoding="utf8")
-    _say_where_backbone_is(text)
+    path.write_text(text.replace(f"configs/{task}{SUFFIX}", shlex.quote(str(path))), encoding="utf8")
+    (_, name) = BACKBONE.findall(text)[0]
+    say_where_backbone_is(json.loads(name))
     msg.good(f"{path} is ready:")
-    print(f"python -m spacy train {quoted} --output training --paths.train train.spacy --paths.dev dev.spacy")
+    print(next_command(path))
 
 
 def write_config(task: str, lang: str = "en", backbone: str | None = None) -> str:
@@ -66,26 +65,9 @@ def write_config(task: str, lang: str = "en", backbone: str | None = None) -> st
     """
     from spacy.util import get_lang_class
 
-    folder = files("spacy_ptv2.configs")
-    shipped = {file.name.removesuffix(SUFFIX): file for file in folder.iterdir() if file.name.endswith(SUFFIX)}
-    if task not in shipped:
-        raise PTuningError(Errors.P412.format(got=task, expected=", ".join(sorted(shipped))))
-    text = shipped[task].read_text(encoding="utf8")
+    text = shipped_text(task)
     if backbone is not None:
         text = BACKBONE.sub(lambda found: f"{found[1]} = {json.dumps(backbone)}", text)
     tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
     block = "\n".join(f"{key} = {json.dumps(value)}" for key, value in tokenizer.items())
     return text.replace(LANG, f"lang = {json.dumps(lang)}").replace(TOKENIZER, block)
-
-
-def _say_where_backbone_is(config: str) -> None:
-    """Print which folder the backbone of a config is in, or what to do if it is not on this machine."""
-    from ..backbones.lookup import find_backbone
-    from ..backbones.source import BackboneSource
-
-    (_, quoted) = BACKBONE.findall(config)[0]
-    name = json.loads(quoted)
-    try:
-        msg.info(f"The backbone {name} is in {find_backbone(BackboneSource(name))}")
-    except BackboneError as error:
-        msg.warn("The backbone is not on this machine yet", str(error))

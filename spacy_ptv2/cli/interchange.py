@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +9,7 @@ import typer
 from wasabi import msg
 
 from ..errors import PTuningError
+from .messages import saying
 
 
 def import_cli(
@@ -28,7 +26,7 @@ def import_cli(
     from ..serialization.models import adapter_shims
 
     names = ", ".join(map(str, sources))
-    with _saying("PW18"):
+    with saying("PW18"):
         try:
             nlp = import_adapter(sources, backbone, lang)
         except PTuningError as error:
@@ -50,21 +48,10 @@ def export_cli(
 
     from ..interchange.pipelines import WITH_LORA, describe, export_adapter
 
-    with _saying("PW04"):
+    with saying("PW04"):
         try:
             shim = export_adapter(spacy.load(pipeline), output, format_name, component)
         except PTuningError as error:
             msg.fail(f"Cannot export {pipeline}", str(error), exits=1)
     written = describe(shim.encoder, with_lora=format_name in WITH_LORA)
     msg.good(f"{output}: {written}, as {format_name} reads it")
-
-
-@contextmanager
-def _saying(code: str) -> Iterator[None]:
-    """Print warnings with one code as messages, and suppress all others."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in caught:
-        if code in str(warning.message):
-            msg.warn(str(warning.message))

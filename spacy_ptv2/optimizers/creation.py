@@ -1,18 +1,18 @@
 """Creates an optimizer for a loop of your own, without a config."""
 
 from copy import deepcopy
-from importlib.resources import files
 from typing import Any
 
 from spacy.language import Language
 from spacy.util import registry
-from thinc.api import Config, Optimizer
+from thinc.api import Optimizer
 
+from ..shipped import read_shipped
 from .parameters import parameters_of_pipeline
 from .protocol import introduce
 
 OURS = "spacy_ptv2."
-SHIPPED = "ner.cfg"  # whose optimizer trains well on most tasks
+SHIPPED = "ner"  # whose optimizer trains well on most tasks
 
 
 def create_optimizer(nlp: Language, total_steps: int, steps_per_epoch: int | None = None) -> Optimizer:
@@ -26,8 +26,7 @@ def create_optimizer(nlp: Language, total_steps: int, steps_per_epoch: int | Non
     """
     block = deepcopy(dict(nlp.config["training"]["optimizer"]))
     if not str(block.get("@optimizers")).startswith(OURS):
-        text = (files("spacy_ptv2.configs") / SHIPPED).read_text(encoding="utf8")
-        block = Config().from_str(text, interpolate=False)["training"]["optimizer"]
+        block = read_shipped(SHIPPED)["training"]["optimizer"]
     fill_in(block, {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch or total_steps})
     optimizer: Optimizer = registry.resolve({"optimizer": block})["optimizer"]
     introduce(optimizer, nlp, parameters_of_pipeline)
