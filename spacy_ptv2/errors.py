@@ -429,6 +429,10 @@ class Errors(_Messages):
         "The component {name!r} found no gold choice in the training corpus. Expected doc._.choice, the number of the "
         "right text in doc._.second_text, from 0."
     )
+    P448 = (
+        "{name} labels each word once, and {span!r} in doc.spans[{key!r}] overlaps with another span. Leave one of "
+        "them out, or train spaCy's spancat (the config `spancat`)."
+    )
     P447 = "The component {name!r} was given the gold choice {got} for the Doc {text!r}, which has {expected} choices."
 
     # Adapters of other libraries

@@ -22,6 +22,7 @@ FACTORIES = {
     "question_answerer",
     "role_labeler",
     "shared_backbone",
+    "span_labeler",
     "text_classifier",
     "token_classifier",
 }

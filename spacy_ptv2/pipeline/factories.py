@@ -84,6 +84,35 @@ def make_token_classifier(
 
 
 @Language.factory(
+    "span_labeler",
+    assigns=["doc.spans"],
+    default_config={
+        "model": DEFAULT_TOKEN_CLASSIFIER["model"],
+        "scheme": "iob2",
+        "spans_key": "sc",
+        **DEFAULTS,
+        "scorer": {"@scorers": "spacy.spancat_scorer.v1"},
+    },
+    default_score_weights={"spans_sc_f": 1.0, "spans_sc_p": 0.0, "spans_sc_r": 0.0},
+)
+def make_span_labeler(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    scheme: Scheme,
+    spans_key: str,
+    confidence: Confidence,
+    threshold: float,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> Pipe:
+    """Build the component that labels the spans of a span group with a linear head."""
+    from .span_labeler import SpanLabeler
+
+    settings = {"scheme": scheme, "confidence": confidence, "threshold": threshold, "scorer": scorer}
+    return SpanLabeler(nlp.vocab, model, name, spans_key=spans_key, **settings)  # type: ignore[arg-type]
+
+
+@Language.factory(
     "predicate_finder",
     assigns=["doc.spans"],
     default_config={

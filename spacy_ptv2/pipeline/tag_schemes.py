@@ -122,7 +122,11 @@ def _tags_of_words(biluo: Sequence[str | None], is_space: Sequence[bool]) -> lis
             words.append(place)
         if tag[0] in "LU" and words:
             label = tag[1:]
-            prefixes = ["U"] if len(words) == 1 else ["B", *"I" * (len(words) - 2), "L"]
-            for word, prefix in zip(words, prefixes, strict=True):
+            for word, prefix in zip(words, biluo_prefixes(len(words)), strict=True):
                 tags[word] = prefix + label
     return tags
+
+
+def biluo_prefixes(n_words: int) -> list[str]:
+    """Return the prefixes of the BILUO tags of an entity's words."""
+    return ["U"] if n_words == 1 else ["B", *"I" * (n_words - 2), "L"]
