@@ -25,6 +25,7 @@ BACKBONE_SETTING = {
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
     "spancat": "components.transformer.model.backbone.name",
+    "multi_corpus": "components.transformer.model.backbone.name",
     "srl": "components.role_labeler.model.tok2vec.backbone.name",
     "frames": "paths.backbone",
     "squad": "components.question_answerer.model.tok2vec.backbone.name",
@@ -32,7 +33,7 @@ BACKBONE_SETTING = {
     **dict.fromkeys(("pairs", "copa", "wic"), "components.pair_classifier.model.tok2vec.backbone.name"),
 }
 # Of corpora of their own: tests/test_workflows.py, or below.
-TASKS = ("srl", "squad", "textcat", "pairs", "copa", "wic", "frames", "spancat")
+TASKS = ("srl", "squad", "textcat", "pairs", "copa", "wic", "frames", "spancat", "multi_corpus")
 
 
 PROPS = """peter  -     (A0*)

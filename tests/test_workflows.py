@@ -23,7 +23,7 @@ import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
 
 from .conftest import DATA, ROOT
 from .test_commands import SMALL
-from .tiny import save_tiny_backbone
+from .tiny import TRAIN_CONLL, save_tiny_backbone
 
 SPERT = [
     {"tokens": ["Peter", "works", "in", "London", "."], "entities": [(0, 1, "Peop"), (3, 4, "Loc")]},
@@ -63,6 +63,15 @@ def write_spert(folder):
         ]
         (folder / f"conll04_{part}.json").write_text(json.dumps(entries))
     return {"conll04": folder}
+
+
+def write_multitask(folder):
+    """CoNLL04, CoNLL-2003's columns and BC5CDR's tags."""
+    for part in ("train", "dev", "test"):
+        (folder / f"{part}.txt").write_text(TRAIN_CONLL)
+    for part in ("train", "devel"):
+        (folder / f"{part}.tsv").write_bytes((DATA / "bc5cdr.tsv").read_bytes())
+    return {**write_spert(folder), "conll03": folder, "bc5cdr": folder}
 
 
 def write_ontonotes(folder):
@@ -114,6 +123,7 @@ def _place(text):
 CASES = {
     "train-ner": ("ner", "ents_f", use("bc5cdr.tsv", "ner_train", "ner_dev", "ner_test")),
     "train-conll04": ("ner", "ents_f", write_spert),
+    "train-multitask": ("multi_corpus", "ents_f", write_multitask),
     "train-ontonotes": ("ner", "ents_f", write_ontonotes),
     "train-ewt": ("tagging_parsing", "dep_las", write_treebank),
     "train-srl": ("srl", "srl_f", use("propbank_ewt.txt", "srl_train", "srl_dev", "srl_test")),
@@ -125,7 +135,14 @@ CASES = {
     "train-superglue WiC": ("wic", "cats_acc", write_superglue("WiC", marked(WIC))),
 }
 ELSEWHERE = {"quickstart", "train-conll03", "train-conll03-finetune", "compare-backbones"}  # tests/project
-DEV_IS_TEST = {"train-ner", "train-conll04", "train-ontonotes", "train-ewt", "train-srl"}  # the same file
+DEV_IS_TEST = {
+    "train-ner",
+    "train-conll04",
+    "train-multitask",
+    "train-ontonotes",
+    "train-ewt",
+    "train-srl",
+}  # the same file
 FEW_STEPS = 12
 AS_IT_IS = ("train-conll04",)  # whose wheel predicts in a process of its own, without network
 

@@ -19,6 +19,14 @@ from .messages import next_command, refuse_to_overwrite, say_where_backbone_is
 BACKBONE = re.compile(r'^(name|backbone) = (".+")$', re.MULTILINE)  # one line of each config
 LANG = 'lang = "en"'
 TOKENIZER = '@tokenizers = "spacy.Tokenizer.v1"'
+NO_CALLBACK = "after_init = null\n"
+CALLBACK = """
+[initialize.after_init]
+@callbacks = "spacy_ptv2.init_adapter.v1"
+source = {source}
+component = null
+parts = null
+"""
 
 
 def init_cli(
@@ -26,7 +34,7 @@ def init_cli(
         str,
         typer.Argument(
             help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, multitask, "
-            "reference_ner, finetune_ner, or a task of SuperGLUE."
+            "multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
     output: Annotated[
@@ -34,13 +42,16 @@ def init_cli(
     ] = None,
     lang: Annotated[str, typer.Option("--lang", "-l", help="The language of the texts, by spaCy's code.")] = "en",
     backbone: Annotated[str | None, typer.Option("--backbone", "-b", help="A hub id or a folder.")] = None,
+    init_adapter: Annotated[
+        str | None, typer.Option("--init-adapter", "-a", help="A trained pipeline whose adapter this one starts from.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-F", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a shipped training config for your language and backbone, ready for `spacy train`."""
     task = plain_name(task)
     path = output or Path(task + SUFFIX)
     try:
-        text = write_config(task, lang, backbone)
+        text = write_config(task, lang, backbone, init_adapter)
         if str(path) == "-":
             print(text, end="")
             return
@@ -55,12 +66,13 @@ def init_cli(
     print(next_command(path))
 
 
-def write_config(task: str, lang: str = "en", backbone: str | None = None) -> str:
+def write_config(task: str, lang: str = "en", backbone: str | None = None, init_adapter: str | None = None) -> str:
     """Return the text of a shipped config, comments included, with only the requested changes.
 
     task (str): The name of its file.
     lang (str): spaCy's code of a language. The config also gets its tokenizer.
     backbone (str | None): A hub id or a folder; None for the config's own.
+    init_adapter (str | None): A trained pipeline whose adapter this one starts from, by its folder or package.
     RAISES (PTuningError): P412 if there is no such config. RAISES (ImportError): E048 for an unknown language.
     """
     from spacy.util import get_lang_class
@@ -68,6 +80,10 @@ def write_config(task: str, lang: str = "en", backbone: str | None = None) -> st
     text = shipped_text(task)
     if backbone is not None:
         text = BACKBONE.sub(lambda found: f"{found[1]} = {json.dumps(backbone)}", text)
+    if init_adapter is not None:
+        text = text.replace(NO_CALLBACK, "").replace(
+            "\n[initialize.tokenizer]", CALLBACK.format(source=json.dumps(init_adapter)) + "\n[initialize.tokenizer]"
+        )
     tokenizer = get_lang_class(lang).default_config["nlp"]["tokenizer"]
     block = "\n".join(f"{key} = {json.dumps(value)}" for key, value in tokenizer.items())
     return text.replace(LANG, f"lang = {json.dumps(lang)}").replace(TOKENIZER, block)
