@@ -56,6 +56,17 @@ def test_what_is_written_makes_a_pipeline(tiny_folder, tmp_path):
     assert nlp.pipe_names == ["transformer", "token_classifier"]
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "finetune_ner"])
+def test_an_adapter_to_start_from(name):
+    config = load_config_from_str(write_config(name, init_adapter="some/folder"))
+    callback = config["initialize"]["after_init"]
+    expected = {"source": "some/folder", "component": None, "parts": None}
+    assert callback == {"@callbacks": "spacy_ptv2.init_adapter.v1", **expected}
+    callback.clear()
+    config["initialize"]["after_init"] = None
+    assert config == load_config(ROOT / "configs" / f"{name}.cfg")
+
+
 def test_where_the_backbone_is(tiny_folder, tmp_path):
     _, output = init("ner", tmp_path / "a.cfg", "--backbone", tiny_folder)
     assert str(tiny_folder) in output.replace("\n", "") and "P101" not in output
