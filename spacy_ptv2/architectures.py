@@ -195,7 +195,7 @@ def _encode(
     from .layers.tok2vec_ptuning import Tok2VecPTuning
 
     options = adapter or AdapterOptions()
-    marks = getattr(layout, "mark_embedding", False)
+    marks = getattr(layout, "mark", False)
     if marks and options.word_shape is False:
         raise PTuningError(Errors.P223)
     options = replace(options, word_shape=True) if marks else options

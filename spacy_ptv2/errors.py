@@ -310,8 +310,8 @@ class Errors(_Messages):
         "the block out."
     )
     P223 = (
-        "mark_embedding needs the table of trained vectors that word_shape = false takes away. Set word_shape to true "
-        'or "auto", or mark_embedding to false.'
+        "`mark` of a layout needs the table of trained vectors that word_shape = false takes away. Set word_shape to "
+        'true or "auto", or mark to false.'
     )
     P222 = (
         "MobileBERT takes no token types here, and only they tell two texts apart. Use another backbone for pairs of "

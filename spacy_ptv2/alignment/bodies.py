@@ -1,22 +1,20 @@
 """Finds the texts of sequences among the pieces of all Docs, and lines up the bodies that windows slide over.
 
-In: sequences and the pieces of their Docs. Out: the bodies on one line of pieces, with the markers inserted.
+In: sequences and the pieces of their Docs. Out: the bodies on one line of pieces, marked ones known by their class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from spacy.tokens import Span
 
 from .pieces import DocPieces, Ints1d, ramps, starts_of
 from .sequences import InputSequence
-from .tokenization import tokenize
-from .word_shape import MARKED, NONE
+from .word_shape import MARKED
 
 
 class Places:
@@ -55,85 +53,40 @@ class Bodies:
     """The bodies of sequences on one line of pieces.
 
     start, end (Ints1d): The range of each body among the pieces of all Docs. Shape: (n_sequences,)
-    lengths (Ints1d): Number of pieces of each body on the line, markers included. Shape: (n_sequences,)
     ids, word_shape (Ints1d): The line: piece ids and shape classes. Shape: (sum of lengths,)
-    marks (Ints1d): For each piece of a marker, the number of other pieces before it on the line. Ascending.
     """
 
     start: Ints1d
     end: Ints1d
-    lengths: Ints1d
     ids: Ints1d
     word_shape: Ints1d
-    marks: Ints1d
+
+    @property
+    def lengths(self) -> Ints1d:
+        """Number of pieces of each body. Shape: (n_sequences,)"""
+        return self.end - self.start
 
     @cached_property
     def starts(self) -> Ints1d:
         """Where each body begins on the line. Shape: (n_sequences,)"""
         return starts_of(self.lengths)
 
-    @cached_property
-    def _unmarked_starts(self) -> Ints1d:
-        return starts_of(self.end - self.start)
-
     def on_line(self, sequence: Ints1d, place: Ints1d) -> Ints1d:
         """Return the positions on the line of pieces, each given with its sequence. Shape of all: (n,)"""
-        unmarked = self._unmarked_starts[sequence] + place - self.start[sequence]
-        marked: Ints1d = unmarked + np.searchsorted(self.marks, unmarked, side="right")
-        return marked
+        positions: Ints1d = self.starts[sequence] + place - self.start[sequence]
+        return positions
 
 
-def line_up(sequences: Sequence[InputSequence], places: Places, tokenizer: Any, special_ids: frozenset[int]) -> Bodies:
-    """Put the bodies of sequences on one line. special_ids (frozenset[int]): See `tokenize`."""
+def line_up(sequences: Sequence[InputSequence], places: Places) -> Bodies:
+    """Put the bodies of sequences on one line. Where a layout marks spans, their pieces get a class of their own."""
     pieces = places.pieces
     ranges = np.array([places.piece_range(s.body) for s in sequences], dtype=np.int64).reshape(-1, 2)
     start, end = ranges[:, 0], ranges[:, 1]
-    lengths = end - start
-    place = np.repeat(start, lengths) + ramps(lengths)
-    ids, shapes = pieces.ids[place], pieces.word_shape[place]
-    markers = sorted({text for sequence in sequences for _, text in sequence.markers})
-    ids_of = dict(zip(markers, tokenize(markers, tokenizer, special_ids)[0], strict=True))
-    inserted = _inserted(sequences, places, start, lengths, ids_of)
-    marks = np.zeros(0, dtype=np.int64)
-    if len(inserted):
-        sequence, marks, marker_ids = inserted.T
-        lengths = lengths + np.bincount(sequence, minlength=len(sequences))
-        ids, shapes = np.insert(ids, marks, marker_ids), np.insert(shapes, marks, NONE)
-    bodies = Bodies(start, end, lengths, ids, shapes, marks)
-    _mark(sequences, places, bodies)
-    return bodies
-
-
-def _mark(sequences: Sequence[InputSequence], places: Places, bodies: Bodies) -> None:
-    """Set the class of the pieces of marked spans, where a layout asks for that."""
+    place = np.repeat(start, end - start) + ramps(end - start)
+    bodies = Bodies(start, end, pieces.ids[place], pieces.word_shape[place])
     for number, sequence in enumerate(sequences):
-        for span in sequence.spans if sequence.mark_embedding else ():
-            place = np.arange(*places.piece_range(span))
-            place = place[(place >= bodies.start[number]) & (place < bodies.end[number])]
-            bodies.word_shape[bodies.on_line(np.full(len(place), number), place)] = MARKED
-
-
-def _inserted(
-    sequences: Sequence[InputSequence],
-    places: Places,
-    start: Ints1d,
-    lengths: Ints1d,
-    ids_of: Mapping[str, Sequence[int]],
-) -> Ints1d:
-    """Return (sequence, number of pieces before it on the line, piece id) for each piece of a marker. Shape: (n, 3)
-
-    ids_of (Mapping[str, Sequence[int]]): The piece ids of each marker's text.
-    """
-    found = []
-    for number, (sequence, offset) in enumerate(zip(sequences, starts_of(lengths).tolist(), strict=True)):
-        if not sequence.markers:
-            continue
-        first_token = places.tokens(sequence.body)[0] - sequence.body.start
-        for token, text in sequence.markers:
-            while token < sequence.body.end and not places.pieces.pieces_per_token[first_token + token]:
-                token += 1  # the marker goes before the next word: tokens of spaces have no pieces
-            mark = offset + int(lengths[number])
-            if token < sequence.body.end:
-                mark = offset + int(places.pieces.first[first_token + token] - start[number])
-            found += [(number, mark, piece) for piece in ids_of[text]]
-    return np.array(found, dtype=np.int64).reshape(-1, 3)
+        for span in sequence.spans if sequence.mark else ():
+            marked = np.arange(*places.piece_range(span))
+            marked = marked[(marked >= start[number]) & (marked < end[number])]
+            bodies.word_shape[bodies.on_line(np.full(len(marked), number), marked)] = MARKED
+    return bodies

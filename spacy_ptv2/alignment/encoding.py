@@ -42,7 +42,7 @@ def encode_docs(
         list(texts.values()), backbone.tokenizer, with_word_shapes=with_word_shapes, special_ids=backbone.special_ids
     )
     places = Places(pieces, list(texts))
-    bodies = line_up(sequences, places, backbone.tokenizer, backbone.special_ids)
+    bodies = line_up(sequences, places)
     frames = build_frames(sequences, places, backbone, limits.window)
     windows = _cut(sequences, places, bodies, frames, limits)
     locator = Locator(sequences, places, bodies, windows, frames)

@@ -89,16 +89,13 @@ class PredicateLayout:
 
     spans_key (str): The span group of the Doc that has the predicates.
     append (bool): Repeat the predicate after the sentence.
-    mark_start, mark_end (str): Texts put before and after the predicate inside the sentence; empty for none.
-    mark_embedding (bool): Add a trained vector to the pieces of the predicate inside the sentence.
+    mark (bool): Add a trained vector to the pieces of the predicate inside the sentence.
     context (int): Most tokens that are read on each side of the predicate.
     """
 
     spans_key: str = names.PREDICATES
     append: bool = True
-    mark_start: str = ""
-    mark_end: str = ""
-    mark_embedding: bool = False
+    mark: bool = False
     context: int = 256
 
     @property
@@ -112,20 +109,10 @@ class PredicateLayout:
         for number, doc in enumerate(docs):
             has_sentences = doc.has_annotation("SENT_START")
             for predicate in doc.spans.get(self.spans_key, ()):
-                around = ((predicate.start, self.mark_start), (predicate.end, self.mark_end))
-                marks = [(place, text) for place, text in around if text]
                 other = predicate if self.append else None
                 body = self._body(doc, predicate, has_sentences=has_sentences)
                 sequences.append(
-                    InputSequence(
-                        number,
-                        body,
-                        other,
-                        markers=marks,
-                        spans=[predicate],
-                        mark_embedding=self.mark_embedding,
-                        group=len(sequences),
-                    )
+                    InputSequence(number, body, other, spans=[predicate], mark=self.mark, group=len(sequences))
                 )
         return sequences
 

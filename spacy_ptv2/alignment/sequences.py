@@ -21,12 +21,10 @@ class InputSequence:
     body (Span): What windows slide over, in that Doc.
     other (Span | None): The text that stays in every window, from that Doc or another; None for a single text.
     other_first (bool): Whether `other` comes before the body.
-    markers (Sequence[tuple[int, str]]): Texts inserted into the body, in order, each with the index of the Doc's token
-        that it goes before; `body.end` inserts after the last token.
     stretches (Sequence[tuple[int, int]] | None): Token ranges of the Doc whose bounds no window crosses; None for the
         whole body.
     spans (Sequence[Span]): Marked spans, in the body, or in `other` where it is from the same Doc.
-    mark_embedding (bool): Whether the pieces of marked spans in the body get the trained vector of that class.
+    mark (bool): Whether the pieces of marked spans in the body get the trained vector of that class.
     group (int): Sequences of one group are scored together, for example the choices of one question.
     """
 
@@ -34,10 +32,9 @@ class InputSequence:
     body: Span
     other: Span | None = None
     other_first: bool = False
-    markers: Sequence[tuple[int, str]] = ()
     stretches: Sequence[tuple[int, int]] | None = None
     spans: Sequence[Span] = ()
-    mark_embedding: bool = False
+    mark: bool = False
     group: int = 0
 
     @property
@@ -46,7 +43,7 @@ class InputSequence:
         other = None if self.other is None else (self.other.text, self.other.start, self.other_first)
         spans = tuple((span.start, span.end) for span in self.spans)
         stretches = None if self.stretches is None else tuple(self.stretches)
-        return self.body.start, self.body.end, other, tuple(self.markers), stretches, spans, self.mark_embedding
+        return self.body.start, self.body.end, other, stretches, spans, self.mark
 
     @property
     def n_tokens(self) -> int:

@@ -18,7 +18,6 @@ from spacy_ptv2.alignment.word_shape import MARKED
 from spacy_ptv2.architectures import build_sequence_encoder_v1
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.bridge.training_pass import TrainingPass
-from spacy_ptv2.bridge.window_encoding import WindowEncoding
 from spacy_ptv2.engines.engine import Engine
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.layers.encode_pieces import get_shim
@@ -37,7 +36,6 @@ LAYOUTS = {
     "doc": DocLayout(),
     "question": QuestionLayout(),
     "predicate": PredicateLayout(),
-    "marked": PredicateLayout(append=False, mark_start="[", mark_end="]]"),
     "pair": PairLayout(),
 }
 CASES = [(name, "tokens") for name in LAYOUTS] + [
@@ -45,7 +43,7 @@ CASES = [(name, "tokens") for name in LAYOUTS] + [
     ("question", "sequence"),
     ("predicate", "spans"),
 ]
-CASES += [("pair", "spans"), ("marked", "spans")]
+CASES += [("pair", "spans")]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -56,7 +54,7 @@ def folder(request, tmp_path_factory):
 def make_docs():
     """Long and short, with spaces, without a question, with several; pairs by attribute and by span group."""
     texts = [
-        "peter opens the danish office in london and mary works there " * 4,
+        "peter opens the danish office in london and mary works there " * 3,
         "john  works\nin paris",
         "a letter from the garden of mary was opened in the office of peter by john at paris",
         "",
@@ -82,10 +80,8 @@ def sequences_of(name, docs):
         elif name == "question":
             asked = [doc._.questions] if isinstance(doc._.questions, str) else doc._.questions
             found += [(*whole, NLP.make_doc(text)[:], True, []) for text in asked]
-        elif name in ("predicate", "marked"):
-            found += [
-                (*whole, span if name == "predicate" else None, False, [span]) for span in doc.spans["predicates"]
-            ]
+        elif name == "predicate":
+            found += [(*whole, span, False, [span]) for span in doc.spans["predicates"]]
         elif "texts" in doc.spans:
             first, second = doc.spans["texts"]
             found.append((doc, first.start, first.end, second, False, list(doc.spans["marked"])))
@@ -113,14 +109,12 @@ def pieces_of(span, tokenizer):
 def oracle_rows(name, kind, docs, tokenizer, hidden_states):
     """For each sequence the vectors of its rows; None for one of no piece. hidden_states: See `oracle_of`."""
     sequences = sequences_of(name, docs)
-    return [rows_of_sequence(name, kind, sequence, tokenizer, hidden_states) for sequence in sequences]
+    return [rows_of_sequence(kind, sequence, tokenizer, hidden_states) for sequence in sequences]
 
 
-def rows_of_sequence(name, kind, sequence, tokenizer, hidden_states):
+def rows_of_sequence(kind, sequence, tokenizer, hidden_states):
     doc, a, b, other, other_first, spans = sequence
     body, places = pieces_of(doc[a:b], tokenizer)
-    if name == "marked":
-        body, places = marked(body, places, spans[0], tokenizer)
     start, *_, end = tokenizer("peter")["input_ids"]
     roberta_like = tokenizer("peter", "john")["input_ids"].count(end) == 3
     middle, second = ([end, end], 0) if roberta_like else ([end], 1)
@@ -152,16 +146,6 @@ def rows_of_sequence(name, kind, sequence, tokenizer, hidden_states):
     if kind == "tokens":
         return [of_token(i)[0] if of_token(i) else None for i in range(a, b)]
     return [torch.stack([s for i in range(span.start, span.end) for s in of_token(i)]).mean(0) for span in spans]
-
-
-def marked(body, places, span, tokenizer):
-    """Pieces with texts before a span and before the next word after it, and where the tokens' pieces are then."""
-    opening, closing = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("[", "]]"))
-    later = [own[0] for token, own in places.items() if token >= span.end and own]
-    p, q = places[span.start][0], min(later, default=len(body))
-    moved = [i + (i >= p) * len(opening) + (i >= q) * len(closing) for i in range(len(body))]
-    new = {token: [moved[piece] for piece in own] for token, own in places.items()}
-    return [*body[:p], *opening, *body[p:q], *closing, *body[q:]], new
 
 
 def build(folder, name, kind, engine="torch"):
@@ -306,21 +290,10 @@ def test_token_types_are_refused_where_they_cannot_join(tmp_path):
     build(folder, "doc", "tokens").predict(make_docs())
 
 
-def test_markers_are_text(tiny_folder):
-    """Even by the name of a special piece, which a window has at its end alone."""
-    encoding = WindowEncoding(
-        WindowOptions(WINDOW, OVERLAP), PredicateLayout(append=False, mark_start="</s>", mark_end="]]")
-    )
-    shim = get_shim(build(tiny_folder, "doc", "tokens").layers[0])
-    last = shim.backbone.special_pieces[1][0]
-    windows = encoding.encode(make_docs()[:2], [shim]).windows.ids
-    assert [ids.tolist().index(last) for ids in windows] == [len(ids) - 1 for ids in windows]
-
-
 def test_marked_pieces_have_a_vector_of_their_own(tiny_folder, tmp_path):
     """Those of the predicate inside the body, spaces left out; the vector trains and is saved."""
     source = BackboneSource(str(tiny_folder))
-    layout = PredicateLayout(append=False, mark_start="[", mark_embedding=True)
+    layout = PredicateLayout(append=False, mark=True)
     model = build_sequence_encoder_v1(source, layout, windows=WindowOptions(WINDOW, OVERLAP))
     model.initialize()
     shim = get_shim(model.layers[0])
@@ -343,8 +316,8 @@ def test_marked_pieces_have_a_vector_of_their_own(tiny_folder, tmp_path):
 
 
 def test_marks_need_the_table_of_word_shapes(tiny_folder):
-    layout, adapter = PredicateLayout(mark_embedding=True), AdapterOptions(word_shape=False)
-    with pytest.raises(PTuningError, match="P223.*mark_embedding"):
+    layout, adapter = PredicateLayout(mark=True), AdapterOptions(word_shape=False)
+    with pytest.raises(PTuningError, match="P223.*`mark`"):
         build_sequence_encoder_v1(BackboneSource(str(tiny_folder)), layout, adapter=adapter)
 
 
