@@ -115,15 +115,16 @@ def test_it_needs_neither_spacy_transformers_nor_transformers(config):
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_migrated_ner_template_learns_real_entities(config, wikigold, tmp_path):
-    docs = list(DocBin().from_disk(wikigold).get_docs(spacy.blank("en").vocab))[:40]
+    docs = list(DocBin().from_disk(wikigold).get_docs(spacy.blank("en").vocab))[:20]
     DocBin(docs=docs).to_disk(tmp_path / "few.spacy")
     config.write_text(template("ner").replace("roberta-base", MINILM), encoding="utf8")
     assert MINILM in migrate(config).output.replace("\n", "")
     settings = {"paths.train": "few.spacy", "paths.dev": "few.spacy"}
     options = [part for name, value in settings.items() for part in (f"--{name}", tmp_path / value)]
-    options += ["--initialize.before_init.epochs", 1, "--initialize.before_init.min_steps", 200]
+    options += ["--initialize.before_init.epochs", 1, "--initialize.before_init.min_steps", 100]
+    options += ["--training.batcher.size", 80]
     spacy_command("train", config.with_name("train-ptv2.cfg"), "--output", tmp_path / "training", *options)
     nlp = spacy.load(tmp_path / "training" / "model-best")
-    assert nlp.meta["performance"]["ents_f"] > 0.5
+    assert nlp.meta["performance"]["ents_f"] > 0.3  # 0.01 before training
     if find_spec("spacy_transformers") is None:
         assert "spacy_transformers" not in sys.modules
