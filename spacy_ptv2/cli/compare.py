@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,9 +37,7 @@ def compare_cli(
     All methods train with the same data, steps, batches and heads. An interrupted comparison continues where it was.
     Settings can be overridden as in `spacy train`, for example --corpora.train.limit 2000.
     """
-    from ..comparison.outcome import Outcome
     from ..comparison.runs import Comparison, compare
-    from ..comparison.table import ALIGNS, HEADER, markdown, rows_of
 
     config = read_training_config(ctx, config_path, code, use_gpu)
     try:
@@ -54,6 +53,13 @@ def compare_cli(
         finished = compare(comparison, output, jobs=jobs, report=_print_run)
     except PTuningError as error:
         msg.fail("Cannot compare", str(error), exits=1)
+    _show(finished, output)
+
+
+def _show(finished: Mapping[str, Sequence[Job]], output: Path) -> None:
+    from ..comparison.outcome import Outcome
+    from ..comparison.table import ALIGNS, HEADER, markdown, rows_of
+
     rows = rows_of({name: [(j, Outcome.from_disk(output / j.name)) for j in own] for name, own in finished.items()})
     (output / "comparison.md").write_text(markdown(rows), encoding="utf8")
     msg.table(rows, header=HEADER, divider=True, aligns=ALIGNS)

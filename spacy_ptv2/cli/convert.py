@@ -15,12 +15,13 @@ from ..corpora.documents import CorpusCounts, Granularity, count_corpus, to_docs
 from ..corpora.files import Corpus, read_corpus
 from ..corpora.options import FileOptions, build_file_options
 from ..corpora.spans import blank_tokenize
-from ..corpora.tasks import task_reader
+from ..corpora.tasks import TASKS, task_reader
 from ..corpora.text import write_whole
 from ..errors import CorpusError, Errors
 
 SHOWN = 20  # how many files' layouts are printed
 SPANS_KEY = "A group of doc.spans that gets the entities too, as 'sc' for spancat. They may overlap then."
+TASK = f"What the file is for: {', '.join(('ner', *TASKS))}, or another name of SuperGLUE."
 COLUMN = "Its number from 1, or from -1 for the last, or its name in the header. Detected by default."
 
 
@@ -36,14 +37,7 @@ def convert_cli(
         str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
     spans_key: Annotated[str | None, typer.Option(help=SPANS_KEY)] = None,
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task",
-            "-t",
-            help="ner, srl, squad, textcat, pairs, copa, wic, wsc, multirc, record or another task of SuperGLUE.",
-        ),
-    ] = "ner",
+    task: Annotated[str, typer.Option("--task", "-t", help=TASK)] = "ner",
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
     ] = False,
