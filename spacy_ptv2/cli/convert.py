@@ -15,7 +15,7 @@ from ..corpora.documents import CorpusCounts, Granularity, count_corpus, to_docs
 from ..corpora.files import Corpus, read_corpus
 from ..corpora.options import FileOptions, build_file_options
 from ..corpora.spans import blank_tokenize
-from ..corpora.tasks import task_reader
+from ..corpora.tasks import TASKS, task_reader
 from ..corpora.text import write_whole
 from ..errors import CorpusError, Errors
 
@@ -35,12 +35,7 @@ def convert_cli(
         str, typer.Option(help="What to do if entities of raw texts are not whole tokens: 'error', 'expand' or 'skip'.")
     ] = "error",
     task: Annotated[
-        str,
-        typer.Option(
-            "--task",
-            "-t",
-            help="ner, srl, squad, textcat, pairs, copa, wic, wsc, multirc or record: what the file is for.",
-        ),
+        str, typer.Option("--task", "-t", help=f"What the file is for: {', '.join(('ner', *TASKS))}.")
     ] = "ner",
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out entries that are wrong and count them. All tasks but ner.")
