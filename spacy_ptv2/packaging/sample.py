@@ -21,6 +21,7 @@ from ..annotations.answers import answers_of
 from ..annotations.names import CHOICE
 from ..errors import Errors, FormatError, PTuningError
 from ..pipeline.choice_classifier import ChoiceClassifier
+from ..pipeline.predicate_finder import PredicateFinder
 from ..reading import read_object
 from .summary import trained_adapters
 
@@ -53,9 +54,10 @@ def make_sample(nlp: Language, texts: Sequence[str]) -> dict[str, Any]:
 def _ask(nlp: Language, texts: Sequence[str]) -> list[Doc]:
     """Return Docs of texts with something to ask of tasks that are given questions, predicates or second texts.
 
-    The second text of each is the next one; every fourth word is taken for a predicate. What comes out need not make
-    sense, but must come out again.
+    The second text of each is the next one; every fourth word is taken for a predicate, unless the pipeline finds them.
+    What comes out need not make sense, but must come out again.
     """
+    found = {pipe.cfg["spans_key"] for _, pipe in nlp.pipeline if isinstance(pipe, PredicateFinder)}
     docs = [nlp.make_doc(text) for text in texts]
     pipes: list[Any] = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "layout")]
     encoders = [pipe.model.get_ref("tok2vec") for pipe in pipes]
@@ -65,7 +67,7 @@ def _ask(nlp: Language, texts: Sequence[str]) -> list[Doc]:
             layout = encoding.layout
             if isinstance(layout, QuestionLayout):
                 doc._.set(layout.attribute, list(QUESTIONS))
-            elif isinstance(layout, PredicateLayout):
+            elif isinstance(layout, PredicateLayout) and layout.spans_key not in found:
                 doc.spans[layout.spans_key] = [doc[i : i + 1] for i in range(1, len(doc), 4)]
             elif isinstance(layout, PairLayout) and encoding.rows == "sequence":  # marked spans cannot be made up
                 choices = isinstance(pipe, ChoiceClassifier)

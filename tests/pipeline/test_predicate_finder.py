@@ -7,6 +7,7 @@ from spacy.training import Example
 
 from spacy_ptv2.annotations.roles import set_roles
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.packaging.sample import make_sample
 from spacy_ptv2.scoring.roles import score_predicates
 
 from ..tiny import SMALL, option_blocks, save_tiny_backbone, task_block, train_task
@@ -89,6 +90,11 @@ def test_scores_of_what_is_found(trained):
     found.spans["predicates"] = [found[1:2], found[4:5]]
     scores = score_predicates([Example(found, gold_docs(trained)[0])], spans_key="predicates")
     assert (scores["spans_predicates_p"], scores["spans_predicates_r"]) == (0.5, 1.0)
+
+
+def test_the_sample_of_a_package_is_of_what_is_found(trained):
+    (prediction,) = make_sample(trained, [next(iter(TEXTS))])["predictions"]
+    assert prediction["spans"]["predicates"] == [[1, 2, ""]]
 
 
 def test_predicates_that_are_given_stay(trained):
