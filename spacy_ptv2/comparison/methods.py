@@ -115,6 +115,9 @@ def _train_everything(config: Config) -> None:
     # Fine-tuned weights change in every step: in full precision, and not in an engine that converted them once.
     _set(config, "backbone", dtype="float32")
     _set(config, "runtime", engine="torch", attention_dropout=True)
+    optimizer = config["training"]["optimizer"]
+    if optimizer.get("restarts"):  # they would take back the heads' steps and not those of the backbone
+        optimizer["restarts"] = 0
 
 
 METHODS: dict[str, Method] = {

@@ -36,7 +36,7 @@ def test_only_what_trains_changes(name, method):
     if "prompt" in method:
         allowed |= {"prompt", "word_shape", "head"}
     if method == FULL:
-        allowed |= {"dtype", "engine", "attention_dropout"}
+        allowed |= {"dtype", "engine", "attention_dropout", "restarts"}
     assert {key.rpartition(".")[2] for key in changes} <= allowed
     assert bool(changes) == (method != "prompt+lora" or name == "reference_ner.cfg")
 
