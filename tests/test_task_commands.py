@@ -76,7 +76,8 @@ def backbone(tmp_path_factory):
 def pipeline(task, backbone, gold):
     folder = gold.parent / "training"
     path = ROOT / "configs" / f"{task}.cfg"
-    spacy_command("train", path, "--output", folder, *overrides(task, backbone, gold))
+    steps = ("--initialize.before_init.min_steps", "200")
+    spacy_command("train", path, "--output", folder, *overrides(task, backbone, gold), *steps)
     return folder / "model-best"
 
 
