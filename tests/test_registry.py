@@ -72,6 +72,12 @@ def test_factories():
         assert Language.has_factory(name) or nlp.has_factory(name)
 
 
+@pytest.mark.parametrize("name", sorted(FACTORIES))
+def test_every_factory_builds_its_default_model(name):
+    """Without a backbone on this machine, and without a config of one's own."""
+    assert spacy.blank("en").add_pipe(name) is not None
+
+
 def test_command_line():
     assert TABLE["cli"] == {"ptv2": "spacy_ptv2.cli:app"}
 
