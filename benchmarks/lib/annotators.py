@@ -30,6 +30,7 @@ from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.lookup import find_backbone
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
+from spacy_ptv2.migration.blocks import dotted, walk
 from spacy_ptv2.options import EngineName
 from spacy_ptv2.serialization.models import adapter_shims
 
@@ -126,12 +127,9 @@ def backbone_of(path: Path) -> str:
     return str(block["path"] or block["name"])
 
 
-def _backbone_blocks(block: dict[str, Any], name: str) -> Iterator[str]:
-    if block.get("@misc") == "spacy_ptv2.Backbone.v1":
-        yield name
-    for key, value in block.items():
-        if isinstance(value, dict):
-            yield from _backbone_blocks(value, f"{name}.{key}")
+def _backbone_blocks(components: dict[str, Any], name: str) -> Iterator[str]:
+    blocks = walk(components, (name,))
+    return (dotted(*place) for place, block in blocks if block.get("@misc") == "spacy_ptv2.Backbone.v1")
 
 
 def without_tuning(nlp: Language) -> Language:

@@ -12,6 +12,7 @@ from thinc.api import fix_random_seed
 
 from spacy_ptv2.annotations.given import copy_words, give
 from spacy_ptv2.annotations.names import GIVEN
+from spacy_ptv2.migration.blocks import walk
 
 from .pipelines import CONFIGS, LABELS
 
@@ -37,11 +38,9 @@ def build_task(
     config (str): A key of COMPONENTS, the name of a shipped config. ask (Callable): Asks Docs something; None: nothing.
     """
     settings = load_config(CONFIGS / f"{config}.cfg")
-    for pipe in settings["components"].values():
-        model = pipe.get("model", {})
-        encoder = model if "backbone" in model else model.get("tok2vec", {})
-        if "backbone" in encoder:
-            encoder["backbone"]["name"] = backbone
+    for _, block in walk(settings["components"]):
+        if block.get("@misc") == "spacy_ptv2.Backbone.v1":
+            block["name"] = backbone
     nlp = load_model_from_config(settings, auto_fill=True)
     fix_random_seed(0)
     docs = docs_of(nlp)

@@ -21,7 +21,7 @@ from thinc.api import Config, Model, PyTorchShim, fix_random_seed, require_gpu, 
 
 from spacy_ptv2 import BackboneSource, find_backbone
 from spacy_ptv2.serialization.models import trained_parameters
-from spacy_ptv2.training.trainer import Trainer, resolve_training
+from spacy_ptv2.training.trainer import Trainer, main_score, resolve_training
 
 from .pipelines import CONFIGS, baseline_config, read_corpus
 
@@ -101,9 +101,7 @@ def finetune_config(corpus: Path, backbone: str, changes: Mapping[str, Any] | No
 
 def score(nlp: Language, corpus: Path) -> float:
     """Return what a pipeline scores on a `.spacy` file, by the `score_weights` of its config."""
-    scores = nlp.evaluate(list(Corpus(corpus)(nlp)))
-    weights = nlp.config["training"]["score_weights"]
-    return float(sum(weight * (scores[key] or 0.0) for key, weight in weights.items() if weight))
+    return main_score(nlp.evaluate(list(Corpus(corpus)(nlp))), nlp.config["training"]["score_weights"])
 
 
 def count_parts(nlp: Language) -> dict[str, int]:

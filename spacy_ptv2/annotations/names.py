@@ -45,6 +45,11 @@ def add_extension(name: str, getter: Callable[[Doc], Any] | None = None) -> None
         Doc.set_extension(name, **({"default": None} if getter is None else {"getter": getter}))
 
 
+def attribute_of(doc: Doc, name: str) -> Any:
+    """Return the value of an extension attribute; None if it has none, or if no Doc has such an attribute."""
+    return doc._.get(name) if doc.has_extension(name) else None
+
+
 def texts_of(doc: Doc, attribute: str) -> list[str]:
     """Return the texts under an extension attribute: none, one or several."""
     value = doc._.get(attribute)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
+from ..comparison.methods import METHODS
 from ..errors import Errors, PTuningError
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Job, Outcome
-
-METHODS = "probe,input-prompt,prompt,lora,prompt+lora,full"
 
 
 def compare_cli(
@@ -25,7 +24,7 @@ def compare_cli(
     test: Annotated[
         Path | None, typer.Option("--test", "-t", help="A .spacy file to score the best pipeline of each run on.")
     ] = None,
-    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = METHODS,
+    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = ",".join(METHODS),
     seeds: Annotated[str, typer.Option("--seeds", help="With commas; the first one chooses the rate.")] = "0,1,2",
     rates: Annotated[str, typer.Option("--rates", help="Learning rates of full fine-tuning.")] = "5e-5,1e-4,2e-4",
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="How many runs at a time.", min=1)] = 1,

@@ -8,13 +8,14 @@ https://arxiv.org/abs/2110.07602; Hu et al. 2021 (LoRA), https://arxiv.org/abs/2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from thinc.api import Config
 
 from ..errors import Errors, PTuningError
+from ..migration.blocks import walk
 from ..options import AdapterOptions, PromptOptions
 
 ENCODERS = ("spacy_ptv2.Tok2VecPTuning.v1", "spacy_ptv2.SequenceEncoder.v1", "spacy_ptv2.TransformerModel.v1")
@@ -47,28 +48,40 @@ def apply(method: str, config: Config) -> Config:
     if method not in METHODS:
         raise PTuningError(Errors.P771.format(got=method, expected=", ".join(METHODS)))
     changed = config.copy()
-    if not list(_encoders(changed.get("components", {}))):
+    if not any(_encoders(changed)):
         raise PTuningError(Errors.P770.format(expected=", ".join(ENCODERS)))
     METHODS[method].change(changed)
     return changed
 
 
-def _set(config: Config, place: str, **values: Any) -> None:
-    """Set values in one block of all encoders. place (str): The names of nested blocks, with dots."""
-    for encoder in _encoders(config["components"]):
+def _encoders(config: Config) -> Iterator[dict[str, Any]]:
+    """Find the blocks of encoders with an adapter."""
+    blocks = walk(config.get("components", {}))
+    return (block for _, block in blocks if block.get("@architectures") in ENCODERS)
+
+
+def _blocks(config: Config, place: str) -> Iterator[dict[str, Any]]:
+    """Return one block of each encoder, added where it is missing. place (str): Names of nested blocks, with dots."""
+    for encoder in _encoders(config):
         block = encoder
         for name in place.split("."):
-            block[name] = block = block.get(name) or {"@misc": OPTIONS[name]}
+            if not block.get(name):
+                block[name] = {"@misc": OPTIONS[name]}
+            block = block[name]
+        yield block
+
+
+def _set(config: Config, place: str, **values: Any) -> None:
+    """Set values in one block of all encoders."""
+    for block in _blocks(config, place):
         block.update(values)
 
 
-def _encoders(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Find the blocks of encoders with an adapter."""
-    for value in block.values():
-        if isinstance(value, dict):
-            if value.get("@architectures") in ENCODERS:
-                yield value
-            yield from _encoders(value)
+def _keep(config: Config, place: str, name: str, default: Any) -> None:
+    """Set a number to its default in one block of all encoders where it is 0."""
+    for block in _blocks(config, place):
+        if not block.get(name, default):
+            block[name] = default
 
 
 def _train_head_alone(config: Config) -> None:
@@ -90,24 +103,13 @@ def _train_prompt_of_first_layer(config: Config) -> None:
 
 
 def _train_lora_alone(config: Config) -> None:
-    _keep_lora(config)
+    _keep(config, "adapter", "lora_rank", AdapterOptions.lora_rank)
     _set(config, "adapter.prompt", length=0)
 
 
-def _keep_lora(config: Config) -> None:
-    """Give encoders LoRA of the default rank where the config has none."""
-    for encoder in _encoders(config["components"]):
-        adapter = encoder.get("adapter") or {}
-        if not adapter.get("lora_rank", AdapterOptions.lora_rank):
-            adapter["lora_rank"] = AdapterOptions.lora_rank
-
-
 def _train_prompt_and_lora(config: Config) -> None:
-    _keep_lora(config)
-    for encoder in _encoders(config["components"]):
-        prompt = (encoder.get("adapter") or {}).get("prompt") or {}
-        if not prompt.get("length", PromptOptions.length):
-            prompt["length"] = PromptOptions.length
+    _keep(config, "adapter", "lora_rank", AdapterOptions.lora_rank)
+    _keep(config, "adapter.prompt", "length", PromptOptions.length)
 
 
 def _train_everything(config: Config) -> None:

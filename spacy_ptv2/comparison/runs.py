@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from thinc.api import Config
@@ -41,11 +42,15 @@ class Comparison:
     test: str | None = None
     gpu_id: int = -1
     code: str | None = None
-    configs: Mapping[str, Config] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def configs(self) -> dict[str, Config]:
+        """The config of each method.
+
+        RAISES (PTuningError): P770, P771.
+        """
         interpolated = self.config.interpolate()
-        object.__setattr__(self, "configs", {method: apply(method, interpolated) for method in self.methods})
+        return {method: apply(method, interpolated) for method in self.methods}
 
     def job(self, method: str, seed: int, rate: float | None) -> Job:
         """Return one run."""

@@ -12,14 +12,13 @@ from typing import Any
 
 from spacy.cli._util import import_code, setup_gpu
 from spacy.language import Language
-from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 from thinc.api import fix_random_seed, set_gpu_allocator
 
 from ..serialization.models import trained_parameters
 from ..training.loop import Loop
-from ..training.trainer import Trainer, resolve_training
+from ..training.trainer import Scores, Trainer, main_score, resolve_training
 from .full_fine_tuning import WEIGHTS, FullFineTuning
 from .methods import FULL
 from .outcome import CONFIG, Job, Outcome
@@ -76,16 +75,14 @@ def _train(trainer: Trainer, job: Job, folder: Path) -> Outcome:
     )
 
 
-def score_on(trainer: Trainer, path: str) -> tuple[float, dict[str, Any]]:
+def score_on(trainer: Trainer, path: str) -> Scores:
     """Score a pipeline on a corpus that the reader of its dev corpus reads. RETURNS: Main score, and all scores."""
     config = trainer.nlp.config.interpolate()
     name = trainer.settings["dev_corpus"].partition(".")[2]
     block = {**config["corpora"][name], "path": path}
     corpus = registry.resolve({"corpus": block})["corpus"]
-    examples: list[Example] = list(corpus(trainer.nlp))
-    scores = trainer.nlp.evaluate(examples)
-    weights = trainer.settings["score_weights"]
-    return sum(weight * (scores.get(key) or 0.0) for key, weight in weights.items() if weight), scores
+    scores = trainer.nlp.evaluate(list(corpus(trainer.nlp)))
+    return main_score(scores, trainer.settings["score_weights"]), scores
 
 
 def _counts(nlp: Language, method: str) -> dict[str, Any]:

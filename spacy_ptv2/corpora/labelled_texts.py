@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spacy.tokens import Doc
 
-from ..annotations.names import CHOICE, IDX, SECOND_TEXT, add_extension
+from ..annotations.names import CHOICE, IDX, SECOND_TEXT, add_extension, attribute_of
 from ..errors import CorpusError, Errors
 from .faults import Faults
 from .records import Record, check, filled_text
@@ -73,7 +73,7 @@ def read_labelled_texts(
     faults.sum_up(len(rows), "rows")
     labels = sorted({label for _, label in found})
     for doc, label in found:
-        if not (doc.has_extension(CHOICE) and doc._.get(CHOICE) is not None):
+        if attribute_of(doc, CHOICE) is None:
             doc.cats = {other: float(other == label) for other in labels}
     return [doc for doc, _ in found]
 

@@ -18,7 +18,7 @@ from spacy.training import Example
 
 from ..annotations.answers import answers_of, official_predictions
 from ..annotations.given import give
-from ..annotations.names import ANSWERS, CANDIDATES, CHOICE, IDX, QUESTION_IDS, ROLES
+from ..annotations.names import ANSWERS, CANDIDATES, CHOICE, IDX, QUESTION_IDS, ROLES, attribute_of
 from ..errors import CorpusError, Errors, PTuningError
 from .passages import MULTIRC_LABELS
 from .props_lines import props_lines
@@ -51,10 +51,6 @@ def write_predictions(path: Path, examples: Sequence[Example]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _value(doc: Doc, name: str) -> Any:
-    return doc._.get(name) if doc.has_extension(name) else None
-
-
 def _answers(examples: Sequence[Example], name: str) -> Files:
     for example in examples:
         give(example.reference, example.predicted, [f"doc._.{QUESTION_IDS}"])
@@ -77,7 +73,7 @@ def _labels(examples: Sequence[Example], name: str) -> Files:
 
 def _label_lines(examples: Sequence[Example]) -> Iterator[dict[str, Any]]:
     """Yield the idx and the label of each Doc that has a label; without any idx, Docs are numbered from 0."""
-    found = [_value(example.reference, IDX) for example in examples]
+    found = [attribute_of(example.reference, IDX) for example in examples]
     n_known = sum(idx is not None for idx in found)
     if 0 < n_known < len(found):
         raise PTuningError(Errors.P055.format(n=n_known, total=len(found)))
@@ -93,7 +89,7 @@ def _label_lines(examples: Sequence[Example]) -> Iterator[dict[str, Any]]:
 
 def _label(example: Example) -> str | int | None:
     """Return the best class, or the number of the best choice, or the candidate that it stands for."""
-    choice, candidates = _value(example.predicted, CHOICE), _value(example.reference, CANDIDATES)
+    choice, candidates = attribute_of(example.predicted, CHOICE), attribute_of(example.reference, CANDIDATES)
     if choice is not None:
         return candidates[choice] if candidates else choice  # type: ignore[no-any-return]
     cats = example.predicted.cats
@@ -120,7 +116,7 @@ def _json(value: object) -> str:
 
 
 FORMS: dict[str, tuple[Callable[[Doc], bool], Callable[[Sequence[Example], str], Files]]] = {
-    "answers.json": (lambda doc: _value(doc, ANSWERS) is not None, _answers),
+    "answers.json": (lambda doc: attribute_of(doc, ANSWERS) is not None, _answers),
     "roles.props": (lambda doc: ROLES in doc.spans, _roles),
-    "labels.jsonl": (lambda doc: bool(doc.cats) or _value(doc, CHOICE) is not None, _labels),
+    "labels.jsonl": (lambda doc: bool(doc.cats) or attribute_of(doc, CHOICE) is not None, _labels),
 }

@@ -18,7 +18,7 @@ from spacy.tokens import Doc
 
 from ..alignment.layouts import PairLayout, PredicateLayout, QuestionLayout
 from ..annotations.answers import answers_of
-from ..annotations.names import CHOICE
+from ..annotations.names import CHOICE, attribute_of
 from ..errors import Errors, FormatError, PTuningError
 from ..pipeline.choice_classifier import ChoiceClassifier
 from ..pipeline.predicate_finder import PredicateFinder
@@ -96,8 +96,8 @@ def describe(doc: Doc) -> dict[str, Any]:
         found["cats"] = max(doc.cats, key=doc.cats.__getitem__)
     if answers := answers_of(doc):
         found["answers"] = [[own[0]["start"], own[0]["end"]] for own in answers if own]
-    if doc.has_extension(CHOICE) and doc._.get(CHOICE) is not None:
-        found["choice"] = doc._.get(CHOICE)
+    if (choice := attribute_of(doc, CHOICE)) is not None:
+        found["choice"] = choice
     return found
 
 

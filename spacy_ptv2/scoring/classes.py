@@ -10,7 +10,7 @@ from typing import Any
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..annotations.names import CHOICE
+from ..annotations.names import CHOICE, attribute_of
 
 Scores = dict[str, Any]
 
@@ -65,7 +65,7 @@ def _score_cats(examples: Iterable[Example]) -> Scores:
 def _score_choices(examples: Iterable[Example]) -> Scores:
     results = []
     for example in examples:
-        gold = example.reference._.get(CHOICE) if example.reference.has_extension(CHOICE) else None
+        gold = attribute_of(example.reference, CHOICE)
         if gold is not None:
             results.append(example.predicted._.get(CHOICE) in (gold if isinstance(gold, list | tuple) else [gold]))
     return {"choice_acc": sum(results) / len(results) if results else None}

@@ -12,7 +12,7 @@ from typing import Any
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ..annotations.names import CANDIDATES, CHOICE, IDX
+from ..annotations.names import CANDIDATES, CHOICE, IDX, attribute_of
 from ..errors import Errors, PTuningError
 from .classes import best_class, score_classes
 from .squad import score_11
@@ -63,7 +63,7 @@ def score_multirc(examples: Iterable[Example], **kwargs: Any) -> Scores:
 
 
 def _question_of(doc: Doc) -> Hashable:
-    idx = doc._.get(IDX) if doc.has_extension(IDX) else None
+    idx = attribute_of(doc, IDX)
     if not isinstance(idx, dict) or not {"paragraph", "question"} <= idx.keys():
         raise PTuningError(Errors.P049.format(text=doc.text[:50], got=idx))
     return idx["paragraph"], idx["question"]
@@ -78,16 +78,12 @@ def score_record(examples: Iterable[Example], **kwargs: Any) -> Scores:
     gold: dict[str, list[str]] = {}
     predicted: dict[str, str] = {}
     for place, example in enumerate(examples):
-        right, candidates = (_value(example.reference, name) for name in (CHOICE, CANDIDATES))
+        right, candidates = (attribute_of(example.reference, name) for name in (CHOICE, CANDIDATES))
         if right is None or not candidates:
             continue
         gold[str(place)] = [candidates[number] for number in ([right] if isinstance(right, int) else right)]
-        choice = _value(example.predicted, CHOICE)
+        choice = attribute_of(example.predicted, CHOICE)
         if choice is not None:
             predicted[str(place)] = candidates[choice]
     scores = score_11(gold, predicted) if gold else dict.fromkeys(("exact", "f1"))
     return {**{f"record_{name}": value for name, value in scores.items()}, **score_classes(examples)}
-
-
-def _value(doc: Doc, name: str) -> Any:
-    return doc._.get(name) if doc.has_extension(name) else None

@@ -34,6 +34,11 @@ def resolve_training(nlp: Language) -> dict[str, Any]:
     return dict(registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining))
 
 
+def main_score(scores: Mapping[str, Any], weights: Mapping[str, float | None]) -> float:
+    """Return the sum of scores by the `score_weights` of a config; a score that is missing or None counts as 0."""
+    return sum(weight * (scores.get(name) or 0.0) for name, weight in weights.items() if weight)
+
+
 class Trainer:
     """A pipeline with its optimizer and its training settings.
 

@@ -28,7 +28,7 @@ from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import curve_point
 from .loop import Loop, Report
 from .progress import RandomState
-from .trainer import Scores, Trainer, resolve_training
+from .trainer import Scores, Trainer, main_score, resolve_training
 
 # What decides which batches come when, and so must be the same for all trials.
 SHARED_SETTINGS = (
@@ -111,8 +111,7 @@ class Trial(Trainer):
     def score(self, examples: Sequence[Example]) -> Scores:
         """Return the main score and all scores of annotated examples."""
         scores = {key: value for key, value in Scorer(nlp=self.nlp).score(examples).items() if value is not None}
-        weights = {key: weight for key, weight in self.settings["score_weights"].items() if weight}
-        return sum(weight * scores.get(key, 0.0) for key, weight in weights.items()), scores
+        return main_score(scores, self.settings["score_weights"]), scores
 
     def keep(self, report: Report[Trial]) -> None:
         """Write model-last, model-best if this is the best, and a line of the learning curve."""
