@@ -27,6 +27,7 @@ from spacy.util import load_config
 from thinc.api import Config, fix_random_seed
 
 from spacy_ptv2.comparison.full_fine_tuning import FullFineTuning
+from spacy_ptv2.comparison.methods import FULL, apply
 from spacy_ptv2.training.loop import Loop
 from spacy_ptv2.training.trainer import resolve_training
 
@@ -88,22 +89,17 @@ def main(
 
 def fine_tuning_config(path: Path, changes: dict[str, Any], *, plain: bool) -> Config:
     """Return a config of ours without a prompt, in float32. plain (bool): And without mix, word shape and averages."""
-    # A word shape embedding at rate 0 is without effect; where there is one, all layers count as trained.
+    # A word shape embedding at rate 0 is without effect.
     rates = {"head": HEAD_RATE, "word_shape": 0.0 if plain else HEAD_RATE, "scalar_mix": MIX_RATE}
     overrides = {
         **changes,
-        f"{ENCODER}.backbone.dtype": "float32",
-        f"{ENCODER}.runtime.attention_dropout": True,
-        f"{ENCODER}.runtime.engine": "torch",
         f"{ENCODER}.adapter.scalar_mix": not plain,
         f"{ENCODER}.adapter.word_shape": True,
-        f"{ENCODER}.adapter.prompt.length": 0,
-        f"{ENCODER}.adapter.lora_rank": 0,
         **{f"training.optimizer.learn_rates.{part}": value for part, value in rates.items()},
     }
     if plain:
         overrides["training.optimizer.use_averages"] = False
-    return load_config(path, overrides=overrides, interpolate=False)
+    return apply(FULL, load_config(path, overrides=overrides, interpolate=False))
 
 
 class FineTuning:

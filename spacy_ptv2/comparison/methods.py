@@ -42,7 +42,7 @@ class Method:
 def apply(method: str, config: Config) -> Config:
     """Return a copy of a config in which this method's part of the model trains.
 
-    method (str): A name in `METHODS`. config (Config): Interpolated.
+    method (str): A name in `METHODS`. config (Config): Interpolated, or with no variable in place of a block.
     RAISES (PTuningError): P770 if the config has no encoder of ours, P771 for an unknown method.
     """
     if method not in METHODS:
