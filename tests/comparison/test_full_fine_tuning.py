@@ -7,6 +7,7 @@ from thinc.api import fix_random_seed
 
 from spacy_ptv2.comparison.full_fine_tuning import UNUSED, WEIGHTS, FullFineTuning
 from spacy_ptv2.comparison.methods import FULL, apply
+from spacy_ptv2.serialization.models import adapter_shims
 from spacy_ptv2.training.loop import Loop
 from spacy_ptv2.training.trainer import resolve_training
 
@@ -31,6 +32,8 @@ def test_every_weight_trains(tmp_path, corpus, family, use_averages):
     trainer = start(folder, corpus, {"training.optimizer.use_averages": use_averages})
     before, losses = state_of(trainer), []
     assert not any(UNUSED in name for name in before)
+    (shim,) = adapter_shims(trainer.nlp.get_pipe("transformer").model)
+    assert shim.encoder.first_layer == 0  # so that all layers have dropout, and no hidden states are kept
     loop = Loop([trainer])
     for _ in loop.steps():
         losses.append(sum(trainer.take_losses().values()))
@@ -55,6 +58,8 @@ def test_the_best_is_restored(tmp_path, corpus):
     assert (trainer.best_of(output) / WEIGHTS).is_file()
     for weights in trainer.weights.values():
         weights.data.zero_()
+    head = trainer.nlp.get_pipe("token_classifier").model.get_ref("output_layer")
+    head.set_param("W", head.get_param("W") * 0)
     trainer.restore_best(output)
     assert all(torch.equal(saved[name], now) for name, now in state_of(trainer).items())
     again = trainer.nlp.evaluate(list(trainer.dev_corpus(trainer.nlp)))
