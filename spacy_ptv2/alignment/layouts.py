@@ -83,7 +83,7 @@ class QuestionLayout:
 
 @dataclass(frozen=True)
 class PredicateLayout:
-    """One sequence per predicate: its sentence with the predicate after it, as in the paper, or marked in place.
+    """One sequence per predicate: its sentence, with the predicate marked in place or, as in the paper, after it.
 
     A Doc without sentence boundaries counts as one sentence.
 
@@ -94,8 +94,8 @@ class PredicateLayout:
     """
 
     spans_key: str = names.PREDICATES
-    append: bool = True
-    mark: bool = False
+    append: bool = False
+    mark: bool = True
     context: int = 256
 
     @property

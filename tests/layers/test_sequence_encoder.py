@@ -35,7 +35,7 @@ WINDOW, OVERLAP = 28, 6
 LAYOUTS = {
     "doc": DocLayout(),
     "question": QuestionLayout(),
-    "predicate": PredicateLayout(),
+    "predicate": PredicateLayout(append=True, mark=False),
     "pair": PairLayout(),
 }
 CASES = [(name, "tokens") for name in LAYOUTS] + [
@@ -293,7 +293,7 @@ def test_token_types_are_refused_where_they_cannot_join(tmp_path):
 def test_marked_pieces_have_a_vector_of_their_own(tiny_folder, tmp_path):
     """Those of the predicate inside the body, spaces left out; the vector trains and is saved."""
     source = BackboneSource(str(tiny_folder))
-    layout = PredicateLayout(append=False, mark=True)
+    layout = PredicateLayout()
     model = build_sequence_encoder_v1(source, layout, windows=WindowOptions(WINDOW, OVERLAP))
     model.initialize()
     shim = get_shim(model.layers[0])
@@ -316,7 +316,7 @@ def test_marked_pieces_have_a_vector_of_their_own(tiny_folder, tmp_path):
 
 
 def test_marks_need_the_table_of_word_shapes(tiny_folder):
-    layout, adapter = PredicateLayout(mark=True), AdapterOptions(word_shape=False)
+    layout, adapter = PredicateLayout(), AdapterOptions(word_shape=False)
     with pytest.raises(PTuningError, match="P223.*`mark`"):
         build_sequence_encoder_v1(BackboneSource(str(tiny_folder)), layout, adapter=adapter)
 
