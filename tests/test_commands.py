@@ -15,7 +15,7 @@ import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
 from .conftest import ROOT
 from .tiny import FAST
 
-TREES = ROOT / "configs" / "tagging_parsing.cfg"
+TREES = ("tagging_parsing", "treebank")
 CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
 FINE_TUNING = ROOT / "configs" / "finetune_ner.cfg"
 BACKBONE_SETTING = {
@@ -24,6 +24,7 @@ BACKBONE_SETTING = {
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
     "tagging_parsing": "components.transformer.model.backbone.name",
+    "treebank": "components.transformer.model.backbone.name",
     "spancat": "components.transformer.model.backbone.name",
     "multi_corpus": "components.transformer.model.backbone.name",
     "srl": "components.role_labeler.model.tok2vec.backbone.name",
@@ -103,16 +104,19 @@ SMALL = {
         "initialize.before_init.epochs": 60,
         "training.batcher.size": 2,
     },
-    "tagging_parsing": {
-        "components.transformer.model.windows.length": 32,
-        "components.transformer.model.windows.overlap": 8,
-        "components.transformer.model.adapter.prompt.length": 4,
-        "components.transformer.model.adapter.lora_rank": 1,
-        **FAST,
-        "components.parser.min_action_freq": 1,
-        "initialize.before_init.min_steps": 0,
-        "initialize.before_init.epochs": 30,
-        "training.batcher.size": 12,
+    **{
+        name: {
+            "components.transformer.model.windows.length": 32,
+            "components.transformer.model.windows.overlap": 8,
+            "components.transformer.model.adapter.prompt.length": 4,
+            "components.transformer.model.adapter.lora_rank": 1,
+            **FAST,
+            "components.parser.min_action_freq": 1,
+            "initialize.before_init.min_steps": 0,
+            "initialize.before_init.epochs": 30,
+            "training.batcher.size": 12,
+        }
+        for name in TREES
     },
     "finetune_ner": {
         "components.transformer.model.get_spans.window": 16,
@@ -147,7 +151,7 @@ def as_params(paths):
     return [pytest.param(path, id=path.stem, marks=needs.get(path, ())) for path in paths]
 
 
-@pytest.fixture(scope="module", params=as_params(path for path in CONFIGS if path != TREES and path.stem not in TASKS))
+@pytest.fixture(scope="module", params=as_params(path for path in CONFIGS if path.stem not in TREES + TASKS))
 def config_path(request):
     return request.param
 
@@ -192,24 +196,31 @@ def test_fill_config_adds_nothing(path, tmp_path):
     assert filled == shipped
 
 
-def train_trees(tiny_folder, corpus, folder, gpu_id=-1):
-    """Train a tagger and a parser on trees over the corpus. RETURNS: Their scores."""
+def train_trees(name, tiny_folder, corpus, folder, gpu_id=-1):
+    """Train a config on tags, lemmas and trees over the corpus. RETURNS: Its scores."""
     docs = list(DocBin().from_disk(corpus).get_docs(spacy.blank("en").vocab))
     for doc in docs:
         for token in doc:
             token.tag_, token.head, token.dep_ = "N" if token.is_title else "X", doc[0], "dep" if token.i else "ROOT"
+            token.lemma_, token.pos_ = token.text, "X"
+            if token.is_title:
+                token.lemma_, token.pos_ = token.text + "s", "NOUN"
+                token.set_morph({"Case": "Nom"})
     trees, scores = folder / "trees.spacy", folder / "scores.json"
     DocBin(docs=docs).to_disk(trees)
-    settings = [*overrides(TREES.stem, tiny_folder, trees), "--gpu-id", gpu_id]
-    spacy_command("train", TREES, "--output", folder / "training", *settings)
+    settings = [*overrides(name, tiny_folder, trees), "--gpu-id", gpu_id]
+    spacy_command("train", ROOT / "configs" / f"{name}.cfg", "--output", folder / "training", *settings)
     model = folder / "training" / "model-best"
     spacy_command("evaluate", model, trees, "--output", scores, "--gpu-id", gpu_id)
     return json.loads(scores.read_text())
 
 
-def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
-    scores = train_trees(tiny_folder, corpus, tmp_path)
+@pytest.mark.parametrize("name", TREES)
+def test_treebanks(name, tiny_folder, corpus, tmp_path):
+    scores = train_trees(name, tiny_folder, corpus, tmp_path)
     assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8
+    if name == "treebank":
+        assert scores["lemma_acc"] > 0.9 and scores["morph_acc"] > 0.9 and scores["pos_acc"] > 0.9
 
 
 def train_small(name, tiny_folder, folder, *arguments):

@@ -211,7 +211,7 @@ def test_spacys_components_learn_from_our_vectors(tiny_folder, corpus, component
 
 def test_tagging_and_parsing(tiny_folder, corpus, tmp_path):
     try:
-        scores = commands.train_trees(tiny_folder, corpus, tmp_path, gpu_id=0)
+        scores = commands.train_trees("tagging_parsing", tiny_folder, corpus, tmp_path, gpu_id=0)
     finally:
         require_cpu()
     assert scores["tag_acc"] > 0.9 and scores["dep_las"] > 0.8

@@ -125,7 +125,7 @@ CASES = {
     "train-conll04": ("ner", "ents_f", write_spert),
     "train-multitask": ("multi_corpus", "ents_f", write_multitask),
     "train-ontonotes": ("ner", "ents_f", write_ontonotes),
-    "train-ewt": ("tagging_parsing", "dep_las", write_treebank),
+    "train-ewt": ("treebank", "lemma_acc", write_treebank),
     "train-srl": ("srl", "srl_f", use("propbank_ewt.txt", "srl_train", "srl_dev", "srl_test")),
     "train-squad": ("squad", "qa_f1", use("squad.json", "squad_train", "squad_test")),
     "train-squad2": ("squad", "qa_f1", use("squad_articles.json", "squad_train", "squad_test")),

@@ -33,8 +33,8 @@ def init_cli(
     task: Annotated[
         str,
         typer.Argument(
-            help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, multitask, "
-            "multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
+            help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, treebank, "
+            "multitask, multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
     output: Annotated[
