@@ -553,6 +553,15 @@ class Errors(_Messages):
         "The adapter in {source} is in the layers {got}, this one in {expected}. Prompt and LoRA are in the same "
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
+    P788 = (
+        "Expected annotated Docs, Examples, or pairs of text and annotations such as ('Ada lives in London', "
+        "{{'entities': [(13, 19, 'GPE')]}}), got {got}."
+    )
+    P789 = "The {name} corpus has no examples with text. Training needs examples to learn from, and others to score on."
+    P797 = (
+        "The component listens to the vectors of {upstream!r}, and no component before it provides them. Add one first: "
+        'nlp.add_pipe("ptuning_transformer", before=...).'
+    )
 
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."
