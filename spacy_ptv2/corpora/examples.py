@@ -21,7 +21,7 @@ from .report import read_docs
 
 Annotated = Doc | Example | tuple[str, dict[str, Any]]
 Source = str | Path | Iterable[Annotated]
-_MAKER = Corpus("", limit=0)  # type: ignore[no-untyped-call]  # makes examples of Docs; it has no path of its own
+_MAKER = Corpus("", limit=0)  # makes examples of Docs; it has no path of its own
 
 
 def reader_of(source: Source) -> Callable[[Language], list[Example]]:

@@ -1,7 +1,7 @@
 """`spacy_ptv2.train`: trains a pipeline that was put together in Python, without a config file.
 
-In: a pipeline, and annotated Docs, texts or files. Out: the same pipeline, with the weights that scored best on dev. The
-loop is that of the commands; optimizer and batches are those of the shipped config for the task.
+In: a pipeline, and annotated Docs, texts or files. Out: the same pipeline, with the weights that scored best on dev.
+The loop is that of the commands; optimizer and batches are those of the shipped config for the task.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def train(
 ) -> dict[str, Any]:
     """Train the components of a pipeline, and keep the weights that score best on dev.
 
-    A pipeline that is new is initialised first; one that was loaded or trained before goes on from its weights, with the
-    labels that it has. A pipeline whose config names an optimizer of this package trains by its own [training] block,
-    any other by that of the shipped config for its task.
+    A pipeline that is new is initialised first; one that was loaded or trained before goes on from its weights, with
+    the labels that it has. A pipeline whose config names an optimizer of this package trains by its own [training]
+    block, any other by that of the shipped config for its task.
 
     nlp (Language): The pipeline; it is trained in place.
     train, dev (Source): A path to `.spacy` files or to any file that `spacy ptv2 convert` reads, or an iterable of

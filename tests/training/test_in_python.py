@@ -129,7 +129,7 @@ def test_tasks_train_with_the_batches_of_their_configs(factory, tmp_path):
         if factory == "role_labeler":
             doc.spans["roles"].attrs["predicates"] = [0]
         if factory == "question_answerer":
-            doc._.questions, doc._.answers = ["who works?"], [[{"start": 0, "end": 4, "text": "mary"}]]
+            doc._.questions, doc._.answers = ["who works?"], [[{"start": 0, "end": 4, "answer": "mary"}]]
     spacy_ptv2.train(nlp, gold, gold, epochs=1, min_steps=2)
     assert nlp.config["training"]["batcher"] == read_shipped(TASKS[factory])["training"]["batcher"]
 
