@@ -557,7 +557,7 @@ class Errors(_Messages):
         "Expected annotated Docs, Examples, or pairs of text and annotations such as ('Ada lives in London', "
         "{{'entities': [(13, 19, 'GPE')]}}), got {got}."
     )
-    P789 = "The {name} corpus has no examples with text. Training needs examples to learn from, and others to score on."
+    P789 = "The {name} corpus has no examples with text. Training needs some to learn from, and others to score on."
     P797 = (
         "The component listens to the vectors of {upstream!r}, and no component before it provides them. Add one first: "
         'nlp.add_pipe("ptuning_transformer", before=...).'
