@@ -1,4 +1,5 @@
 # make quickstart   environment, install, train on Wikigold, package, smoke test: ends with a loadable pipeline
+# make quickstart-full   the same, trained as long as it should be, and the wheel in a fresh environment
 # make test         environments, install, lint, types and all tests; the families also on the transformers of the other one
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/in
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install install-spacy-transformers quickstart test test-spacy-transformers fast-test lint format families clean
+.PHONY: install install-spacy-transformers quickstart quickstart-full test test-spacy-transformers fast-test lint format families clean
 
 install: $(VENV)/installed
 install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
@@ -27,6 +28,10 @@ $(VENV)/installed: pyproject.toml setup.py
 
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
+
+quickstart-full: install
+	$(BIN)/python -m spacy project run quickstart . --vars.quickstart_epochs 8 --vars.quickstart_min_steps 3000 \
+	    --vars.quickstart_place ""
 
 # What takes longest, while the other environment is made.
 $(SPACY_TRANSFORMERS)/packages: pyproject.toml setup.py

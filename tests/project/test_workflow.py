@@ -10,8 +10,8 @@ import pytest
 from ..conftest import ROOT
 
 GENERATED = {".git", "assets", "corpus", "training", "packages", "metrics", "build", "dist", "project.lock"}
-# The pipeline of the shortened run: a prompt of 8 positions and one epoch.
-SHORT = ("--vars.epochs", "1", "--vars.min_steps", "0", "--vars.prompt_length", "8")
+# One epoch, and a fresh environment for the wheel, as of `make quickstart-full`.
+SHORT = ("--vars.quickstart_epochs", "1", "--vars.quickstart_min_steps", "0", "--vars.quickstart_place", "")
 
 
 def generated(folder, names):
@@ -44,5 +44,6 @@ def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(tmp_path)
     assert metrics["test"]["ents_f"] > 0.1
     assert metrics["trained_share"] < 0.015
     assert "Ada Lovelace worked with Charles Babbage in London" in output
+    assert "F1 on test" in output and f"install packages/wikigold/{wheel.name}" in " ".join(output.split())
     again = run_project(folder, *SHORT)
     assert again.count("nothing changed") == 6
