@@ -564,7 +564,7 @@ class Errors(_Messages):
         'nlp.add_pipe("ptuning_transformer", first=True).'
     )
     P798 = "Expected shares of train and dev, or of train, dev and test, as in 80,10,10; got {got!r}."
-    P799 = "{n} different documents cannot be split like this: nothing is left for {parts}. Give it a larger share."
+    P799 = "{n} different documents cannot be split into so many parts: nothing is left for {parts}. Ask for fewer."
 
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."

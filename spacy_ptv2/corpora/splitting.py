@@ -38,21 +38,24 @@ def split(documents: Sequence[T], shares: dict[str, float], text_of: Callable[[T
 
     shares (dict[str, float]): See `parse_shares`. text_of (Callable): What makes two documents the same.
     RETURNS (dict[str, list[T]]): The documents of each part.
-    RAISES (CorpusError): P799 if a part would be empty.
+    RAISES (CorpusError): P799 if there are fewer different documents than parts.
     """
     same: dict[Hashable, list[int]] = defaultdict(list)
     for place, document in enumerate(documents):
         same[text_of(document)].append(place)
     groups = list(same.values())
     random.Random(SEED).shuffle(groups)
-    owners: dict[int, str] = {}
+    owned: dict[str, list[list[int]]] = {part: [] for part in shares}
     filled, bounds = 0, [sum(list(shares.values())[: n + 1]) for n in range(len(shares))]
     for group in groups:
         middle = (filled + len(group) / 2) / len(documents)
         part = next((part for part, bound in zip(shares, bounds, strict=True) if middle <= bound), list(shares)[-1])
-        owners.update(dict.fromkeys(group, part))
+        owned[part].append(group)
         filled += len(group)
-    parts = {part: [documents[place] for place in sorted(owners) if owners[place] == part] for part in shares}
-    if empty := [part for part, own in parts.items() if not own]:
+    for own in owned.values():
+        largest = max(owned.values(), key=len)
+        if not own and len(largest) > 1:  # of few documents, a small share gets one
+            own.append(largest.pop())
+    if empty := [part for part, own in owned.items() if not own]:
         raise CorpusError(Errors.P799.format(n=len(groups), parts=", ".join(empty)))
-    return parts
+    return {part: [documents[n] for n in sorted(n for group in own for n in group)] for part, own in owned.items()}

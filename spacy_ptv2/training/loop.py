@@ -154,13 +154,15 @@ def train_and_save(
     output_path: Path | None,
     *,
     corpora: Corpora | None = None,
-    stdout: IO[str] = sys.stdout,
-    stderr: IO[str] = sys.stderr,
+    stdout: IO[str] | None = None,
+    stderr: IO[str] | None = None,
 ) -> None:
     """Train a pipeline with the random numbers that are next, log it, and save it at each evaluation.
 
-    nlp, output_path, stdout, stderr: As above. corpora (Corpora | None): See `Trainer`.
+    nlp, output_path: As above. corpora (Corpora | None): See `Trainer`.
+    stdout, stderr (IO[str] | None): None for those of the process as they are now.
     """
+    stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
     loop = Loop([Trainer(nlp, resolve_training(nlp), corpora)])
     (trainer,) = loop.trainers
     clean_output_dir(output_path)

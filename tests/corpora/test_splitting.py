@@ -4,7 +4,7 @@ import json
 
 import pytest
 import spacy
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from spacy.cli import app
 from spacy.tokens import DocBin
@@ -18,11 +18,8 @@ from ..tiny import TRAIN_CONLL
 
 @given(st.lists(st.integers(0, 40), min_size=30), st.sampled_from(["80,10,10", "1,1", "90,10", "0.5,0.25,0.25"]))
 def test_each_document_is_in_one_part_beside_its_copies(documents, shares):
-    try:
-        parts = split(documents, parse_shares(shares), lambda document: document)
-    except CorpusError as error:
-        assert "[P799]" in str(error)
-        return
+    assume(len(set(documents)) > 2)
+    parts = split(documents, parse_shares(shares), lambda document: document)
     assert sorted(one for part in parts.values() for one in part) == sorted(documents)
     assert sum(len(set(part)) for part in parts.values()) == len(set(documents))
     assert all(parts.values())
@@ -43,7 +40,9 @@ def test_shares_that_are_none(text):
         parse_shares(text)
 
 
-def test_too_few_documents():
+def test_few_documents():
+    parts = split([1, 2, 3], parse_shares("98,1,1"), lambda document: document)
+    assert [len(own) for own in parts.values()] == [1, 1, 1]
     with pytest.raises(CorpusError, match="P799.*2 different.*test"):
         split([1, 1, 2], parse_shares("80,10,10"), lambda document: document)
 
