@@ -54,13 +54,13 @@ class StepOptimizer(Optimizer):
     """
 
     __slots__ = (
-        "factor",
         "__weakref__",
         "_averages",
         "_blocks",
         "_gradients",
         "_groups",
         "_schedule",
+        "factor",
         "is_driven",
         "n_at_zero",
         "n_left_out",
