@@ -93,9 +93,7 @@ def package_pipeline(
     refuse_to_overwrite(output, package, version, overwrite=overwrite)
     sample = sample_texts(meta["lang"], texts)
     report(f"Loading {pipeline}")
-    nlp = spacy.load(pipeline)
-    if not trained_adapters(nlp):
-        raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
+    nlp = _load(pipeline)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / f"{package}-{version}"
         _lay_out(pipeline, nlp, source, name=name, version=version, bundle=bundle)
@@ -105,6 +103,14 @@ def package_pipeline(
         _complete(source, package, version, make_sample(nlp, sample))
         report("Building the wheel")
         return build_wheel(source, package, _settings(source, package, entry_points), output)
+
+
+def _load(pipeline: Path) -> Language:
+    """RAISES (PTuningError): P611 if nothing of ours is trained in it."""
+    nlp = spacy.load(pipeline)
+    if not trained_adapters(nlp):
+        raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
+    return nlp
 
 
 def _lay_out(pipeline: Path, nlp: Language, source: Path, *, name: str | None, version: str, bundle: bool) -> None:
