@@ -621,6 +621,9 @@ class Errors(_Messages):
         "fall to 0 over so many steps."
     )
 
+    # Overrides on the command line
+    P806 = "The config {path} has no setting for {got}. {hint}"
+
 
 class Warnings(_Messages):
     """Messages of warnings."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from spacy.cli._util import show_validation_error
 from wasabi import msg
 
 from ..errors import CorpusError
+from .messages import fail, showing_config_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -54,7 +54,7 @@ def data_report_cli(
     try:
         docs = [read_docs(path, nlp) for path in corpora]
     except CorpusError as error:
-        msg.fail("Cannot read the corpus", str(error), exits=1)
+        fail("Cannot read the corpus", str(error))
     reports = [describe(name, own, nlp) for name, own in zip(_names(corpora), docs, strict=True)]
     _print_counts(reports)
     _print_labels(reports)
@@ -76,7 +76,7 @@ def load_tokenizer(config: Path | None, lang: str | None) -> Language:
             raise typer.BadParameter(str(error), param_hint="--lang") from error
     if lang is not None:
         raise typer.BadParameter("the config already names a language", param_hint="--lang")
-    with show_validation_error(config, hint_fill=False):
+    with showing_config_errors(config):
         settings = load_config(config)
         settings["nlp"]["pipeline"] = []
         settings["components"] = {}
