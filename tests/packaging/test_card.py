@@ -99,7 +99,25 @@ def test_nothing_from_outside_is_markup(nlp):
     assert headings == ["en_card", "Use", "Labels", "What was trained", "Scores", "Data"]
 
 
-@given(st.text(max_size=40) | st.text("\\`*_{}[]<>()#|~&!a w.:/ht\n-+=", max_size=20))
+PIECES = (
+    "*a*",
+    "_a_ ",
+    "`a`",
+    "<b>",
+    "<a:b>",
+    "[x](y)",
+    "![x](y)",
+    "&lt;",
+    "|",
+    "\\",
+    "\n",
+    "www.a.org",
+    "http://a.org",
+    "~~a~~",
+)
+
+
+@given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=4).map("".join))
 def test_text_is_shown_as_it_is(text):
     shown = "".join(c for c in " ".join(text.split()) if c.isprintable()).strip()
     for written in (plain(text), code(text)):
