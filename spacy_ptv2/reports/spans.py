@@ -1,0 +1,146 @@
+"""What a pipeline found of labelled spans, Doc by Doc: what is right, and in what way the rest is wrong.
+
+In: examples whose predicted Docs a pipeline annotated. Out: matches of gold and predicted spans, in tokens of the gold
+Doc. What is right is what `Scorer.score_spans` and `get_ner_prf` of spaCy count as right. What is wrong is paired with
+the gold span of the same boundaries, else with one that it overlaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from ..annotations.roles import SCORES
+
+Kind = Literal["right", "missed", "spurious", "label", "boundaries"]
+ENTITIES = None  # the key of `doc.ents`, which is no span group
+
+
+class Found(NamedTuple):
+    """A span in tokens of the gold Doc, end exclusive. score (float | None): Its confidence, where there is one."""
+
+    start: int
+    end: int
+    label: str
+    score: float | None = None
+
+    def overlap(self, other: Found) -> int:
+        """Return how many tokens both have."""
+        return min(self.end, other.end) - max(self.start, other.start)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A gold span and what was predicted in its place.
+
+    kind (Kind): "label": the same boundaries, another label; "boundaries": they overlap, whatever the labels are.
+    gold, predicted (Found | None): None for a spurious and for a missed one.
+    """
+
+    kind: Kind
+    gold: Found | None
+    predicted: Found | None
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that it is about, without repetition."""
+        return list(dict.fromkeys(found.label for found in (self.gold, self.predicted) if found is not None))
+
+    @property
+    def same_boundaries(self) -> bool:
+        """Whether there are two spans with the same tokens."""
+        return self.kind in ("right", "label")
+
+
+@dataclass(frozen=True)
+class DocMatches:
+    """The matches of one Doc. number (int): Of the Doc in its corpus, from 0. doc (Doc): The gold Doc."""
+
+    number: int
+    doc: Doc
+    matches: list[Match]
+
+
+def match_examples(examples: Iterable[Example], key: str | None) -> list[DocMatches]:
+    """Match the spans of all examples with gold ones. key (str | None): A span group, `ENTITIES` for `doc.ents`."""
+    return [
+        DocMatches(number, example.reference, match(_gold(example.reference, key), _predicted(example, key)))
+        for number, example in enumerate(examples)
+        if _is_annotated(example.reference, key)
+    ]
+
+
+def match(gold: Sequence[Found], predicted: Sequence[Found]) -> list[Match]:
+    """Match the spans of one Doc. RETURNS (list[Match]): In the order of the text."""
+    matches: list[Match] = []
+    open_gold, open_predicted = dict.fromkeys(gold), dict.fromkeys(predicted)  # sets that keep their order
+
+    def take(kind: Kind, pairs: Iterable[tuple[Found, Found]]) -> None:
+        for a, b in pairs:
+            if a in open_gold and b in open_predicted:
+                del open_gold[a], open_predicted[b]
+                matches.append(Match(kind, a, b))
+
+    take("right", _pairs(gold, predicted, lambda found: found[:3]))
+    take("label", _pairs(open_gold, open_predicted, lambda found: found[:2]))
+    overlapping = [(a, b) for a in open_gold for b in open_predicted if a.overlap(b) > 0]
+    take(
+        "boundaries", sorted(overlapping, key=lambda pair: (-pair[0].overlap(pair[1]), pair[0].label != pair[1].label))
+    )
+    matches += [Match("missed", a, None) for a in open_gold]
+    matches += [Match("spurious", None, b) for b in open_predicted]
+    return sorted(matches, key=_place)
+
+
+def _pairs(
+    gold: Iterable[Found], predicted: Iterable[Found], key: Callable[[Found], Hashable]
+) -> list[tuple[Found, Found]]:
+    """Return the pairs of a gold and a predicted span that are equal by a key."""
+    by_key: dict[Hashable, list[Found]] = {}
+    for found in predicted:
+        by_key.setdefault(key(found), []).append(found)
+    return [(a, b) for a in gold for b in by_key.get(key(a), ())]
+
+
+def _place(found: Match) -> tuple[int, int]:
+    span = found.gold or found.predicted
+    return (span.start, span.end) if span is not None else (0, 0)
+
+
+def _is_annotated(doc: Doc, key: str | None) -> bool:
+    return doc.has_annotation("ENT_IOB") if key is None else key in doc.spans
+
+
+def _gold(doc: Doc, key: str | None) -> list[Found]:
+    spans: Iterable[Span] = doc.ents if key is None else doc.spans[key]
+    return [Found(*place) for place in dict.fromkeys((span.start, span.end, span.label_) for span in spans)]
+
+
+def _predicted(example: Example, key: str | None) -> list[Found]:
+    """Return the predicted spans at their places in the gold Doc, without those where nothing is known of entities."""
+    doc = example.predicted
+    spans: Iterable[Span] = doc.ents if key is None else doc.spans.get(key, ())
+    scores = dict(_scores(doc))
+    found = {}
+    for span in spans:
+        tokens = example.alignment.x2y[span.start : span.end]
+        if not len(tokens):
+            continue
+        start, end = int(tokens[0]), int(tokens[-1]) + 1
+        if key is None and any(not token.ent_iob_ for token in example.reference[start:end]):
+            continue
+        found[start, end, span.label_] = scores.get((span.start, span.end, span.label_))
+    return [Found(*place, score) for place, score in found.items()]
+
+
+def _scores(doc: Doc) -> Iterator[tuple[tuple[int, int, str], float]]:
+    """Yield the confidences of all span groups that have them."""
+    for group in doc.spans.values():
+        scores = group.attrs.get(SCORES, ())
+        if len(group) and len(scores) == len(group):
+            for span, score in zip(group, scores, strict=True):
+                yield (span.start, span.end, span.label_), float(score)
