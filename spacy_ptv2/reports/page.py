@@ -82,6 +82,7 @@ def _environment() -> Environment:
         "size": size,
         "duration": duration,
         "drawn": Markup,
+        "visible": visible,
     }
     return environment
 
@@ -114,3 +115,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def visible(text: str) -> str:
+    """Return a text whose line breaks and tabs are seen."""
+    return text.replace("\r", "␍").replace("\n", "␤").replace("\t", "␉").replace("\u00a0", "⍽")
