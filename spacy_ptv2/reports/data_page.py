@@ -22,7 +22,7 @@ def write_data_page(path: Path, reports: Sequence[CorpusReport]) -> None:
     RAISES (CorpusError): P024 if it cannot be written.
     """
     kinds = data_rows.names_of_kinds(reports)
-    labels = [(data_rows.heading(kind), list(data_rows.label_rows(kind, reports).items())) for kind in kinds]
+    labels = [(kind.capitalize(), list(data_rows.label_rows(kind, reports).items())) for kind in kinds]
     write_page(
         path,
         "data.html",

@@ -7,7 +7,7 @@ the gold span of the same boundaries, else with one that it overlaps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -77,33 +77,36 @@ def match_examples(examples: Iterable[Example], key: str | None) -> list[DocMatc
 def match(gold: Sequence[Found], predicted: Sequence[Found]) -> list[Match]:
     """Match the spans of one Doc. RETURNS (list[Match]): In the order of the text."""
     matches: list[Match] = []
-    open_gold, open_predicted = dict.fromkeys(gold), dict.fromkeys(predicted)  # sets that keep their order
+    # Predictions over other tokens may be equal once they are placed, and each counts.
+    open_gold, open_predicted = dict(enumerate(gold)), dict(enumerate(predicted))
 
-    def take(kind: Kind, pairs: Iterable[tuple[Found, Found]]) -> None:
+    def take(kind: Kind, pairs: Iterable[tuple[int, int]]) -> None:
         for a, b in pairs:
             if a in open_gold and b in open_predicted:
-                del open_gold[a], open_predicted[b]
-                matches.append(Match(kind, a, b))
+                matches.append(Match(kind, open_gold.pop(a), open_predicted.pop(b)))
 
-    take("right", _pairs(gold, predicted, lambda found: found[:3]))
+    take("right", _pairs(open_gold, open_predicted, lambda found: found[:3]))
     take("label", _pairs(open_gold, open_predicted, lambda found: found[:2]))
-    overlapping = [(a, b) for a in open_gold for b in open_predicted if a.overlap(b) > 0]
-    take(
-        "boundaries", sorted(overlapping, key=lambda pair: (-pair[0].overlap(pair[1]), pair[0].label != pair[1].label))
-    )
-    matches += [Match("missed", a, None) for a in open_gold]
-    matches += [Match("spurious", None, b) for b in open_predicted]
+    overlaps = [
+        (-one.overlap(other), one.label != other.label, a, b)
+        for a, one in open_gold.items()
+        for b, other in open_predicted.items()
+        if one.overlap(other) > 0
+    ]
+    take("boundaries", [(a, b) for _, _, a, b in sorted(overlaps)])
+    matches += [Match("missed", found, None) for found in open_gold.values()]
+    matches += [Match("spurious", None, found) for found in open_predicted.values()]
     return sorted(matches, key=_place)
 
 
 def _pairs(
-    gold: Iterable[Found], predicted: Iterable[Found], key: Callable[[Found], Hashable]
-) -> list[tuple[Found, Found]]:
-    """Return the pairs of a gold and a predicted span that are equal by a key."""
-    by_key: dict[Hashable, list[Found]] = {}
-    for found in predicted:
-        by_key.setdefault(key(found), []).append(found)
-    return [(a, b) for a in gold for b in by_key.get(key(a), ())]
+    gold: Mapping[int, Found], predicted: Mapping[int, Found], key: Callable[[Found], Hashable]
+) -> list[tuple[int, int]]:
+    """Return the numbers of the pairs of a gold and a predicted span that are equal by a key."""
+    by_key: dict[Hashable, list[int]] = {}
+    for number, found in predicted.items():
+        by_key.setdefault(key(found), []).append(number)
+    return [(number, other) for number, found in gold.items() for other in by_key.get(key(found), ())]
 
 
 def _place(found: Match) -> tuple[int, int]:
@@ -125,7 +128,7 @@ def _predicted(example: Example, key: str | None) -> list[Found]:
     doc = example.predicted
     spans: Iterable[Span] = doc.ents if key is None else doc.spans.get(key, ())
     scores = dict(_scores(doc))
-    found = {}
+    found = []
     for span in spans:
         tokens = example.alignment.x2y[span.start : span.end]
         if not len(tokens):
@@ -133,8 +136,8 @@ def _predicted(example: Example, key: str | None) -> list[Found]:
         start, end = int(tokens[0]), int(tokens[-1]) + 1
         if key is None and any(not token.ent_iob_ for token in example.reference[start:end]):
             continue
-        found[start, end, span.label_] = scores.get((span.start, span.end, span.label_))
-    return [Found(*place, score) for place, score in found.items()]
+        found.append(Found(start, end, span.label_, scores.get((span.start, span.end, span.label_))))
+    return found
 
 
 def _scores(doc: Doc) -> Iterator[tuple[tuple[int, int, str], float]]:
