@@ -55,6 +55,7 @@ def _write(page: Path, folder: Path, test: Path | None) -> None:
     import spacy
 
     from ..comparison.finished import is_comparison, read_comparison
+    from ..corpora.report import read_docs
     from ..reports.training import read_training
     from ..reports.training_page import Evaluation, write_training_page
 
@@ -66,9 +67,9 @@ def _write(page: Path, folder: Path, test: Path | None) -> None:
     nlp: Any = None if pipeline is None else spacy.load(pipeline)
     evaluation = None
     if test is not None:
-        scores, examples = evaluate(nlp, test)
-        if not examples:
+        if not any(len(doc) for doc in read_docs(test, nlp)):
             raise PTuningError(Errors.P784.format(path=test))
+        scores, examples = evaluate(nlp, test)
         evaluation = Evaluation(test.name, scores, examples)
     title = folder.resolve().name
     write_training_page(page, title=title, training=training, nlp=nlp, evaluation=evaluation, comparison=comparison)

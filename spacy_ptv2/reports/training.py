@@ -55,6 +55,12 @@ class Training:
         """The evaluation with the best score; of equal ones the latest, whose pipeline is kept."""
         return max(reversed(self.curve), key=lambda point: point.score, default=None)
 
+    @property
+    def performance(self) -> dict[str, float]:
+        """The scores and losses that the meta has of the pipeline's evaluation on dev."""
+        known = self.meta.get("performance")
+        return {name: v for name, v in known.items() if isinstance(v, int | float)} if isinstance(known, dict) else {}
+
 
 def read_training(folder: Path) -> Training:
     """Read a folder with `model-best`, or the folder of a pipeline itself.

@@ -14,7 +14,7 @@ from ..comparison.finished import Finished
 from ..comparison.table import ALIGNS, HEADER, rows_of
 from ..parameter_groups import BYTES_PER_NUMBER
 from ..training.trainer import main_score
-from . import bootstrap, training_charts
+from . import bootstrap, confusion, training_charts
 from .calibration import N_BINS
 from .excerpts import LONGEST, MOST
 from .measured import Measured, measure, other_scores
@@ -77,7 +77,13 @@ def write_training_page(
         parameters=parameters,
         models=[] if parameters is None else training_charts.of_parameters(parameters),
         bootstrap=bootstrap,
-        limits={"errors": MOST, "labels": MOST_LABELS, "bins": N_BINS, "characters": LONGEST},
+        limits={
+            "errors": MOST,
+            "labels": MOST_LABELS,
+            "confused": confusion.MOST,
+            "bins": N_BINS,
+            "characters": LONGEST,
+        },
     )
 
 
