@@ -22,7 +22,8 @@ from .page import duration, interval, percent, size, write_page
 from .parameters import Parameters, locate_parameters
 from .training import Training
 
-MOST_LABELS = 100
+# How much the page shows at most, as its notes say.
+LIMITS = {"errors": MOST, "labels": 100, "confused": confusion.MOST, "bins": N_BINS, "characters": LONGEST}
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,7 @@ def write_training_page(
         parameters=parameters,
         models=[] if parameters is None else training_charts.of_parameters(parameters),
         bootstrap=bootstrap,
-        limits={
-            "errors": MOST,
-            "labels": MOST_LABELS,
-            "confused": confusion.MOST,
-            "bins": N_BINS,
-            "characters": LONGEST,
-        },
+        limits=LIMITS,
     )
 
 
