@@ -27,7 +27,7 @@ from .text import joined
 
 ENTITIES, CLASSES, CHOICES, ASKED_QUESTIONS = "entities", "classes", "choices", "questions"
 ANSWERED, UNANSWERABLE = "answered", "unanswerable"
-RIGHT = 0.5  # a class with a higher value is right
+RIGHT_ABOVE = 0.5  # a class with a higher value is right
 ASKED = (QUESTIONS, SECOND_TEXT, CANDIDATES)
 GIVEN_GROUPS = (PREDICATES, TEXTS, MARKED)
 
@@ -62,7 +62,7 @@ def annotations_of(doc: Doc) -> Iterator[Annotation]:
 
 def right_classes(doc: Doc) -> list[str]:
     """Return the classes of a gold Doc."""
-    return [label for label, value in doc.cats.items() if value > RIGHT]
+    return [label for label, value in doc.cats.items() if value > RIGHT_ABOVE]
 
 
 def choices_of(doc: Doc) -> list[int]:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from ..corpora.contents import RIGHT_ABOVE, right_classes
 from ..scoring.classes import best_class
 from .counts import EXCESS, MISSED, RIGHT
-
-THRESHOLD = 0.5  # a class is right, and is predicted where several may be, above it
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,6 @@ def annotated(examples: Iterable[Example]) -> list[Example]:
     return [example for example in examples if example.reference.cats]
 
 
-def right_classes(doc: Doc) -> list[str]:
-    """Return the classes that a gold Doc has."""
-    return [label for label, value in doc.cats.items() if value > THRESHOLD]
-
-
 def are_exclusive(examples: Iterable[Example]) -> bool:
     """Return whether of no Doc more than one class is right, and of some Doc one is."""
     counts = [len(right_classes(example.reference)) for example in examples]
@@ -73,7 +67,7 @@ def outcomes_of_several(example: Example) -> list[tuple[str, int]]:
     """Return what counts for which label where several may be right; see `counts.Outcomes`."""
     outcomes = []
     for label, value in example.reference.cats.items():
-        is_gold, is_predicted = value > THRESHOLD, example.predicted.cats.get(label, 0.0) > THRESHOLD
+        is_gold, is_predicted = value > RIGHT_ABOVE, example.predicted.cats.get(label, 0.0) > RIGHT_ABOVE
         if is_gold or is_predicted:
             outcomes.append((label, RIGHT if is_gold and is_predicted else MISSED if is_gold else EXCESS))
     return outcomes
@@ -83,4 +77,4 @@ def probabilities_of_several(examples: Sequence[Example]) -> Iterator[tuple[floa
     """Yield the probability of each class of each Doc, and whether it is right."""
     for example in examples:
         for label, value in example.reference.cats.items():
-            yield example.predicted.cats.get(label, 0.0), value > THRESHOLD
+            yield example.predicted.cats.get(label, 0.0), value > RIGHT_ABOVE

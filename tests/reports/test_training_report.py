@@ -12,6 +12,7 @@ from click import unstyle
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
+from spacy_ptv2.annotations.roles import set_roles
 from spacy_ptv2.cli import app
 from spacy_ptv2.comparison.finished import is_comparison, read_comparison
 from spacy_ptv2.comparison.methods import FULL
@@ -22,6 +23,7 @@ from spacy_ptv2.reports.parameters import locate_parameters
 from spacy_ptv2.reports.training import losses_of, read_training
 from spacy_ptv2.serialization.models import trained_parameters
 
+from ..tiny import task_block, train_task
 from .conftest import CURVE, IMAGE, LABEL, SCRIPT
 
 MARKUP = re.compile(r"<(script|img|svg|b)\b[^>]*>", re.IGNORECASE)
@@ -264,3 +266,47 @@ def test_figures_in_words():
     assert [page.duration(n) for n in (3.4, 61, 3599.6, 7260)] == ["3 s", "1 min 01 s", "1 h 00 min", "2 h 01 min"]
     assert page.percent(None) == "–"
     assert (IMAGE in LABEL, page.visible("a\n\tb")) == (False, "a␤␉b")
+
+
+def task_report(folder, name, component, block, docs):
+    """The page of a pipeline of one component, trained for a few steps and evaluated on what it was trained on."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe(component, config={"model": block})
+    train_task(nlp, list(docs(nlp)), steps=3)
+    nlp.to_disk(folder / name)
+    DocBin(docs=docs(nlp), store_user_data=True).to_disk(folder / "gold.spacy")
+    run(folder / name, folder / "page.html", "--test", folder / "gold.spacy")
+    return (folder / "page.html").read_text(encoding="utf8")
+
+
+def pairs(nlp):
+    for text, second, label in (
+        ("Rome is old.", SCRIPT, "yes"),
+        ("Oslo <b>", "Is it?", "no"),
+        ("Bonn", "Is it?", "no"),
+    ):
+        doc = nlp.make_doc(text)
+        doc._.second_text, doc.cats = second, {"yes": float(label == "yes"), "no": float(label == "no")}
+        yield doc
+
+
+def frames(nlp):
+    doc = nlp.make_doc("Mary works in London")
+    doc.spans["predicates"] = [doc[1:2]]
+    set_roles(doc, [[(0, 1, "<i>A0"), (2, 4, "AM-LOC")]])
+    yield doc
+
+
+def test_pairs_have_classes_and_show_what_they_are_paired_with(tiny_folder, tmp_path):
+    block = task_block(tiny_folder, "Pair", rows="sequence")
+    html = task_report(tmp_path, "pairs", "pair_classifier", block, pairs)
+    assert "accuracy <strong>" in html and ">Confusion</h3>" in html and ">Errors</h3>" in html
+    assert SCRIPT not in html and "<b>Bonn" not in html
+    assert len(svgs(html)) == 3
+    assert "document 0: gold <b>yes</b>" in html or "gold <b>no</b>, predicted <b>yes</b>" in html
+
+
+def test_roles_have_what_their_scorer_returns(tiny_folder, tmp_path):
+    html = task_report(tmp_path, "roles", "role_labeler", task_block(tiny_folder, "Predicate"), frames)
+    assert "srl by type" in html and "&lt;i&gt;A0" in html and "<i>" not in html
+    assert ">Entities</h2>" not in html and ">Trained numbers</h2>" in html
