@@ -1,8 +1,8 @@
-"""What pyproject.toml cannot say: configs/, outside the package here, is installed as spacy_ptv2.configs."""
+"""What pyproject.toml cannot say: what is installed in addition to code. configs/ becomes spacy_ptv2.configs."""
 
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs"],
+    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs", "spacy_ptv2.reports.templates"],
     package_dir={"spacy_ptv2.configs": "configs"},
 )
