@@ -100,12 +100,26 @@ def lines(
             axes.plot(_thin(xs), _thin(ys), marker="o" if len(xs) < 40 else None, ms=3.2, **style)
         axes.set(xlabel=x, ylabel=y, yscale="log" if log else "linear")
         axes.set_ylim(bottom=bottom)
+        if log:
+            _write_plainly(axes.yaxis)
         if len(names) > 1:
             handles = axes.get_lines()
             shown = {name: handles[[other for other, _, _ in found].index(name)] for name in names}
             figure.legend(shown.values(), map(_entry, shown), loc="outside lower center", ncols=2)
 
     return draw(title, alt, plot, height=HEIGHT + 0.22 * (len(names) // 2))
+
+
+def _write_plainly(axis: Any) -> None:
+    """Write the numbers of a logarithmic axis as they are; matplotlib's own are formulas."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, value: float, pos: int | None = None) -> str:
+            return f"{value:,g}" if super().__call__(value, pos) else ""
+
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(minor_thresholds=(2, 0.5)))
 
 
 def _thin(values: Sequence[float]) -> list[float]:
@@ -203,7 +217,7 @@ def shares(title: str, alt: str, found: Mapping[str, Iterable[int]], x: str) -> 
             ranks = [100 * (place + 1) / len(values) for place in range(len(values))]
             axes.step(_thin(values), _thin(ranks), color=COLOURS[i % len(COLOURS)], label=_entry(name), lw=1.6)
         axes.set(xlabel=x, ylabel="% of documents", xscale="log", ylim=(0, 102))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        _write_plainly(axes.xaxis)
         if len(found) > 1:
             figure.legend(loc="outside lower center", ncols=2)
 

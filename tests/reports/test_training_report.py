@@ -143,6 +143,15 @@ def test_any_name_can_be_drawn(name):
         assert len(text) < 60_000
 
 
+@pytest.mark.parametrize("values", [[0.01, 4.0], [1.2, 1.9], [3, 900_000], [0.5]])
+def test_logarithmic_axes_have_plain_numbers(values):
+    drawn = charts.lines("t", "a", [("loss", list(range(len(values))), values)], "x", "y", log=True)
+    lengths = charts.shares("t", "a", {"train": [max(1, int(value)) for value in values]}, "x")
+    for text in svgs(f'src="{drawn.source}" src="{lengths.source}"'):
+        assert "mathdefault" not in text and "$" not in text
+        assert re.search(r"<text[^>]*>[\d.,]+</text>", text)
+
+
 def test_long_curves_are_thinned():
     points = list(range(10_000))
     chart = charts.lines("t", "a", [("loss", points, points)], "x", "y")
