@@ -13,6 +13,7 @@ from .init import init_cli
 from .interchange import export_cli, import_cli
 from .migrate import migrate_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
+from .plain_errors import show_errors_plainly
 from .rate_finder import rate_finder_cli
 from .trials import trials_cli
 
@@ -34,3 +35,4 @@ app.command("package-backbone")(package_backbone_cli)
 app.command("verify")(verify_cli)
 app.command("info")(info_cli)
 spacy_app.add_typer(app)
+show_errors_plainly(spacy_app)
