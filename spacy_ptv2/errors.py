@@ -555,8 +555,8 @@ class Errors(_Messages):
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
     P788 = (
-        "Expected annotated Docs, Examples, or pairs of text and annotations such as ('Ada lives in London', "
-        "{{'entities': [(13, 19, 'GPE')]}}), got {got}."
+        "Expected annotated Docs, Examples, rows, or pairs of text and annotations such as ('Ada lives in London', "
+        "{{'entities': [(13, 19, 'GPE')]}}), all of one kind, got {got}."
     )
     P789 = "The {name} corpus has no examples with text. Training needs some to learn from, and others to score on."
     P797 = (
