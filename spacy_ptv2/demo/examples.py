@@ -12,8 +12,6 @@ MOST = 6
 # What each is an example of, and the fields of the page.
 ENGLISH: tuple[tuple[str, dict[str, Any]], ...] = (
     ("entities", {"text": "Ada Lovelace met Charles Babbage in London, long before IBM built its first computer."}),
-    ("entities", {"text": "Marie Curie was born in Warsaw and taught at the University of Paris."}),
-    ("tags", {"text": "Two quiet cats slept on the warm roof while it rained."}),
     (
         "frames",
         {
@@ -22,7 +20,6 @@ ENGLISH: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     ("classes", {"text": "My new card has not arrived yet, although you sent it two weeks ago."}),
-    ("classes", {"text": "How do I change the address in my account?"}),
     (
         "answers",
         {
@@ -32,6 +29,9 @@ ENGLISH: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("second_text", {"text": "All trains to Oslo are late today.", "second_text": "The train to Oslo is on time."}),
     ("choices", {"text": "The glass fell off the table. What happened?", "choices": ["It broke.", "It sang."]}),
+    ("tags", {"text": "Two quiet cats slept on the warm roof while it rained."}),
+    ("entities", {"text": "Marie Curie was born in Warsaw and taught at the University of Paris."}),
+    ("classes", {"text": "How do I change the address in my account?"}),
 )
 
 
@@ -41,11 +41,17 @@ def examples_for(offers: Sequence[Offer]) -> list[dict[str, Any]]:
     for lang in dict.fromkeys(offer.lang for offer in offers):
         own = [offer for offer in offers if offer.lang == lang]
         if lang == "en":
-            wanted = {name for offer in own for name in (*offer.kinds, *(ask.what for ask in offer.asks))}
+            wanted = {name for offer in own for name in _examples_of(offer)}
             found += [fields for kind, fields in ENGLISH if kind in wanted]
         else:
             found += [{"text": text} for text in _sentences(lang)[:3]]
     return found[:MOST]
+
+
+def _examples_of(offer: Offer) -> set[str]:
+    """Return what a task needs examples of: classes of a pair, for one, need a second text."""
+    asked = {ask.what for ask in offer.asks}
+    return {*offer.kinds, *asked} - ({"classes"} if "second_text" in asked else set())
 
 
 def _sentences(lang: str) -> list[str]:

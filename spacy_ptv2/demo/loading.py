@@ -7,6 +7,7 @@ offers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import spacy
@@ -47,6 +48,8 @@ def load_tasks(named: Mapping[str, str]) -> tuple[AdapterBank, list[Offer]]:
     bank = _bank_over(*next(iter(pipelines.items())))
     for name, nlp in pipelines.items():
         bank.load(name, nlp)
+    with suppress(Exception):  # a pipeline that fails says so on the page
+        bank.timed([("The first text compiles what later ones use.", name) for name in bank.names])
     return bank, [describe_offer(name, named[name], nlp) for name, nlp in pipelines.items()]
 
 

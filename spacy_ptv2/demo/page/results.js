@@ -8,18 +8,19 @@ const FEW = { classes: 5, frames: 30, tags: 400 };
 const hint = (text) => make("p", { class: "hint" }, text);
 const number = (value) => value.toFixed(2);
 
-/** Return nodes: the first few as they are, the others once somebody asks for them. */
-function few(builders, most, what) {
+/** Return nodes: the first few as they are, the others once somebody asks for them. wrap: What a button stands in. */
+function few(builders, most, what, wrap = (button) => button) {
   const build = (some) => some.map((builder) => builder());
   if (builders.length <= most) return build(builders);
   const more = make("button", { type: "button", class: "more" }, `Show all ${builders.length} ${what}`);
+  const place = wrap(more);
   more.addEventListener("click", () => {
     const rest = build(builders.slice(most));
-    more.replaceWith(...rest);
+    place.replaceWith(...rest);
     rest[0].setAttribute("tabindex", "-1");
     rest[0].focus();
   });
-  return [...build(builders.slice(0, most)), more];
+  return [...build(builders.slice(0, most)), place];
 }
 
 function entities({ annotations, labels, text, threshold }) {
@@ -33,8 +34,7 @@ function frames({ annotations, labels, text, threshold, asked }) {
   const kept = all.filter(({ predicate }) => certain([predicate], threshold).length);
   const builders = kept.map(({ predicate, roles }) => () => {
     const spans = [{ ...predicate, label: "V", tone: "predicate" }, ...certain(roles, threshold)];
-    const title = make("h4", {}, make("span", { class: "verb", dir: "auto" }, predicate.text));
-    return make("div", { class: "frame" }, title, ...marked(text, spans, labels, ...around(text, spans)));
+    return make("div", { class: "frame" }, ...marked(text, spans, labels, ...around(text, spans)));
   });
   const missing = asked === "predicates" ? "Name its predicates to see their roles." : "No predicate in this text.";
   return {
@@ -55,7 +55,7 @@ function answers({ annotations, text, given }) {
   const found = annotations.answers ?? [];
   if (!found.length) return { nodes: [hint("Ask a question about this text to have it answered.")], summary: "" };
   const nodes = found.map((own, place) => make("div", { class: "asked" },
-    make("h4", { dir: "auto" }, given.questions[place]), ...own.map((one) => answer(text, one))));
+    make("p", { class: "question", dir: "auto" }, given.questions[place]), ...own.map((one) => answer(text, one))));
   return { nodes, summary: count(found.length, "answer") };
 }
 
@@ -73,11 +73,11 @@ function classes({ annotations, labels, asked }) {
     return { nodes: [hint(missing)], summary: "" };
   }
   const builders = sorted.map(([name, value], place) => () => share(name, value, !place, toneOf(name, labels)));
-  return { nodes: [make("ol", { class: "shares" }, ...few(builders, FEW.classes, "classes").map(inList))],
+  return { nodes: [make("ol", { class: "shares" }, ...few(builders, FEW.classes, "classes", inItem))],
     summary: `class ${sorted[0][0]}` };
 }
 
-const inList = (node) => (node.tagName === "LI" ? node : make("li", {}, node));
+const inItem = (button) => make("li", {}, button);
 
 function choices({ annotations, given }) {
   const scores = annotations.choice_scores ?? [];
@@ -98,7 +98,7 @@ function tags({ annotations, labels, text }) {
         make("span", { class: place ? "line" : `line first ${toneOf(line, labels)}` }, line)), arc);
   });
   if (!builders.length) return { nodes: [hint("No tags.")], summary: "" };
-  return { nodes: [make("ol", { class: "tokens" }, ...few(builders, FEW.tags, "words").map(inList))],
+  return { nodes: [make("ol", { class: "tokens" }, ...few(builders, FEW.tags, "words", inItem))],
     summary: count(words.length, "tagged word") };
 }
 
@@ -118,6 +118,6 @@ export function sections(offer, annotations, context) {
     .map(([kind, [title, build]]) => {
       const asked = offer.asks.map(({ what }) => what).find((what) => what in { predicates: 1, second_text: 1 });
       const { nodes, summary } = build({ annotations, labels: offer.kinds[kind] ?? [], asked, ...context });
-      return { node: make("div", { class: `kind ${kind}` }, make("h3", {}, title), ...nodes), summary };
+      return { node: make("div", { class: `kind ${kind}` }, make("h4", {}, title), ...nodes), summary };
     });
 }

@@ -18,13 +18,14 @@ const shown = (confidence) => (confidence === null ? null : make("span", { class
 
 function tag(span) {
   if (!span.label && span.confidence === null) return null;
-  const label = span.label ? [span.label, span.confidence === null ? null : " "] : [];
-  return make("span", { class: "tag" }, ...label, shown(span.confidence));
+  const space = span.label && span.confidence !== null ? " " : "";
+  return make("span", { class: "tag" }, `${span.label}${space}`, shown(span.confidence));
 }
 
 const mark = (span, labels, inside) => {
   const own = tag(span);
-  return make("mark", { class: span.tone ?? toneOf(span.label, labels) }, ...inside, own === null ? null : " ", own);
+  const glue = own === null ? null : "\u00a0"; // a label stays with the last word
+  return make("mark", { class: span.tone ?? toneOf(span.label, labels) }, ...inside, glue, own);
 };
 
 /** Return nested spans as a tree, and those that cross others. */

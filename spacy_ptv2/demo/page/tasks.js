@@ -67,15 +67,16 @@ export class Card {
   }
 }
 
-/** Return the times of a pass as a bar, and in words. */
+/** Return the times of a pass as a bar, and in words, if there are several. */
 export function times({ together, tasks }) {
   const parts = [["common pass", together], ...tasks.map(({ name, seconds }) => [name, seconds])];
   const counted = parts.filter(([, seconds], place) => place || seconds > 0.0005);
+  if (counted.length === 1) return []; // the card has it
   const bar = make("div", { class: "timeline", "aria-hidden": "true" });
   const items = counted.map(([name, seconds], place) => {
     const tone = name === "common pass" && !place ? "common" : `tone-${place % 8}`;
     const stretch = make("span", { class: tone });
-    stretch.style.flexGrow = seconds;
+    stretch.style.flexGrow = seconds * 1e6; // a sum below 1 would not fill the bar
     bar.append(stretch);
     return make("li", {}, make("span", { class: `dot ${tone}`, "aria-hidden": "true" }), `${name} ${milliseconds(seconds)}`);
   });
