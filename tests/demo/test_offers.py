@@ -192,3 +192,10 @@ def test_the_command_serves(monkeypatch, folder_of):
 def test_the_page_is_part_of_the_package():
     assert '"spacy_ptv2.demo" = ["page/*"]' in (ROOT / "pyproject.toml").read_text(encoding="utf8")
     assert {"index.html", "page.css", "main.js"} <= {path.name for path in PAGE.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_pictures_of_the_guide_are_small(width):
+    data = (ROOT / "docs" / "images" / f"demo_{width}.png").read_bytes()
+    assert (data[:4], int.from_bytes(data[16:20], "big")) == (b"\x89PNG", width)
+    assert len(data) < 200_000

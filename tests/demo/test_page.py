@@ -136,8 +136,9 @@ def test_the_threshold_hides_what_is_less_certain(visit):
     left = sum(confidence >= threshold for confidence in confidences)
     assert marks(one, "news") == left < len(confidences)
     roles = [role["confidence"] for frame in frames for role in frame["roles"]]
+    roles += [1.0] * len(frames)  # the predicates, which were given
     hidden = len(confidences) - left + sum(confidence < threshold for confidence in roles)
-    assert one.page.inner_text("#hidden-spans").startswith(f"{hidden} span")
+    assert one.page.inner_text("#hidden-spans").startswith(f"{hidden} of {len(confidences) + len(roles)} spans")
     assert one.page.inner_text("#threshold-value") == f"{threshold:.2f}"
     assert len(json_of(one, "news")["entities"]) == len(confidences)  # of all, whatever is shown
     assert one.asked == asked  # nothing is computed again

@@ -104,19 +104,29 @@ function show(answer) {
 function showAnnotations() {
   const threshold = get("threshold").valueAsNumber;
   const { given, text, tasks, seconds, words } = state.answer;
-  const summaries = tasks.flatMap((task, place) => state.cards[place].show(task, { given, text, threshold }));
-  const found = summaries.length ? `${summaries.join(", ")}. ` : "";
-  get("status").textContent = `${found}${count(words, "word")} in ${milliseconds(seconds)}.`;
+  const found = tasks.flatMap((task, place) => state.cards[place].show(task, { given, text, threshold }));
+  const together = summary(found);
+  get("status").textContent = `${together}${together ? ". " : ""}${count(words, "word")} in ${milliseconds(seconds)}.`;
   showHidden(threshold);
 }
 
+/** Return what all tasks found, as "3 entities, 1 class". */
+function summary(found) {
+  const sums = new Map();
+  for (const [n, one, several] of found) sums.set(one, [(sums.get(one)?.[0] ?? 0) + n, one, several]);
+  return [...sums.values()].map((counted) => count(...counted)).join(", ");
+}
+
 function showHidden(threshold) {
+  const level = ({ confidence }) => confidence ?? 1;
+  const ofFrame = ({ predicate, roles }) =>
+    [level(predicate), ...roles.map((role) => Math.min(level(role), level(predicate)))];
   const found = (state.answer?.tasks ?? []).flatMap(({ annotations }) => (annotations === null ? [] : [
-    ...annotations.entities, ...(annotations.frames ?? []).flatMap(({ predicate, roles }) => [predicate, ...roles])]));
-  const hidden = found.filter(({ confidence }) => confidence !== null && confidence < threshold).length;
+    ...annotations.entities.map(level), ...(annotations.frames ?? []).flatMap(ofFrame)]));
+  const hidden = found.filter((confidence) => confidence < threshold).length;
   get("threshold-value").value = threshold.toFixed(2);
   get("hidden-spans").textContent = hidden
-    ? `${count(hidden, "span")} of ${found.length} less certain than that ${hidden === 1 ? "is" : "are"} hidden.`
+    ? `${hidden} of ${count(found.length, "span")} ${hidden === 1 ? "is" : "are"} below it and hidden.`
     : "All spans are shown.";
 }
 

@@ -1,6 +1,7 @@
-// What each kind of annotation looks like. Each function takes a task's annotations and returns nodes and a summary.
+// What each kind of annotation looks like. Each function takes a task's annotations and returns nodes, and what was found
+// as a number of something, such as [2, "entity", "entities"].
 
-import { count, make } from "./dom.js";
+import { make } from "./dom.js";
 import { around, certain, marked, toneOf } from "./spans.js";
 
 const FEW = { classes: 5, frames: 30, tags: 400 };
@@ -26,7 +27,7 @@ function few(builders, most, what, wrap = (button) => button) {
 function entities({ annotations, labels, text, threshold }) {
   const spans = certain(annotations.entities, threshold);
   const nodes = marked(text, spans, labels);
-  return { nodes, summary: count(spans.length, "entity", "entities") };
+  return { nodes, found: [spans.length, "entity", "entities"] };
 }
 
 function frames({ annotations, labels, text, threshold, asked }) {
@@ -39,7 +40,7 @@ function frames({ annotations, labels, text, threshold, asked }) {
   const missing = asked === "predicates" ? "Name its predicates to see their roles." : "No predicate in this text.";
   return {
     nodes: builders.length ? few(builders, FEW.frames, "frames") : [hint(missing)],
-    summary: count(kept.length, "frame"),
+    found: [kept.length, "frame"],
   };
 }
 
@@ -53,10 +54,10 @@ function answer(text, { answer: found, score, start, end }) {
 
 function answers({ annotations, text, given }) {
   const found = annotations.answers ?? [];
-  if (!found.length) return { nodes: [hint("Ask a question about this text to have it answered.")], summary: "" };
+  if (!found.length) return { nodes: [hint("Ask a question about this text to have it answered.")], found: null };
   const nodes = found.map((own, place) => make("div", { class: "asked" },
     make("p", { class: "question", dir: "auto" }, given.questions[place]), ...own.map((one) => answer(text, one))));
-  return { nodes, summary: count(found.length, "answer") };
+  return { nodes, found: [found.length, "answer"] };
 }
 
 function share(name, value, isBest, tone) {
@@ -70,20 +71,20 @@ function classes({ annotations, labels, asked }) {
   const sorted = Object.entries(annotations.classes ?? {}).sort((a, b) => b[1] - a[1]);
   if (!sorted.length) {
     const missing = asked === "second_text" ? "Type a second text to compare this one with." : "No class.";
-    return { nodes: [hint(missing)], summary: "" };
+    return { nodes: [hint(missing)], found: null };
   }
   const builders = sorted.map(([name, value], place) => () => share(name, value, !place, toneOf(name, labels)));
   return { nodes: [make("ol", { class: "shares" }, ...few(builders, FEW.classes, "classes", inItem))],
-    summary: `class ${sorted[0][0]}` };
+    found: [1, "class", "classes"] };
 }
 
 const inItem = (button) => make("li", {}, button);
 
 function choices({ annotations, given }) {
   const scores = annotations.choice_scores ?? [];
-  if (!scores.length) return { nodes: [hint("Type some choices to have one chosen.")], summary: "" };
+  if (!scores.length) return { nodes: [hint("Type some choices to have one chosen.")], found: null };
   const items = scores.map((value, place) => share(given.choices[place], value, place === annotations.choice, "tone-0"));
-  return { nodes: [make("ol", { class: "shares" }, ...items)], summary: `choice ${annotations.choice + 1}` };
+  return { nodes: [make("ol", { class: "shares" }, ...items)], found: [1, "choice"] };
 }
 
 function tags({ annotations, labels, text }) {
@@ -97,9 +98,9 @@ function tags({ annotations, labels, text }) {
       ...lines.map((line, place) =>
         make("span", { class: place ? "line" : `line first ${toneOf(line, labels)}` }, line)), arc);
   });
-  if (!builders.length) return { nodes: [hint("No tags.")], summary: "" };
+  if (!builders.length) return { nodes: [hint("No tags.")], found: null };
   return { nodes: [make("ol", { class: "tokens" }, ...few(builders, FEW.tags, "words", inItem))],
-    summary: count(words.length, "tagged word") };
+    found: [words.length, "tagged word"] };
 }
 
 const KINDS = {
@@ -117,7 +118,7 @@ export function sections(offer, annotations, context) {
     .filter(([kind, [, , has]]) => kind in offer.kinds || has(annotations))
     .map(([kind, [title, build]]) => {
       const asked = offer.asks.map(({ what }) => what).find((what) => what in { predicates: 1, second_text: 1 });
-      const { nodes, summary } = build({ annotations, labels: offer.kinds[kind] ?? [], asked, ...context });
-      return { node: make("div", { class: `kind ${kind}` }, make("h4", {}, title), ...nodes), summary };
+      const { nodes, found } = build({ annotations, labels: offer.kinds[kind] ?? [], asked, ...context });
+      return { node: make("div", { class: `kind ${kind}` }, make("h4", {}, title), ...nodes), found };
     });
 }

@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 
 const TONES = 8;
+const GLUE = "\u00a0"; // keeps a label and its confidence with the last word of the span
 
 /** Return the spans that are at least as certain as the threshold; those without a confidence always are. */
 export const certain = (spans, threshold) =>
@@ -18,14 +19,14 @@ const shown = (confidence) => (confidence === null ? null : make("span", { class
 
 function tag(span) {
   if (!span.label && span.confidence === null) return null;
-  const space = span.label && span.confidence !== null ? " " : "";
+  const space = span.label && span.confidence !== null ? GLUE : "";
   return make("span", { class: "tag" }, `${span.label}${space}`, shown(span.confidence));
 }
 
 const mark = (span, labels, inside) => {
   const own = tag(span);
-  const glue = own === null ? null : "\u00a0"; // a label stays with the last word
-  return make("mark", { class: span.tone ?? toneOf(span.label, labels) }, ...inside, glue, own);
+  const tone = span.tone ?? toneOf(span.label, labels);
+  return make("mark", { class: tone }, ...inside, own === null ? null : GLUE, own);
 };
 
 /** Return nested spans as a tree, and those that cross others. */

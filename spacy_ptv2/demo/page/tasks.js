@@ -51,7 +51,7 @@ export class Card {
       make("div", { class: "folded" }, this.python.node, this.json.node));
   }
 
-  /** Show what a task found, and return its summary. context: the text, what was given, and the threshold. */
+  /** Show what a task found, and return how much. context: the text, what was given, and the threshold. */
   show(task, context) {
     this.time.textContent = milliseconds(task.seconds);
     this.python.set(() => task.python);
@@ -63,7 +63,7 @@ export class Card {
     }
     const found = sections(this.offer, task.annotations, context);
     this.body.replaceChildren(...found.map(({ node }) => node));
-    return found.map(({ summary }) => summary).filter((summary) => summary);
+    return found.map((section) => section.found).filter((counted) => counted);
   }
 }
 
