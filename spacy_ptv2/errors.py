@@ -621,6 +621,23 @@ class Errors(_Messages):
         "fall to 0 over so many steps."
     )
 
+    # The demo
+    P790 = (
+        "Two pipelines would be called {name!r}: {first} and {second}. Give one of them a name of its own, as "
+        "NAME=PIPELINE."
+    )
+    P791 = "The demo needs {missing}, not installed here. Run `pip install 'spacy-ptv2[serve]'`."
+    P792 = (
+        "Cannot load the pipeline {pipeline!r}: {error}. Expected an installed package or the folder of a trained "
+        "pipeline, such as training/model-best."
+    )
+    P793 = "Cannot listen on {host}, port {port}: {error}. Choose another port with --port; 0 takes a free one."
+    P794 = "Expected NAME=PIPELINE with a name and an installed package or a folder, got {got!r}."
+    P795 = (
+        "The pipeline {name!r} failed on this text. The terminal where the demo runs says why. Try another text, or "
+        "this one in Python."
+    )
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -702,4 +719,8 @@ class Warnings(_Messages):
     PW42 = (
         "Set {setting} to the backbone's hidden width (hidden_size in its config.json): this architecture asks for it "
         "before the backbone is read."
+    )
+    PW44 = (
+        "The component {component!r} of {name!r} compares marked words, which the demo cannot ask for: it stays silent "
+        "there. Use it in Python, with doc.spans."
     )

@@ -8,6 +8,7 @@ from spacy.cli._util import app as spacy_app
 from .compare import compare_cli
 from .convert import convert_cli
 from .data_report import data_report_cli
+from .demo import demo_cli
 from .evaluate import evaluate_cli
 from .init import init_cli
 from .interchange import export_cli, import_cli
@@ -30,6 +31,7 @@ app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)
 app.command("lr-find", context_settings=WITH_OVERRIDES)(rate_finder_cli)
+app.command("demo")(demo_cli)
 app.command("package")(package_cli)
 app.command("package-backbone")(package_backbone_cli)
 app.command("verify")(verify_cli)
