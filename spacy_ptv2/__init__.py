@@ -16,8 +16,8 @@ The flow, from a config to annotations; each step is a folder or a file here:
 
 In addition: `serialization/` (saved tensors), `packaging/` (wheels, and what checks them), `optimizers/` (what steps
 trained tensors), `training/` (the loop, planning, trials, the range test), `serving/` (many tasks in one process),
-`corpora/` (readers), `interchange/` (adapters of other libraries), `migration/` (configs of other packages), `cli/`
-(`spacy ptv2`), `shipped.py` (the shipped configs), `errors.py` (every message).
+`demo/` (a page over them), `corpora/` (readers), `interchange/` (adapters of other libraries), `migration/` (configs of
+other packages), `cli/` (`spacy ptv2`), `shipped.py` (the shipped configs), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
 spaCy finds everything through entry points. This module is imported whenever spaCy starts, so it loads neither torch
@@ -25,11 +25,15 @@ nor transformers.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from .backbones.lookup import find_backbone
 from .backbones.source import BackboneSource
 from .errors import BackboneError, CorpusError, FormatError, PTuningError
 from .options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions, WindowOptions, WordStart
+
+if TYPE_CHECKING:
+    from .training.in_python import train
 
 __version__ = version("spacy-ptv2")
 
@@ -47,4 +51,14 @@ __all__ = [
     "WordStart",
     "__version__",
     "find_backbone",
+    "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `train` when it is asked for, and torch with it."""
+    if name == "train":
+        from .training.in_python import train
+
+        return train
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

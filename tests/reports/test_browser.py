@@ -2,29 +2,20 @@
 
 import pytest
 
+from ..demo.browsing import chromium
 from .test_training_report import run
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def opened(training, gold, tmp_path_factory):
     """The page, opened without network, and everything that the browser said or asked for."""
-    from playwright.sync_api import sync_playwright
-
     folder = tmp_path_factory.mktemp("browser")
     run(training, folder / "page.html", "--test", gold)
     said = []
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            folder / "profile", executable_path=CHROMIUM, args=ARGUMENTS, offline=True
-        )
+    with chromium() as browser:
+        context = browser.new_context(offline=True)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
