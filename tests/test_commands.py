@@ -277,6 +277,7 @@ def test_debug_model(config_path, settings):
         assert "Layer 0" in spacy_command("debug", "model", config_path, component, "-P1", "-P2", *settings)
 
 
+@pytest.mark.exhaustive
 def test_benchmark_speed(pipeline, corpus):
     assert "words/s" in spacy_command("benchmark", "speed", pipeline, corpus, "--batches", 30, "--warmup", 1)
 

@@ -52,7 +52,12 @@ RAW = {
 SCORES = {"srl": "srl_f", "squad": "qa_f1", "textcat": "cats_acc", "pairs": "cats_acc"}
 
 
-@pytest.fixture(scope="module", params=RAW)
+IN_SHORT = {"srl", "squad"}  # tests/test_workflows.py trains all of them, for a few steps
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(t, marks=() if t in IN_SHORT else pytest.mark.exhaustive) for t in RAW]
+)
 def task(request):
     return request.param
 

@@ -13,6 +13,7 @@ from ..errors import PTuningError
 if TYPE_CHECKING:
     from ..packaging.verification import Check
 
+Force = Annotated[bool, typer.Option("--force", "-F", help="Overwrite a wheel of the same name and version.")]
 Pipeline = Annotated[str, typer.Argument(help="A pipeline: a folder or an installed package.")]
 
 
@@ -24,13 +25,22 @@ def package_cli(
     bundle: Annotated[bool, typer.Option("--bundle", help="Put the backbone into the wheel.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Store the bundled backbone as float16.")] = False,
     texts: Annotated[Path | None, typer.Option(help="A file of sample texts, one per line.")] = None,
+    force: Force = False,
 ) -> None:
     """Build an installable wheel with a manifest and a sample of predictions, with or without its backbone."""
     from ..packaging.wheels import package_pipeline
 
     try:
         wheel = package_pipeline(
-            pipeline, output, name=name, version=version, bundle=bundle, fp16=fp16, texts=texts, report=msg.text
+            pipeline,
+            output,
+            name=name,
+            version=version,
+            bundle=bundle,
+            fp16=fp16,
+            texts=texts,
+            overwrite=force,
+            report=msg.text,
         )
     except PTuningError as error:
         msg.fail(f"Cannot package {pipeline}", str(error), exits=1)
@@ -42,12 +52,13 @@ def package_backbone_cli(
     output: Annotated[Path, typer.Argument(help="The folder to write the wheel to.")],
     name: Annotated[str | None, typer.Option(help="The distribution's name.")] = None,
     version: Annotated[str, typer.Option(help="The package's version.")] = "1.0.0",
+    force: Force = False,
 ) -> None:
     """Build an installable wheel of a backbone alone, which pipelines without one can share."""
     from ..packaging.backbone_wheels import package_backbone
 
     try:
-        wheel = package_backbone(source, output, name=name, version=version, report=msg.text)
+        wheel = package_backbone(source, output, name=name, version=version, overwrite=force, report=msg.text)
     except PTuningError as error:
         msg.fail(f"Cannot package {source}", str(error), exits=1)
     msg.good(f"{wheel}: {wheel.stat().st_size / 1e6:.2f} MB")

@@ -19,6 +19,7 @@ from spacy.language import Language
 from torch import nn
 
 from ..optimizers.averaging import averaging_share
+from ..optimizers.base import StepOptimizer
 from ..serialization.models import adapter_shims
 from ..training.trainer import Trainer
 
@@ -55,7 +56,7 @@ class FullFineTuning(Trainer):
 
     def step(self) -> None:
         """Let both optimizers step, at the same point of one schedule."""
-        rate = self._peak * self.optimizer.learn_rate
+        rate = self._peak * (self.optimizer.factor if isinstance(self.optimizer, StepOptimizer) else 1.0)
         super().step()
         for group in self._adamw.param_groups:
             group["lr"] = rate

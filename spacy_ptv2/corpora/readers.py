@@ -37,7 +37,8 @@ def build_conll_corpus_v1(
     RETURNS (Callable[[Language], Iterable[Example]]): The reader. The pipeline's tokenizer tokenises raw texts.
     RAISES (CorpusError): On use, with file and line, if the file is malformed, empty or missing.
     """
-    options = build_file_options(scheme, word_column, tag_column, misaligned, overlaps=spans_key is not None)
+    columns = {"word": word_column, "tag": tag_column}
+    options = build_file_options(scheme, columns, misaligned, overlaps=spans_key is not None)
 
     def read(nlp: Language) -> Iterable[Example]:
         corpus = read_corpus(path, options, lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))

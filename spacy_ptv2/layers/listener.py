@@ -13,6 +13,7 @@ from thinc.api import get_array_module
 from thinc.types import Floats2d
 
 from ..bridge.precomputed import Precomputed
+from ..errors import Errors, PTuningError
 from ..serialization.upstream import ATTRIBUTE, UpstreamRecord
 
 
@@ -47,10 +48,15 @@ PTuningListener.__name__ = Tok2VecListener.__name__
 
 
 def forward(model: PTuningListener, X: list[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
-    """Return the vectors that the upstream component left here; without any, do what spaCy's listener does."""
+    """Return the vectors that the upstream component left here; without any, do what spaCy's listener does.
+
+    RAISES (PTuningError): P797 if no upstream component has given the listener a width.
+    """
     vectors = None if is_train else model.vectors.take(X)
     if vectors is not None:
         return vectors, lambda dY: X
+    if not model.has_dim("nO"):
+        raise PTuningError(Errors.P797.format(upstream=model.upstream_name))
     return listen(model, X, is_train)  # type: ignore[no-any-return]
 
 

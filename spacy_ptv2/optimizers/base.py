@@ -60,6 +60,7 @@ class StepOptimizer(Optimizer):
         "_gradients",
         "_groups",
         "_schedule",
+        "factor",
         "is_driven",
         "n_at_zero",
         "n_left_out",
@@ -94,6 +95,16 @@ class StepOptimizer(Optimizer):
         self._blocks: dict[Key, Blocks] = {}
         self._gradients = CollectedGradients()
         self._groups = 0  # groups that are being handed over
+
+    @property
+    def learn_rate(self) -> float:
+        """The highest rate of any part at this point of the schedule, which `spacy train` prints."""
+        return self.factor * max(self.settings.learn_rates.values())
+
+    @learn_rate.setter
+    def learn_rate(self, value: float) -> None:
+        """Thinc's constructor sets it, to the first value of the schedule."""
+        self.factor = float(value)
 
     @property
     def averages(self) -> dict[Key, FloatsXd] | None:
@@ -169,7 +180,7 @@ class StepOptimizer(Optimizer):
 
     def rate(self, part: str) -> float:
         """Return the rate of a part in this step."""
-        return self.learn_rate * self.settings.learn_rates[part] * self.restarts.share(self.steps + 1)
+        return self.factor * self.settings.learn_rates[part] * self.restarts.share(self.steps + 1)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return all that later steps depend on: named arrays (see `state.py`), and values for JSON.
@@ -185,7 +196,7 @@ class StepOptimizer(Optimizer):
         First introduce the pipeline and restore its weights. RAISES (PTuningError): P415, P416.
         """
         self._averages = import_state(self, arrays, values)
-        self.learn_rate = float(self._schedule(self.position))
+        self.factor = float(self._schedule(self.position))
 
     @property
     def _is_under_way(self) -> bool:
@@ -256,16 +267,16 @@ class StepOptimizer(Optimizer):
         warnings.warn(message, stacklevel=4)
 
     def _move_schedule(self) -> None:
-        before = self.learn_rate
+        before = self.factor
         self.position += 1
-        self.learn_rate = float(self._schedule(self.position))
-        if self.learn_rate > before:
+        self.factor = float(self._schedule(self.position))
+        if self.factor > before:
             self.watch.forget()
         self.schedule_is_due = False
 
     def _note_rate(self) -> None:
         """Warn if training continues after the end of the schedule; `spacy train` itself takes one step there."""
-        self.n_at_zero = self.n_at_zero + 1 if self.learn_rate == 0.0 else 0
+        self.n_at_zero = self.n_at_zero + 1 if self.factor == 0.0 else 0
         if self.n_at_zero == 2:
             warnings.warn(Warnings.PW11, stacklevel=5)
 

@@ -53,6 +53,13 @@ def build_wheel(folder: Path, package: str, settings: dict[str, Any], output: Pa
     return Path(shutil.copyfile(wheels[0], output / wheels[0].name))
 
 
+def refuse_to_overwrite(output: Path, package: str, version: str, *, overwrite: bool) -> None:
+    """RAISES (PTuningError): P413 if the wheel is there already. Slim and bundled ones of a version share the name."""
+    wheel = output / f"{package}-{version}-py3-none-any.whl"
+    if wheel.exists() and not overwrite:
+        raise PTuningError(Errors.P413.format(path=wheel))
+
+
 def check_name(what: str, name: object) -> str:
     """Return the name if it is safe as a module, a folder and a part of a wheel's name.
 

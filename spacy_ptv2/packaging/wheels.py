@@ -37,6 +37,7 @@ from .builder import (
     copy_backbone,
     describe_backbone,
     refuse_links,
+    refuse_to_overwrite,
 )
 from .half import convert_to_float16
 from .manifest import write_manifest
@@ -72,14 +73,16 @@ def package_pipeline(
     bundle: bool = False,
     fp16: bool = False,
     texts: Path | None = None,
+    overwrite: bool = False,
     report: Report = lambda text: None,
 ) -> Path:
     """Build a pipeline's wheel.
 
     pipeline (Path): Its folder. bundle (bool): Include the backbone. fp16 (bool): Convert that to float16.
     name, version (str | None): Of the package, the name without the language; by default from meta.json.
-    texts (Path | None): Sample texts, one per line; None for spaCy's. report (Report): Told before each long step.
-    RETURNS (Path): The wheel. RAISES (PTuningError): P605, P606, P608-P612, and whatever loading raises.
+    texts (Path | None): Sample texts, one per line; None for spaCy's.
+    overwrite (bool): Replace a wheel of the same name and version. report (Report): Told before each long step.
+    RETURNS (Path): The wheel. RAISES (PTuningError): P413, P605, P606, P608-P612, and whatever loading raises.
     """
     if fp16 and not bundle:
         raise PTuningError(Errors.P612)
@@ -87,16 +90,13 @@ def package_pipeline(
     meta = _read_meta(pipeline)
     name, version = name or meta.get("name"), check_version(version or meta.get("version"))
     package = check_name("package name", f"{check_name('language', meta.get('lang'))}_{check_name('name', name)}")
+    refuse_to_overwrite(output, package, version, overwrite=overwrite)
     sample = sample_texts(meta["lang"], texts)
     report(f"Loading {pipeline}")
-    nlp = spacy.load(pipeline)
-    if not trained_adapters(nlp):
-        raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
+    nlp = _load(pipeline)
     with tempfile.TemporaryDirectory() as folder:
-        stage, source = Path(folder) / "pipeline", Path(folder) / f"{package}-{version}"
-        shutil.copytree(pipeline, stage)
-        _update_requirements(stage, nlp, bundle=bundle)
-        _lay_out(stage, source, name=name, version=version)
+        source = Path(folder) / f"{package}-{version}"
+        _lay_out(pipeline, nlp, source, name=name, version=version, bundle=bundle)
         entry_points = _bundle(nlp, source / package, fp16=fp16, report=report) if bundle else {}
         _update_components(source / package / source.name, nlp)
         report("Predicting the sample")
@@ -105,8 +105,19 @@ def package_pipeline(
         return build_wheel(source, package, _settings(source, package, entry_points), output)
 
 
-def _lay_out(stage: Path, source: Path, *, name: str | None, version: str) -> None:
-    """Let spaCy write the source folder of a package next to a staged pipeline."""
+def _load(pipeline: Path) -> Language:
+    """RAISES (PTuningError): P611 if nothing of ours is trained in it."""
+    nlp = spacy.load(pipeline)
+    if not trained_adapters(nlp):
+        raise PTuningError(Errors.P611.format(path=pipeline, names=", ".join(nlp.component_names)))
+    return nlp
+
+
+def _lay_out(pipeline: Path, nlp: Language, source: Path, *, name: str | None, version: str, bundle: bool) -> None:
+    """Let spaCy write the source folder of a package next to a staged copy of the pipeline."""
+    stage = source.parent / "pipeline"
+    shutil.copytree(pipeline, stage)
+    _update_requirements(stage, nlp, bundle=bundle)
     spacy_package(stage, source.parent, name=name, version=version, create_sdist=False)
     _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from spacy.language import Language
-from spacy.training.loggers import console_logger
+from spacy.training.loggers import console_logger_v3
 
 LogStep = Callable[[dict[str, Any] | None], None]
 Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None]]]
@@ -18,9 +18,9 @@ def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = T
 
     path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations
         included), words, losses, score and the other scores of every evaluation; None for the table alone.
-    progress_bar (bool): Show progress between evaluations, if standard error is a terminal.
+    progress_bar (bool): Show the steps of the training and the time left, if standard error is a terminal.
     """
-    table = console_logger(progress_bar=progress_bar)
+    table = console_logger_v3(progress_bar="train" if progress_bar else None)
     curve = None if path is None else Path(path)
 
     def setup(nlp: Language, stdout: IO[str] = sys.stdout, stderr: IO[str] = sys.stderr) -> tuple[LogStep, Any]:

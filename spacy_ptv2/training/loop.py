@@ -24,7 +24,7 @@ from wasabi.printer import Printer
 from .batches import read_batches
 from .loggers import LogStep
 from .progress import LoopState, RandomState
-from .trainer import Scores, Trainer, resolve_training
+from .trainer import Corpora, Scores, Trainer, resolve_training
 
 T = TypeVar("T", bound=Trainer)
 
@@ -141,7 +141,29 @@ def train(
         fix_random_seed(config["seed"])
     if use_gpu >= 0 and config["gpu_allocator"]:
         set_gpu_allocator(config["gpu_allocator"])
-    loop = Loop([Trainer(nlp, resolve_training(nlp))])
+    train_and_save(nlp, output_path, stdout=stdout, stderr=stderr)
+    if output_path is None:
+        return nlp, None
+    last = output_path / DIR_MODEL_LAST
+    stdout.write(Printer(no_print=True).good("Saved pipeline to output directory", last) + "\n")
+    return nlp, last
+
+
+def train_and_save(
+    nlp: Language,
+    output_path: Path | None,
+    *,
+    corpora: Corpora | None = None,
+    stdout: IO[str] | None = None,
+    stderr: IO[str] | None = None,
+) -> None:
+    """Train a pipeline with the random numbers that are next, log it, and save it at each evaluation.
+
+    nlp, output_path: As above. corpora (Corpora | None): See `Trainer`.
+    stdout, stderr (IO[str] | None): None for those of the process as they are now.
+    """
+    stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
+    loop = Loop([Trainer(nlp, resolve_training(nlp), corpora)])
     (trainer,) = loop.trainers
     clean_output_dir(output_path)
     _announce(trainer, stdout)
@@ -154,11 +176,6 @@ def train(
         finalize()
         if output_path is not None:
             trainer.save(output_path, is_best=False)
-    if output_path is None:
-        return nlp, None
-    last = output_path / DIR_MODEL_LAST
-    stdout.write(Printer(no_print=True).good("Saved pipeline to output directory", last) + "\n")
-    return nlp, last
 
 
 @contextmanager

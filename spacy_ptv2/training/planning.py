@@ -16,6 +16,7 @@ from spacy.util import registry, resolve_dot_names
 from ..errors import Errors, PTuningError, Warnings
 from ..optimizers.creation import fill_in
 from ..pipeline.private_settings import withdraw_downloads
+from .trainer import ReadCorpus
 
 STREAMED = -1  # spaCy's max_epochs for a corpus that is read again, in its own order, for each epoch
 NO_PATH = "[E913]"  # the code of spaCy's error for a corpus without a path
@@ -48,19 +49,27 @@ def build_plan_steps_v1(epochs: int, evaluations_per_epoch: int = 1, min_steps: 
                 raise
             warnings.warn(Warnings.PW13.format(reason=error), stacklevel=2)
             return
-        steps = max(steps_per_epoch * epochs, min_steps)
-        training: dict[str, Any] = nlp.config["training"]
-        training["max_epochs"] = 0
-        training["max_steps"] = steps
-        training["eval_frequency"] = max(1, steps // (epochs * evaluations_per_epoch))
-        fill_in(training["optimizer"], {"total_steps": steps, "steps_per_epoch": steps_per_epoch})
+        write_plan(nlp, steps_per_epoch, epochs, evaluations_per_epoch, min_steps)
 
     return plan_steps
 
 
-def count_steps(nlp: Language) -> int:
+def write_plan(
+    nlp: Language, steps_per_epoch: int, epochs: int, evaluations_per_epoch: int = 1, min_steps: int = 0
+) -> None:
+    """Write the steps of a training into `nlp.config`. steps_per_epoch (int): Batches; others as above."""
+    steps = max(steps_per_epoch * epochs, min_steps)
+    training: dict[str, Any] = nlp.config["training"]
+    training["max_epochs"] = 0
+    training["max_steps"] = steps
+    training["eval_frequency"] = max(1, steps // (epochs * evaluations_per_epoch))
+    fill_in(training["optimizer"], {"total_steps": steps, "steps_per_epoch": steps_per_epoch})
+
+
+def count_steps(nlp: Language, corpus: ReadCorpus | None = None) -> int:
     """Return the number of batches in one epoch of the training corpus.
 
+    corpus (ReadCorpus | None): Its reader; None for the one that the config names.
     RAISES (PTuningError): P406 if there are none; P414 if the corpus is streamed and may have no end.
     """
     config = nlp.config.interpolate()
@@ -68,8 +77,8 @@ def count_steps(nlp: Language) -> int:
         raise PTuningError(Errors.P414)
     blocks = {name: config["training"][name] for name in ("batcher", "train_corpus")}
     batcher = registry.resolve({"batcher": blocks["batcher"]})["batcher"]
-    (corpus,) = resolve_dot_names(config, [blocks["train_corpus"]])
-    n_steps = sum(1 for _ in batcher(corpus(nlp)))
+    (configured,) = [corpus] if corpus else resolve_dot_names(config, [blocks["train_corpus"]])
+    n_steps = sum(1 for _ in batcher(configured(nlp)))
     if n_steps == 0:
         raise PTuningError(Errors.P406)
     return n_steps

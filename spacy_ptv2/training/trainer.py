@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from ..optimizers.protocol import drive, introduce
 from .progress import PipelineState
 
 Scores = tuple[float, dict[str, Any]]  # the main score, and all scores
+ReadCorpus = Callable[[Language], Iterable[Example]]
+Corpora = tuple[ReadCorpus, ReadCorpus]  # for training and dev
 
 
 def resolve_training(nlp: Language) -> dict[str, Any]:
@@ -44,15 +46,16 @@ class Trainer:
 
     nlp (Language): Initialised.
     settings (dict[str, Any]): See `resolve_training`; they include the optimizer.
+    corpora (Corpora | None): Readers of the training and the dev corpus; None for those that the config names.
     """
 
-    def __init__(self, nlp: Language, settings: dict[str, Any]) -> None:
+    def __init__(self, nlp: Language, settings: dict[str, Any], corpora: Corpora | None = None) -> None:
         self.nlp = nlp
         self.settings = settings
         self.optimizer: Optimizer = settings["optimizer"]
         self.state = PipelineState()
         names = [settings["train_corpus"], settings["dev_corpus"]]
-        self.train_corpus, self.dev_corpus = resolve_dot_names(nlp.config.interpolate(), names)
+        self.train_corpus, self.dev_corpus = corpora or resolve_dot_names(nlp.config.interpolate(), names)
         self._evaluate = create_evaluation_callback(nlp, self.dev_corpus, self.settings["score_weights"])
         drive(self.optimizer)
         introduce(self.optimizer, nlp, parameters_of_pipeline)

@@ -17,6 +17,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", [["stream", "--engine", "torch"], ["service"]])
+@pytest.mark.exhaustive
 def test_watches_memory(folder, tmp_path, what):
     results = tmp_path / "results.md"
     options = ["--minutes", "0.05", "--settle", "0", "--every", "1", "--results", results]

@@ -40,7 +40,7 @@ def test_one_doc_per_document(train_file, tmp_path):
 
 
 def test_function_returns_the_counts(train_file, tmp_path):
-    corpus = convert(train_file, tmp_path / "a.spacy")
+    corpus = convert(train_file, tmp_path / "a.spacy")[tmp_path / "a.spacy"]
     assert count_corpus(corpus.documents) == CorpusCounts(sentences=3, tokens=12, entities=5)
 
 
@@ -74,10 +74,16 @@ def test_command_says_columns_and_scheme(tmp_path):
 
 def test_command_takes_columns_and_scheme(tmp_path):
     (tmp_path / "a.txt").write_text("form ner more\nAnna PERSON O\nBerg PERSON O\n")
-    options = ["--word-column", "form", "--tag-column", "-2", "--scheme", "io"]
+    options = ["--column", "word=form", "--column", "tag=-2", "--scheme", "io"]
     assert run(tmp_path / "a.txt", tmp_path / "a.spacy", *options)[0] == 0
     (doc,) = read(tmp_path / "a.spacy")
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Anna Berg", "PERSON")]
+
+
+def test_command_knows_its_columns(tmp_path):
+    (tmp_path / "a.txt").write_text("Anna B-PER\n")
+    code, output = run(tmp_path / "a.txt", tmp_path / "a.spacy", "--column", "text=1")
+    assert code == 1 and "P043" in output and "word, tag" in " ".join(output.split())
 
 
 def test_command_tokenises_texts_and_warns(tmp_path):
@@ -136,7 +142,7 @@ def test_it_reads_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = Thread(target=(tmp_path / "pipe").write_text, args=("Anna S-PER\n",))
     writer.start()
-    assert count_corpus(convert(tmp_path / "pipe", tmp_path / "a.spacy").documents).entities == 1
+    assert count_corpus(convert(tmp_path / "pipe", tmp_path / "a.spacy")[tmp_path / "a.spacy"].documents).entities == 1
     writer.join()
 
 

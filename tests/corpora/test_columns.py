@@ -10,13 +10,13 @@ from spacy_ptv2.corpora.options import build_file_options
 from spacy_ptv2.errors import CorpusError
 
 
-def read(folder, text, *options, name="corpus.txt"):
+def read(folder, text, *, word=None, tag=None, name="corpus.txt"):
     """The documents of a text, and what was found."""
     path = folder / name
     path.write_text(text, encoding="utf8")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return read_file(path, build_file_options(*options), None)
+        return read_file(path, build_file_options(columns={"word": word, "tag": tag}), None)
 
 
 def words(documents):
@@ -107,28 +107,28 @@ SEVERAL = "Anna x B-PER NNP O\nBerg y I-PER NNP O\n, , O , B-GEO\n"
 
 @pytest.mark.parametrize(("word", "tag"), [(2, 3), ("2", "-3"), (-4, "+3")])
 def test_columns_by_number(tmp_path, word, tag):
-    sentence = only(read(tmp_path, SEVERAL, None, word, tag)[0])
+    sentence = only(read(tmp_path, SEVERAL, word=word, tag=tag)[0])
     assert sentence.words == ("x", "y", ",")
     assert sentence.entities == ((0, 2, "PER"),)
-    assert only(read(tmp_path, SEVERAL, None, None, -1)[0]).entities == ((2, 3, "GEO"),)
+    assert only(read(tmp_path, SEVERAL, tag=-1)[0]).entities == ((2, 3, "GEO"),)
 
 
 def test_columns_by_name(tmp_path):
     header = "Form Lemma Fine Coarse Other\n"
-    documents, layout = read(tmp_path, header + SEVERAL, None, "form", "other")
+    documents, layout = read(tmp_path, header + SEVERAL, word="form", tag="other")
     assert only(documents).entities == ((2, 3, "GEO"),)
     assert layout.startswith("columns: word in column 1 (Form), tag in 5 (Other)")
     text = (header + SEVERAL).replace(", , O ,", ". . O .").replace(" ", ",")
-    documents, _ = read(tmp_path, text, None, "Lemma", "FINE", name="x.csv")
+    documents, _ = read(tmp_path, text, word="Lemma", tag="FINE", name="x.csv")
     assert only(documents).words == ("x", "y", ".")
 
 
 @pytest.mark.parametrize("column", [0, 6, -6, "ner", "99"])
 def test_a_column_that_is_not_there(tmp_path, column):
     with pytest.raises(CorpusError, match=f"P009.*corpus.txt.*{column}.*1 to 5.*no header"):
-        read(tmp_path, SEVERAL, None, column)
+        read(tmp_path, SEVERAL, word=column)
     with pytest.raises(CorpusError, match="P009.*named word, a, b, c, ner"):
-        read(tmp_path, "word a b c ner\n" + SEVERAL, None, "words")
+        read(tmp_path, "word a b c ner\n" + SEVERAL, word="words")
 
 
 def test_of_several_tag_columns_the_first_is_taken_and_said(tmp_path):

@@ -21,8 +21,8 @@ from .kinds import BROKEN, ENTITIES, NAMED, POS, READ, WORDS
 BLANK = blank_tokenize("en")
 
 
-def read(path, *options):
-    corpus = read_corpus(path, build_file_options(*options), lambda: BLANK)
+def read(path):
+    corpus = read_corpus(path, build_file_options(), lambda: BLANK)
     return corpus, list(to_docs(corpus.documents, Vocab()))
 
 

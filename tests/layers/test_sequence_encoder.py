@@ -30,7 +30,7 @@ from ..injection.oracles import install_oracle, load_bare
 from ..tiny import build_options, save_tiny_backbone
 
 NLP = spacy.blank("en")
-FAMILIES = ["bert", "deberta-v2", "modernbert", "mpnet", "roberta"]
+FAMILIES = ["bert", pytest.param("deberta-v2", marks=pytest.mark.exhaustive), "modernbert", "mpnet", "roberta"]
 WINDOW, OVERLAP = 28, 6
 LAYOUTS = {
     "doc": DocLayout(),

@@ -19,7 +19,8 @@ def test_a_pipeline_without_a_config_gets_the_shipped_one(nlp):
     before = nlp.config.to_str()
     optimizer = create_optimizer(nlp, total_steps=100)
     assert isinstance(optimizer.rule, Muon)
-    assert (optimizer.settings.learn_rates["prompt"], optimizer.learn_rate) == (0.01, pytest.approx(1 / 6))
+    assert (optimizer.settings.learn_rates["prompt"], optimizer.factor) == (0.01, pytest.approx(1 / 6))
+    assert optimizer.learn_rate == pytest.approx(0.01 / 6)  # the highest of any part
     assert nlp.config.to_str() == before
 
 
@@ -27,16 +28,16 @@ def test_what_the_config_says_of_ours_counts(nlp):
     nlp.config["training"]["optimizer"] = OURS
     optimizer = create_optimizer(nlp, total_steps=8)
     assert isinstance(optimizer.rule, AdamW)
-    assert (optimizer.settings.learn_rates["prompt"], optimizer.learn_rate) == (0.02, 0.25)
+    assert (optimizer.settings.learn_rates["prompt"], optimizer.factor) == (0.02, 0.25)
     nlp.config["training"]["optimizer"] = {
         **OURS,
         "schedule": {"@schedules": "spacy_ptv2.epoch_decay.v1", "steps_per_epoch": 1},
     }
     optimizer = create_optimizer(nlp, total_steps=8, steps_per_epoch=2)
-    rates = [optimizer.learn_rate]
+    rates = [optimizer.factor]
     for _ in range(3):
         optimizer.step_schedules()
-        rates.append(optimizer.learn_rate)
+        rates.append(optimizer.factor)
     assert rates == pytest.approx([1.0, 1.0, 0.95, 0.95])
 
 

@@ -132,10 +132,10 @@ def test_restart(reason):
         step(optimizer, weights, np.nan if reason == "gradient" else 1.0, loss=2.0)
     np.testing.assert_array_equal(weights, start)
     assert optimizer.averages == {}  # what was before the restart is in no average
-    factor = optimizer.learn_rate
+    factor = optimizer.factor
     for i in range(WARMUP_STEPS + 2):  # Adam's steps are as long as the rate where all gradients are equal
         before = weights.copy()
-        factor = optimizer.learn_rate
+        factor = optimizer.factor
         step(optimizer, weights, 1.0, loss=0.5)
         expected = RATES["head"] * LOWER * factor * min(1.0, (i + 1) / WARMUP_STEPS)
         np.testing.assert_allclose(before - weights, expected, rtol=2e-3)

@@ -12,7 +12,10 @@ import spacy
 import srsly
 import torch
 from safetensors.torch import load_file, save_file
+from spacy.cli import app
+from typer.testing import CliRunner
 
+import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
 from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder, identity_files
 from spacy_ptv2.backbones.source import BackboneSource
@@ -206,6 +209,23 @@ def test_names_that_are_no_modules_are_refused(pipeline, tmp_path, name):
 def test_versions_that_are_none_are_refused(version):
     with pytest.raises(PTuningError, match="P609.*version"):
         check_version(version)
+
+
+def test_a_wheel_is_overwritten_only_by_request(pipeline, tiny_folder, tmp_path):
+    """A slim wheel and a bundle of one version have one name."""
+    wheel = package_pipeline(pipeline, tmp_path, name="once", version="1.0.0")
+    before = wheel.read_bytes()
+    with pytest.raises(PTuningError, match="P413.*once-1.0.0.*--force"):
+        package_pipeline(pipeline, tmp_path, name="once", version="1.0.0", bundle=True)
+    assert wheel.read_bytes() == before
+    arguments = ["ptv2", "package", pipeline, tmp_path, "--name", "once", "--version", "1.0.0", "--bundle"]
+    assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 1
+    assert CliRunner().invoke(app, [*map(str, arguments), "--force"]).exit_code == 0
+    assert wheel.stat().st_size > len(before)
+    package_backbone(str(tiny_folder), tmp_path, name="once-more")
+    with pytest.raises(PTuningError, match="P413.*once_more"):
+        package_backbone(str(tiny_folder), tmp_path, name="once-more")
+    package_backbone(str(tiny_folder), tmp_path, name="once-more", overwrite=True)
 
 
 def test_links_in_a_pipeline_are_refused(pipeline, tmp_path):

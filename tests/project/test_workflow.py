@@ -10,8 +10,8 @@ import pytest
 from ..conftest import ROOT
 
 GENERATED = {".git", "assets", "corpus", "training", "packages", "metrics", "build", "dist", "project.lock"}
-# The pipeline of the shortened run: a prompt of 8 positions and one epoch.
-SHORT = ("--vars.epochs", "1", "--vars.min_steps", "0", "--vars.prompt_length", "8")
+SHORT = ("--vars.quickstart_epochs", "1", "--vars.quickstart_min_steps", "0")
+FRESH = ("--vars.quickstart_place", "")  # the wheel in an environment of its own, as of `make quickstart-full`
 
 
 def generated(folder, names):
@@ -29,9 +29,10 @@ def run_project(folder, *arguments):
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(tmp_path):
+@pytest.mark.parametrize("place", [(), pytest.param(FRESH, marks=pytest.mark.exhaustive)], ids=["folder", "fresh"])
+def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(place, tmp_path):
     folder = shutil.copytree(ROOT, tmp_path / "checkout", ignore=generated)
-    output = run_project(folder, *SHORT)
+    output = run_project(folder, *SHORT, *place)
     assert (folder / "spacy_ptv2" / "training").is_dir()
     (wheel,) = (folder / "packages" / "wikigold").glob("*.whl")
     assert wheel.name == "en_ptv2_ner-0.1.0-py3-none-any.whl"
@@ -44,5 +45,6 @@ def test_quickstart_ends_with_a_wheel_that_predicts_the_same_elsewhere(tmp_path)
     assert metrics["test"]["ents_f"] > 0.1
     assert metrics["trained_share"] < 0.015
     assert "Ada Lovelace worked with Charles Babbage in London" in output
-    again = run_project(folder, *SHORT)
+    assert "F1 on test" in output and f"install packages/wikigold/{wheel.name}" in " ".join(output.split())
+    again = run_project(folder, *SHORT, *place)
     assert again.count("nothing changed") == 6

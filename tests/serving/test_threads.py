@@ -78,6 +78,7 @@ def longer(tmp_path_factory):
     return save_tiny_backbone(tmp_path_factory.mktemp("backbones") / "longer", "bert", max_position_embeddings=128)
 
 
+@pytest.mark.exhaustive
 def test_the_benchmark(longer, capsys):
     benchmark.main(backbone=str(longer), texts=200, threads=N_THREADS, tasks=4, deviation=0.15)
     printed = capsys.readouterr().out

@@ -51,7 +51,7 @@ def test_each_step_is_taken_at_the_rate_of_its_point(finder, monkeypatch):
     """All steps are taken, though the config says one epoch, which is fewer."""
     rates = []
     step = StepOptimizer.step_schedules
-    monkeypatch.setattr(StepOptimizer, "step_schedules", lambda self: rates.append(self.learn_rate) or step(self))
+    monkeypatch.setattr(StepOptimizer, "step_schedules", lambda self: rates.append(self.factor) or step(self))
     points = list(finder.run())
     assert rates == [point.factor for point in points] == list(growing_factors(20))
     assert points == finder.curve.points
