@@ -2,7 +2,9 @@
 
 from setuptools import find_packages, setup
 
+DATA = ["spacy_ptv2.configs", "spacy_ptv2.demo.page", "spacy_ptv2.reports.templates"]
+
 setup(
-    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs", "spacy_ptv2.reports.templates"],
+    packages=[*find_packages(include=["spacy_ptv2*"]), *DATA],
     package_dir={"spacy_ptv2.configs": "configs"},
 )

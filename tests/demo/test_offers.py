@@ -190,7 +190,8 @@ def test_the_command_serves(monkeypatch, folder_of):
 
 
 def test_the_page_is_part_of_the_package():
-    assert '"spacy_ptv2.demo" = ["page/*"]' in (ROOT / "pyproject.toml").read_text(encoding="utf8")
+    assert '"spacy_ptv2.demo.page" = ["*"]' in (ROOT / "pyproject.toml").read_text(encoding="utf8")
+    assert '"spacy_ptv2.demo.page"' in (ROOT / "setup.py").read_text(encoding="utf8")
     assert {"index.html", "page.css", "main.js"} <= {path.name for path in PAGE.iterdir() if path.is_file()}
 
 
