@@ -26,6 +26,7 @@ from spacy_ptv2.pipeline.text_classifier import PairClassifier, TextClassifier
 from spacy_ptv2.pipeline.token_classifier import TokenClassifier
 
 PACKAGE = "spacy_ptv2"
+SAME_LINE = re.compile(r"(?<=\.) (?=(?:RETURNS|YIELDS|RAISES|[a-z_]\w*) \([^()]+\): )")  # a field after another
 LONGEST = 100  # characters of a signature on one line
 FIELD = re.compile(r"^([\w*][\w*, ]*|RETURNS|YIELDS|RAISES|Shape)(?: \((.+?)\))?: ?(.*)$")
 SOURCE = re.compile(r"^(Source|DOCS): ")
@@ -86,7 +87,7 @@ def _render(thing: Any, name: str, note: str = "") -> Iterator[str]:
             is_public = not method.startswith("_") or method == "__call__"
             if is_public and isinstance(function, FunctionType | property):
                 is_call = isinstance(function, FunctionType)
-                yield from ("", f"#### {name}.{method}", "")
+                yield from ("", f"#### {_escape(f'{name}.{method}')}", "")
                 yield from _described(function, _signature(function, method) if is_call else f"{name}.{method}")
 
 
@@ -94,7 +95,7 @@ def _signature(function: Any, name: str) -> str:
     """Return the signature on one line, or with one parameter a line where that is too long."""
     signature = inspect.signature(function)
     result = signature.return_annotation
-    end = ")" if result in (signature.empty, None) else f") -> {_type(result)}"
+    end = ")" if result in (signature.empty, None, "None") else f") -> {_type(result)}"
     parameters = _parameters(signature)
     whole = f"{name}({', '.join(parameters)}{end}"
     return whole if len(whole) <= LONGEST else "\n".join([f"{name}(", *(f"    {own}," for own in parameters), end])
@@ -141,7 +142,7 @@ def render_docstring(text: str) -> Iterator[str]:
 
 def _blocks(text: str) -> Iterator[str]:
     """Yield paragraphs and fields, each with the lines that continue it joined; indented text stays as it is."""
-    for paragraph in text.split("\n\n"):
+    for paragraph in SAME_LINE.sub("\n", text).split("\n\n"):
         block: list[str] = []
         for line in paragraph.splitlines():
             starts = re.match(r"(RETURNS|YIELDS|RAISES|Shape\b|[a-z_*][\w*, ]*?(?: \(.+?\))?: )", line)

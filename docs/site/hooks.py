@@ -4,7 +4,6 @@ In: MkDocs's events, in a build by mkdocs.yml. Out: a site with the folders of t
 its pages are those of the repository. Pages stand in the order, and under the names, of the list in docs/README.md.
 """
 
-import re
 from pathlib import Path
 
 from api import render_api
@@ -20,7 +19,7 @@ GENERATED = {"docs/reference/api.md": render_api, "docs/reference/command_line.m
 OF_THE_SITE = ["docs/site/tables.css", "docs/site/iframe-worker.js"]
 VIEWED = {".css", ".gif", ".html", ".jpg", ".js", ".md", ".png", ".svg", ".txt", ".webp"}  # what browsers show as it is
 
-Nav = list[dict[str, "str | Nav"]]
+Nav = list["str | dict[str, str | Nav]"]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -72,15 +71,6 @@ def build_nav(published: Published) -> Nav:
     ]
 
 
-def _entry(uri: str, names: dict[str, str]) -> dict[str, "str | Nav"]:
-    title = names.get(uri) or _heading(uri)
-    return {title[0].upper() + title[1:]: uri}
-
-
-def _heading(uri: str) -> str:
-    if uri in GENERATED:
-        text = GENERATED[uri]()
-    else:
-        text = (ROOT / uri).read_text(encoding="utf8")
-    found = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
-    return found[1].replace("`", "") if found else Path(uri).stem
+def _entry(uri: str, names: dict[str, str]) -> "str | dict[str, str]":
+    """Return a page under its name in the list, if it is there, else under its heading."""
+    return {names[uri][0].upper() + names[uri][1:]: uri} if uri in names else uri

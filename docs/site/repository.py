@@ -45,7 +45,7 @@ def links_of(uri: str) -> Iterator[tuple[str, str]]:
     for found in LINK.finditer((ROOT / uri).read_text(encoding="utf8")):
         target = resolve(found["target"], uri)
         if (ROOT / target).exists():
-            yield found["text"], target
+            yield " ".join(found["text"].split()), target
 
 
 def resolve(target: str, page: str) -> str:
