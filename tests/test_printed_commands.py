@@ -68,6 +68,10 @@ def check(line, *, is_whole):
         assert program in (*OTHERS, "python"), program
 
 
+def takes_value(parameter):
+    return parameter.param_type_name == "option" and not parameter.is_flag
+
+
 def check_words(command, words, is_whole):
     """Let the parser of a command of typer read its words; it raises if it does not know an option."""
     words = list(words)
@@ -76,7 +80,7 @@ def check_words(command, words, is_whole):
         assert name in command.commands, name
         command = command.commands[name]
     context = command.context_class(command, info_name=command.name, **command.context_settings)
-    if not is_whole and words and words[-1].startswith("--"):
+    if not is_whole and any(words[-1:] == [name] for own in command.params if takes_value(own) for name in own.opts):
         words.append("VALUE")
     options, others, _ = command.make_parser(context).parse_args(list(words))
     needed = [own.name for own in command.params if own.param_type_name == "argument" and own.required]

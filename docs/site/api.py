@@ -16,6 +16,8 @@ from spacy_ptv2.annotations import roles
 from spacy_ptv2.interchange import pipelines
 from spacy_ptv2.migration import migrate
 from spacy_ptv2.pipeline.choice_classifier import ChoiceClassifier
+from spacy_ptv2.pipeline.head import Head
+from spacy_ptv2.pipeline.labelled_head import LabelledHead
 from spacy_ptv2.pipeline.predicate_finder import PredicateFinder
 from spacy_ptv2.pipeline.ptuning_transformer import PTuningTransformer
 from spacy_ptv2.pipeline.question_answerer import QuestionAnswerer
@@ -44,6 +46,7 @@ COMPONENTS: dict[str, list[type]] = {
     "predicate_finder": [PredicateFinder],
     "role_labeler": [RoleLabeler],
 }
+BASES: list[type] = [Head, LabelledHead]
 # Title: module, names.
 SECTIONS: dict[str, tuple[Any, list[str]]] = {
     "spacy_ptv2": (spacy_ptv2, [name for name in spacy_ptv2.__all__ if not name.startswith("__")]),
@@ -74,6 +77,8 @@ def render_api() -> str:
     for name, kinds in COMPONENTS.items():
         for kind in kinds:
             lines += _render(kind, kind.__name__, f"`{name}`")
+    for kind in BASES:
+        lines += _render(kind, kind.__name__, "A base of the components that train a head.")
     return "\n".join([*lines, ""])
 
 

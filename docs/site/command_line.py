@@ -4,6 +4,7 @@ In: the typer app. Out: Markdown with the usage, the help and the arguments of e
 """
 
 import inspect
+from typing import Any
 
 from typer.main import get_command
 
@@ -14,7 +15,7 @@ CALL = "python -m spacy ptv2"
 
 def render_commands() -> str:
     """Return the page."""
-    group = get_command(app)
+    group: Any = get_command(app)
     lines = ["# Command line", "", f"What `{CALL} COMMAND --help` prints. {group.help}"]
     for name, command in group.commands.items():
         context = command.context_class(command, info_name=f"{CALL} {name}")

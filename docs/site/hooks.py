@@ -5,6 +5,7 @@ its pages are those of the repository. Pages stand in the order, and under the n
 """
 
 from pathlib import Path
+from typing import Any
 
 from api import render_api
 from command_line import render_commands
@@ -15,11 +16,12 @@ from repository import FOLDER_PAGE, INDEX, ROOT, Published, complete_folders, fi
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 FOLDERS = ["docs", "benchmarks", "examples"]
+IMAGES = "docs/images"  # all of them: HTML within Markdown may show some
 GENERATED = {"docs/reference/api.md": render_api, "docs/reference/command_line.md": render_commands}
 OF_THE_SITE = ["docs/site/tables.css", "docs/site/iframe-worker.js"]
 VIEWED = {".css", ".gif", ".html", ".jpg", ".js", ".md", ".png", ".svg", ".txt", ".webp"}  # what browsers show as it is
 
-Nav = list["str | dict[str, str | Nav]"]
+Nav = list[Any]  # as MkDocs takes it: pages, and {title: page or Nav}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -27,8 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files):
         if file.src_dir == config.docs_dir:
             files.remove(file)
-    own = sorted(path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))
-    published = find_published([*PAGES, *own])
+    own = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md")} | set((ROOT / IMAGES).iterdir())
+    published = find_published([*PAGES, *sorted(path.relative_to(ROOT).as_posix() for path in own)])
     for uri in (*published.files, *OF_THE_SITE):
         files.append(_copy(uri, config))
     for folder in published.folders:
@@ -71,6 +73,6 @@ def build_nav(published: Published) -> Nav:
     ]
 
 
-def _entry(uri: str, names: dict[str, str]) -> "str | dict[str, str]":
+def _entry(uri: str, names: dict[str, str]) -> str | dict[str, str]:
     """Return a page under its name in the list, if it is there, else under its heading."""
     return {names[uri][0].upper() + names[uri][1:]: uri} if uri in names else uri

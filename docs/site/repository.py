@@ -12,7 +12,7 @@ from posixpath import normpath
 ROOT = Path(__file__).parents[2]
 INDEX = "docs/README.md"
 FOLDER_PAGE = "index.md"
-LINK = re.compile(r"(\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s#:]+))(?=[#)])")
+LINK = re.compile(r"(?:\[(?P<text>[^\[\]]*))?\]\((?P<target>[^()\s#:]+)(?=[#)\s])")
 
 
 @dataclass
@@ -45,7 +45,7 @@ def links_of(uri: str) -> Iterator[tuple[str, str]]:
     for found in LINK.finditer((ROOT / uri).read_text(encoding="utf8")):
         target = resolve(found["target"], uri)
         if (ROOT / target).exists():
-            yield " ".join(found["text"].split()), target
+            yield " ".join((found["text"] or "").split()), target
 
 
 def resolve(target: str, page: str) -> str:
