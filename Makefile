@@ -16,7 +16,7 @@ FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/in
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint format families dist clean
+.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint docs format families dist clean
 
 install: $(VENV)/installed
 install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
@@ -74,6 +74,11 @@ lint: install
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy spacy_ptv2
 	$(BIN)/lint-imports
+	$(MAKE) docs
+
+# The site, in build/site. What MkDocs warns of, such as a link that leads nowhere, is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 format: install
 	$(BIN)/python -m ruff check --fix .

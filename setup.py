@@ -9,6 +9,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+DATA = ["spacy_ptv2.configs", "spacy_ptv2.demo.page", "spacy_ptv2.reports.templates"]
 NOTE = "\nFiles named here in parentheses are in the source distribution.\n"
 
 
@@ -20,7 +21,7 @@ def description() -> str:
 
 
 setup(
-    packages=[*find_packages(include=["spacy_ptv2*"]), "spacy_ptv2.configs"],
+    packages=[*find_packages(include=["spacy_ptv2*"]), *DATA],
     package_dir={"spacy_ptv2.configs": "configs"},
     long_description=description(),
     long_description_content_type="text/markdown",

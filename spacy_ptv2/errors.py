@@ -555,8 +555,8 @@ class Errors(_Messages):
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
     P788 = (
-        "Expected annotated Docs, Examples, or pairs of text and annotations such as ('Ada lives in London', "
-        "{{'entities': [(13, 19, 'GPE')]}}), got {got}."
+        "Expected annotated Docs, Examples, rows, or pairs of text and annotations such as ('Ada lives in London', "
+        "{{'entities': [(13, 19, 'GPE')]}}), all of one kind, got {got}."
     )
     P789 = "The {name} corpus has no examples with text. Training needs some to learn from, and others to score on."
     P797 = (
@@ -587,6 +587,20 @@ class Errors(_Messages):
         "The Doc for the task {name!r} has another vocabulary than its pipeline. Make it with "
         "Doc(bank.vocab({name!r}), words=...), or pass the text."
     )
+
+    # Reports
+    P780 = "A report needs matplotlib, which is not installed here. Run `pip install 'spacy-ptv2[report]'`."
+    P781 = (
+        "There is nothing to report on in {path}: expected a folder with model-best, as `spacy train` writes it, a "
+        "pipeline, or the folder of `spacy ptv2 compare`. Give one of these."
+    )
+    P782 = "{path} is damaged, or of another version: {error}. Train again, or remove it to report on the rest."
+    P783 = (
+        "Of {path} there is no pipeline to evaluate on {test}: full fine-tuning in a comparison keeps none that can be "
+        "loaded, and of other runs model-best is missing. Leave out --test, or give the folder of another run."
+    )
+    P784 = "{path} has no documents to evaluate on. Give a .spacy file with gold annotations."
+    P785 = "A report cannot be written to {path}. Give the path of a file that ends in .html."
 
     # Configs of other packages
     P760 = (
@@ -619,6 +633,23 @@ class Errors(_Messages):
         "[training] max_steps is {got}, without an end, and the steps cannot be counted with a streamed corpus "
         "(max_epochs = -1) or a callback of your own in [initialize.before_init]. Set max_steps: the learning rates "
         "fall to 0 over so many steps."
+    )
+
+    # The demo
+    P790 = (
+        "Two pipelines would be called {name!r}: {first} and {second}. Give one of them a name of its own, as "
+        "NAME=PIPELINE."
+    )
+    P791 = "The demo needs {missing}, not installed here. Run `pip install 'spacy-ptv2[serve]'`."
+    P792 = (
+        "Cannot load the pipeline {pipeline!r}: {error}. Expected an installed package or the folder of a trained "
+        "pipeline, such as training/model-best."
+    )
+    P793 = "Cannot listen on {host}, port {port}: {error}. Choose another port with --port; 0 takes a free one."
+    P794 = "Expected NAME=PIPELINE with a name and an installed package or a folder, got {got!r}."
+    P795 = (
+        "The pipeline {name!r} failed on this text. The terminal where the demo runs says why. Try another text, or "
+        "this one in Python."
     )
 
     # Overrides on the command line
@@ -705,4 +736,8 @@ class Warnings(_Messages):
     PW42 = (
         "Set {setting} to the backbone's hidden width (hidden_size in its config.json): this architecture asks for it "
         "before the backbone is read."
+    )
+    PW44 = (
+        "The component {component!r} of {name!r} compares marked words, which the demo cannot ask for: it stays silent "
+        "there. Use it in Python, with doc.spans."
     )

@@ -16,7 +16,7 @@ EngineName = Literal["auto", "torch", "openvino", "openvino-int8"]
 AttentionKind = Literal["sdpa", "eager"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 # Tokens of a Doc are read from windows of this size. Adapters are trained on sentences, and 99 sentences in 100 fit
-# into one window; in windows of 512, adapters lose 12 points of F1 (docs/experiments/recipes.md, "Whole documents").
+# into one window; in windows of 512, adapters lose 12 points of F1 (docs/experiments/tables/documents.md).
 TOKEN_WINDOW, TOKEN_OVERLAP = 96, 24
 
 

@@ -1,7 +1,7 @@
 """Fixtures: tiny backbones built in code (seeded, no network), small corpora, and pipelines over them.
 
 Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CUDA GPU, those marked
-`spacy_transformers` that package; each is skipped without it.
+`spacy_transformers` that package, those marked `browser` Debian's chromium; each is skipped without it.
 """
 
 import os
@@ -31,6 +31,7 @@ from .tiny import TRAIN_CONLL, save_tiny_backbone
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 WIKIGOLD = ROOT / "project" / "assets" / "wikigold" / "wikigold.conll.txt"
+CHROMIUM = Path("/usr/bin/chromium")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that tests start; the fixture below is for this one
@@ -65,6 +66,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         missing["spacy_transformers"] = "needs spacy-transformers: `make test-spacy-transformers` runs it"
     if not (has_cupy_gpu and torch.cuda.is_available()):
         missing["gpu"] = "needs a CUDA GPU, a CUDA build of torch, and CuPy"
+    if not CHROMIUM.exists() or find_spec("playwright") is None or find_spec("axe_playwright_python") is None:
+        missing["browser"] = "needs `apt-get install chromium` and `pip install 'spacy-ptv2[browser]'`"
     for marker, reason in missing.items():
         for item in items:
             if item.get_closest_marker(marker):

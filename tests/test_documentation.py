@@ -75,8 +75,30 @@ def test_links_inside_the_repository_lead_somewhere(document):
 
 def test_the_index_of_the_docs_has_every_page():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf8")
-    for page in (ROOT / "docs").glob("*/*.md"):
+    for page in (ROOT / "docs").glob("*/**/*.md"):
         assert f"]({page.relative_to(ROOT / 'docs').as_posix()})" in index
+
+
+def test_the_figures_of_an_answer_are_in_the_tables_that_it_links_to():
+    folder = ROOT / "docs" / "experiments"
+    answers = (folder / "recipes.md").read_text(encoding="utf8").split("\n## ")[1:-1]  # the last is about the tables
+    for answer in answers:
+        pages = re.findall(r"\]\((tables/\w+\.md)#", answer)
+        tables = "".join((folder / page).read_text(encoding="utf8") for page in pages)
+        figures = re.findall(r"(?<!\w)\d?\.\d{2,}", answer)
+        assert pages and figures, answer
+        assert not [figure for figure in figures if not re.search(rf"(?<!\d){re.escape(figure)}(?!\d)", tables)], answer
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_site_reads_lists_as_github_does(document):
+    """Python-Markdown wants an empty line before a list, and lists in lists by four spaces."""
+    text = re.sub(r"```.*?```", "\n", document.read_text(encoding="utf8"), flags=re.DOTALL)
+    lines = text.splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        if item := re.match(r"( *)(?:-|\d+\.) ", line):
+            assert len(item[1]) % 4 == 0, line
+            assert not before or re.match(r" *(?:-|\d+\.) | {2,}", before), line
 
 
 @pytest.mark.parametrize("name", [*(name for _, name, _ in FUNCTIONS), *TABLE["factories"]])

@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import numpy as np
 import spacy
 import typer
-from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_ptv2.pipeline.confidences import CONFIDENCES
+from spacy_ptv2.reports.calibration import Floats1d, calibration_error, ranking
 
 from ..lib.pipelines import corpus_name, read_corpus
 from ..lib.results import record, table
@@ -43,7 +43,6 @@ HEADER = (
     "at",
 )
 THRESHOLDS = np.linspace(0, 1, 21)
-Floats1d = NDArray[np.float64]
 
 
 def main(
@@ -62,7 +61,7 @@ def main(
         for kind in CONFIDENCES:
             nlp.get_pipe(component).cfg["confidence"] = kind  # type: ignore[attr-defined]
             confidences, right = judge(nlp, gold, component)
-            counts = [corpus_name(corpus), str(len(right)), f"{right.mean():.4f}"]
+            counts = [corpus_name(corpus), str(len(right)), f"{right.sum() / max(1, len(right)):.4f}"]
             rows.append([*counts, kind, *measure(confidences, right, bins), *gain(confidences, right, n_gold)])
     text = table(HEADER, rows)
     print(text)
@@ -84,7 +83,12 @@ def judge(nlp: Language, gold: list[Doc], component: str) -> tuple[Floats1d, Flo
 
 
 def measure(confidences: Floats1d, right: Floats1d, bins: int) -> list[str]:
-    """Return mean, ECE, Brier score, the gap of the surest third, and AUC, as the table has them."""
+    """Return mean, ECE, Brier score, the gap of the surest third, and AUC, as the table has them.
+
+    AUC is "nan" where all are right or all are wrong, and everything is where nothing was predicted.
+    """
+    if not len(confidences):
+        return ["nan"] * 5
     top = np.sort(confidences)[-(len(confidences) // 3) :][0]
     surest = confidences >= top
     values: list[Any] = [
@@ -101,23 +105,9 @@ def gain(confidences: Floats1d, right: Floats1d, n_gold: int) -> list[str]:
     scores = []
     for threshold in THRESHOLDS:
         kept = confidences >= threshold
-        scores.append(2 * right[kept].sum() / (kept.sum() + n_gold))
+        scores.append(2 * right[kept].sum() / max(1, kept.sum() + n_gold))
     best = int(np.argmax(scores))
     return [f"{scores[0]:.4f}", f"{scores[best]:.4f}", f"{THRESHOLDS[best]:.2f}"]
-
-
-def calibration_error(confidences: Floats1d, right: Floats1d, bins: int) -> float:
-    """Return the expected calibration error over bins of equally many entities, the least sure first."""
-    order = np.argsort(confidences, kind="stable")
-    shares = [abs(confidences[part].sum() - right[part].sum()) for part in np.array_split(order, bins)]
-    return float(sum(shares) / len(confidences))
-
-
-def ranking(confidences: Floats1d, right: Floats1d) -> float:
-    """Return the share of pairs of a right and a wrong entity in which the right one is surer; a tie counts half."""
-    wrong = np.sort(confidences[right == 0])
-    below, not_above = (np.searchsorted(wrong, confidences[right == 1], side=side) for side in ("left", "right"))
-    return float((below + not_above).mean() / 2 / len(wrong))
 
 
 if __name__ == "__main__":

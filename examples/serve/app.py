@@ -9,25 +9,22 @@ SPACY_PTV2_SERVICE=service.json uvicorn --factory examples.serve.app:create_app 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException as AnyHTTPException
 
 from spacy_ptv2.errors import TaskError
 from spacy_ptv2.serving import AdapterBank
+from spacy_ptv2.serving.annotations import to_json
+from spacy_ptv2.serving.guards import RequestGuard, Workers, add_error_handlers, check_size
+from spacy_ptv2.serving.limits import Limits
 
-from .annotations import Item, to_json
-from .guards import RequestGuard, Workers, check_size, shortened
-from .settings import Limits, Settings, read_settings
-
-log = logging.getLogger(__name__)
+from .items import Item
+from .settings import Settings, read_settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -47,7 +44,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="spacy-ptv2", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.add_middleware(RequestGuard, most_bytes=limits.body_bytes, seconds=limits.seconds)
     add_endpoints(app, bank, workers, limits)
-    add_error_handlers(app, bank)
+    add_error_handlers(app, "a list of {text, task}")
+    add_task_errors(app, bank)
     return app
 
 
@@ -56,7 +54,7 @@ def add_endpoints(app: FastAPI, bank: AdapterBank, workers: Workers, limits: Lim
 
     @app.post("/annotate")
     async def annotate(items: list[Item], request: Request) -> Response:
-        check_size(items, limits)
+        check_size([item.text for item in items], limits)
         for task in {item.task for item in items}:
             bank.vocab(task)  # raises for one that is unknown
         deadline = request.scope["deadline"]
@@ -77,23 +75,9 @@ def add_endpoints(app: FastAPI, bank: AdapterBank, workers: Workers, limits: Lim
         return {"status": "ok", "tasks": len(bank)}
 
 
-def add_error_handlers(app: FastAPI, bank: AdapterBank) -> None:
-    """Answer errors with JSON; what was not foreseen goes to the log, not to the client."""
-
-    @app.exception_handler(AnyHTTPException)
-    async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = [f"{shortened('.'.join(map(str, e['loc'])))}: {shortened(e['msg'])}" for e in error.errors()[:5]]
-        return JSONResponse({"error": "Expected a list of {text, task}. " + "; ".join(problems)}, 422)
+def add_task_errors(app: FastAPI, bank: AdapterBank) -> None:
+    """Answer a task that is unknown with those that are known."""
 
     @app.exception_handler(TaskError)
     async def unknown_task(request: Request, error: TaskError) -> JSONResponse:
         return JSONResponse({"error": str(error), "tasks": list(bank.names)}, 404)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"error": "The service failed on this request; its log says why."}, 500)

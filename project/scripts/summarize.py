@@ -50,7 +50,7 @@ def main(training: Path, scores: Path, smoke: Path, output: Path, wheel: Path) -
     msg.table(rows, divider=True)
     for doc in nlp.pipe(EXAMPLES):
         found = ", ".join(f"{ent.text} [{ent.label_}]" for ent in doc.ents)
-        msg.text(f"{doc.text}\n    {found or 'no entity'}")
+        print(f"{doc.text}\n    {found or 'no entity'}")
     msg.info(f"Next: {Path(sys.executable).parent / 'pip'} install {wheel}")
     msg.info(f'and in Python: nlp = spacy.load("{wheel.name.partition("-")[0]}")')
 

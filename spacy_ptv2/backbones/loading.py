@@ -18,6 +18,7 @@ from ..injection.family import Family
 from ..injection.hooks import multiply_in_onednn, open_for_injection
 from ..kernels.frozen_linear import pays
 from .backbone import Backbone
+from .lookup import find_backbone
 from .model_config import settle_calls
 from .plausibility import check_sizes
 from .precision import resolve_precision
@@ -124,6 +125,16 @@ def _quantization_config(quantization: Quantization) -> Any:
 def read_model_config(folder: Path) -> Any:
     """Return the config of the model in a sealed folder, after `settle_calls`."""
     return settle_calls(AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
+
+
+def load_tokenizer(source: BackboneSource) -> Any:
+    """Return the tokenizer of a backbone on this machine, without its weights.
+
+    RAISES (BackboneError): P101, P106, P113; P108, P118 as `sealed`.
+    """
+    path = find_backbone(source)
+    with sealed(path) as folder:
+        return _load_tokenizer(folder, path)
 
 
 def _load_tokenizer(folder: Path, path: Path) -> Any:

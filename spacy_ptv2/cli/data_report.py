@@ -4,83 +4,101 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from wasabi import msg
 
-from ..errors import CorpusError
+from ..errors import BackboneError, PTuningError
+from .convert import TASK
 from .messages import fail, showing_config_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.tokens import Doc
 
-    from ..corpora.report import Comparison, CorpusReport, Kind
+    from ..backbones.source import BackboneSource
+    from ..corpora.findings import Finding
+    from ..corpora.report import CorpusReport
 
 N_EXAMPLES = 3
 LONGEST_EXAMPLE = 80  # characters
-LENGTHS = 5  # entities of more tokens share one row
-
-FINDINGS: dict[Kind, str] = {
-    "empty": "Documents without text",
-    "unannotated": "Documents that say for no token whether it is in an entity; training skips them",
-    "partly_annotated": "Documents that do not say it for some tokens; training skips these tokens",
-    "misaligned": "Entities that start or end inside a token of this tokenizer; training skips the token",
-    "whitespace_edge": "Entities that start or end with white space, as no prediction does",
-    "whitespace_inside": "Entities with line breaks, tabs or several spaces inside",
-    "across_sentences": "Entities that go on in the next sentence",
-    "duplicate": "Documents that were there before, annotated alike",
-    "contradiction": "Documents that were there before, annotated differently",
-}
 
 
 def data_report_cli(
     corpora: Annotated[
         list[Path],
-        typer.Argument(
-            help="Corpora with entities (.spacy, or what `convert` reads), the one for training first.", exists=True
-        ),
+        typer.Argument(help="Corpora (.spacy, or what `convert` reads), the one for training first.", exists=True),
     ],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The config whose tokenizer is used.", exists=True, dir_okay=False),
+        typer.Option(
+            "--config", "-c", help="The config whose tokenizer and backbone are used.", exists=True, dir_okay=False
+        ),
     ] = None,
     lang: Annotated[str | None, typer.Option("--lang", "-l", help="Or the language of the tokenizer ('en').")] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help=f"{TASK} Of files other than .spacy.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", "-b", help="A hub id or folder: lengths are also in its word pieces.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the report as a page.")] = None,
 ) -> None:
     """Count labels, and show misaligned, whitespace-edged and contradictory annotations, before you train."""
-    from ..corpora.report import compare, describe, read_docs
+    from ..corpora.report import describe, read_docs
 
-    nlp = load_tokenizer(config, lang)
+    nlp, source = load_tokenizer(config, lang)
     try:
-        docs = [read_docs(path, nlp) for path in corpora]
-    except CorpusError as error:
-        fail("Cannot read the corpus", str(error))
-    reports = [describe(name, own, nlp) for name, own in zip(_names(corpora), docs, strict=True)]
-    _print_counts(reports)
-    _print_labels(reports)
-    for report in reports:
-        _print_findings(report)
-    for report in reports[1:]:
-        _print_comparison(reports[0], report, compare(reports[0], report))
+        if html is not None:
+            _check_html(html)
+        docs = [read_docs(path, nlp, None if task == "ner" else task) for path in corpora]
+        reports = [describe(name, own, nlp) for name, own in zip(_names(corpora), docs, strict=True)]
+        _add_pieces(reports, docs, backbone, source)
+        _print(reports)
+        if html is not None:
+            _write(html, reports)
+    except PTuningError as error:
+        fail("Cannot report on the corpora", str(error))
 
 
-def load_tokenizer(config: Path | None, lang: str | None) -> Language:
-    """Return a pipeline without components, with the tokenizer of a config or of a language."""
+def load_tokenizer(config: Path | None, lang: str | None) -> tuple[Language, BackboneSource | None]:
+    """Return a pipeline of nothing but the tokenizer of a config or of a language, and the config's backbone."""
     import spacy
     from spacy.util import load_config, load_model_from_config
 
     if config is None:
         try:
-            return spacy.blank(lang or "en")
+            return spacy.blank(lang or "en"), None
         except ImportError as error:
             raise typer.BadParameter(str(error), param_hint="--lang") from error
     if lang is not None:
         raise typer.BadParameter("the config already names a language", param_hint="--lang")
     with showing_config_errors(config):
         settings = load_config(config)
+        source = _backbone_of(settings)
         settings["nlp"]["pipeline"] = []
         settings["components"] = {}
-        return load_model_from_config(settings, auto_fill=True)
+        return load_model_from_config(settings, auto_fill=True), source
+
+
+def _backbone_of(config: Any) -> BackboneSource | None:
+    """Return the first backbone that a config names."""
+    from spacy.util import registry
+
+    from ..migration.blocks import walk
+
+    for _, block in walk(config.interpolate().get("components", {})):
+        if block.get("@misc") == "spacy_ptv2.Backbone.v1":
+            source: BackboneSource = registry.resolve({"backbone": block})["backbone"]
+            return source
+    return None
+
+
+def _check_html(path: Path) -> None:
+    from ..reports.charts import check_matplotlib
+    from ..reports.page import check_output
+
+    check_output(path)
+    check_matplotlib()
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -89,35 +107,45 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
-def _print_counts(reports: Sequence[CorpusReport]) -> None:
-    msg.divider("Corpora")
-    counts = {
-        "documents": [str(report.docs) for report in reports],
-        "with entities": [str(report.docs_with_entities) for report in reports],
-        "sentences": ["unknown" if report.sentences is None else str(report.sentences) for report in reports],
-        "tokens": [str(report.tokens) for report in reports],
-        "tokens in the longest": [str(report.longest_doc) for report in reports],
-        "entities": [str(report.entities) for report in reports],
-    }
-    for length in range(1, LENGTHS + 1):
-        counts[f"of {length} token{'s' if length > 1 else ''}"] = [str(report.lengths[length]) for report in reports]
-    more = [sum(n for length, n in report.lengths.items() if length > LENGTHS) for report in reports]
-    counts["of more"] = [f"{n} (up to {max(r.lengths)})" if n else "0" for n, r in zip(more, reports, strict=True)]
-    _print_table("", counts, reports)
+def _add_pieces(
+    reports: Sequence[CorpusReport], docs: Sequence[list[Doc]], backbone: str | None, source: BackboneSource | None
+) -> None:
+    """Count word pieces, if a backbone is named. That of a config may be missing here."""
+    from ..backbones.source import BackboneSource
+    from ..reports.pieces import count_pieces
+
+    if backbone is not None:
+        source = BackboneSource(backbone)
+    if source is None:
+        return
+    try:
+        for report, own in zip(reports, docs, strict=True):
+            report.pieces = count_pieces(own, source)
+    except BackboneError as error:
+        if backbone is not None:
+            raise
+        msg.warn("Lengths are not in word pieces: the config's backbone cannot be read here", str(error))
 
 
-def _print_labels(reports: Sequence[CorpusReport]) -> None:
-    msg.divider("Labels")
-    labels = sorted(
-        {label for report in reports for label in report.labels}, key=lambda label: -reports[0].labels[label]
-    )
-    _print_table("label", {label: [str(report.labels[label]) for report in reports] for label in labels}, reports)
+def _print(reports: Sequence[CorpusReport]) -> None:
+    from ..reports import data_rows
+
     train = reports[0]
-    if rare := train.rare_labels():
-        listed = ", ".join(f"{label} {count}" for label, count in rare.items())
-        msg.warn(f"{train.name}: few entities to learn from: {listed}")
-    if not train.labels:
-        msg.warn(f"{train.name}: no entities")
+    msg.divider("Corpora")
+    _print_table("", data_rows.count_rows(reports), reports)
+    for kind in data_rows.names_of_kinds(reports):
+        msg.divider(data_rows.heading(kind))
+        _print_table("label", data_rows.label_rows(kind, reports), reports)
+    for kind, rare in data_rows.rare_in(train):
+        msg.warn(f"{train.name}: few {kind} to learn from: {data_rows.listed(rare)}")
+    if not data_rows.is_annotated(train):
+        msg.warn(f"{train.name}: no annotations")
+    for report in reports:
+        msg.divider(f"Findings in {report.name}")
+        _print_findings(list(data_rows.found_in(report)), data_rows.NOTHING_FOUND)
+    for one, other, told in data_rows.comparisons(reports):
+        msg.divider(f"{other.name} compared with {one.name}")
+        _print_findings(told, data_rows.NOTHING_TOLD)
 
 
 def _print_table(title: str, rows: dict[str, list[str]], reports: Sequence[CorpusReport]) -> None:
@@ -125,36 +153,24 @@ def _print_table(title: str, rows: dict[str, list[str]], reports: Sequence[Corpu
     msg.table([(name, *values) for name, values in rows.items()], header=header, aligns=["l", *"r" * len(reports)])
 
 
-def _print_findings(report: CorpusReport) -> None:
-    msg.divider(f"Findings in {report.name}")
-    found = {kind: report.findings[kind] for kind in FINDINGS if report.findings.get(kind)}
+def _print_findings(found: Sequence[tuple[str, list[Finding]]], if_none: str) -> None:
     if not found:
-        msg.good("Nothing doubtful")
-    for kind, findings in found.items():
-        msg.warn(f"{FINDINGS[kind]}: {len(findings)}")
-        _print_examples([f"document {doc}: {_shortened(text)}" for doc, text in findings])
-
-
-def _print_comparison(train: CorpusReport, other: CorpusReport, comparison: Comparison) -> None:
-    msg.divider(f"{other.name} compared with {train.name}")
-    if comparison.unseen_labels:
-        listed = ", ".join(f"{label} {count}" for label, count in sorted(comparison.unseen_labels.items()))
-        msg.warn(f"Labels that {train.name} does not have: {listed}")
-    if comparison.unused_labels:
-        msg.warn(f"Labels that {other.name} does not test: {', '.join(comparison.unused_labels)}")
-    if shared := comparison.shared_texts:
-        msg.warn(f"Texts that are in {train.name} too: {len(shared)}")
-        _print_examples([_shortened(text) for text in shared])
-    if not (comparison.unseen_labels or comparison.unused_labels or shared):
-        msg.good("The same labels, and no text in common")
-
-
-def _print_examples(places: Sequence[str]) -> None:
-    print(*(f"  {place}" for place in places[:N_EXAMPLES]), sep="\n")
-    if len(places) > N_EXAMPLES:
-        print(f"  and {len(places) - N_EXAMPLES} more")
+        msg.good(if_none)
+    for words, places in found:
+        msg.warn(words)
+        for doc, text in places[:N_EXAMPLES]:
+            print(f"  document {doc}: {_shortened(text)}")
+        if len(places) > N_EXAMPLES:
+            print(f"  and {len(places) - N_EXAMPLES} more")
 
 
 def _shortened(text: str) -> str:
     """Return a text on one line, with its white space escaped, truncated if it is long."""
     return repr(text if len(text) <= LONGEST_EXAMPLE else text[:LONGEST_EXAMPLE] + "…")
+
+
+def _write(path: Path, reports: Sequence[CorpusReport]) -> None:
+    from ..reports.data_page import write_data_page
+
+    write_data_page(path, reports)
+    msg.good(f"Saved the report to {path}")

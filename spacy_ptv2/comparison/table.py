@@ -16,12 +16,14 @@ HEAD = PARTS[-1]
 
 
 def rows_of(runs: Mapping[str, Sequence[tuple[Job, Outcome]]]) -> list[tuple[str, ...]]:
-    """Return a row per method, under `HEADER`. runs: The runs of each method, in one order of seeds."""
-    full = [outcome for _, outcome in runs.get(FULL, ())]
-    return [_row(method, own[0][0].rate, [outcome for _, outcome in own], full) for method, own in runs.items()]
+    """Return a row per method, under `HEADER`. runs: The runs of each method."""
+    full = {job.seed: outcome for job, outcome in runs.get(FULL, ())}
+    return [_row(method, own, full) for method, own in runs.items()]
 
 
-def _row(method: str, rate: float | None, outcomes: Sequence[Outcome], full: Sequence[Outcome]) -> tuple[str, ...]:
+def _row(method: str, runs: Sequence[tuple[Job, Outcome]], full: Mapping[int, Outcome]) -> tuple[str, ...]:
+    outcomes, rate = [outcome for _, outcome in runs], runs[0][0].rate
+    pairs = [(outcome, full[job.seed]) for job, outcome in runs if job.seed in full]
     first = outcomes[0]
     inside = sum(count for part, count in first.parameters.items() if part != HEAD)
     return (
@@ -33,14 +35,13 @@ def _row(method: str, rate: float | None, outcomes: Sequence[Outcome], full: Seq
         f"{mean(outcome.seconds for outcome in outcomes):.0f}",
         _scores([outcome.dev for outcome in outcomes]),
         _scores([outcome.test for outcome in outcomes if outcome.test is not None]),
-        "" if method == FULL else difference(outcomes, full),
+        "" if method == FULL else difference(pairs),
     )
 
 
-def difference(outcomes: Sequence[Outcome], full: Sequence[Outcome]) -> str:
-    """Return the mean of the differences to full fine-tuning with the same seed, and its standard error."""
-    pairs = [(a.test, b.test) for a, b in zip(outcomes, full, strict=False)]
-    differences = [100 * (a - b) for a, b in pairs if a is not None and b is not None]
+def difference(pairs: Sequence[tuple[Outcome, Outcome]]) -> str:
+    """Return the mean of the differences, such as to full fine-tuning with the same seed, and its standard error."""
+    differences = [100 * (a.test - b.test) for a, b in pairs if a.test is not None and b.test is not None]
     if not differences:
         return ""
     error = f" ± {stdev(differences) / sqrt(len(differences)):.1f}" if len(differences) > 1 else ""

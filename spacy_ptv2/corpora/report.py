@@ -1,6 +1,6 @@
 """Describes annotated corpora: counts, and what training cannot learn from or evaluation cannot trust.
 
-In: Docs with gold entities, and the tokenizer that a pipeline will use. Out: counts, and the doubtful places by kind.
+In: gold Docs of any task, and the tokenizer that a pipeline will use. Out: counts, and the doubtful places by kind.
 Nothing is printed here. Source of the kinds: spaCy's `debug data`, https://spacy.io/api/cli#debug-data, which reports
 entities for the component `ner` only.
 """
@@ -8,88 +8,91 @@ entities for the component `ner` only.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, DocBin
 
 from ..errors import CorpusError, Errors
+from .contents import CLASSES, ENTITIES, Annotation, Identity, annotations_of, identity_of
 from .documents import to_docs
 from .files import read_corpus
+from .findings import Finding, Kind, find
 from .options import FileOptions
 from .spans import Tokenize
+from .tasks import task_reader
 
 RARE = 50  # a label with fewer entities in training is rare, as in `spacy debug data`
-
-Kind = Literal[
-    "empty",
-    "unannotated",
-    "partly_annotated",
-    "misaligned",
-    "whitespace_edge",
-    "whitespace_inside",
-    "across_sentences",
-    "duplicate",
-    "contradiction",
-]
-Annotation = list[tuple[str, str]]  # text and label of each entity
-
-
-class Finding(NamedTuple):
-    """A doubtful place: the index of its Doc, from 0, and the text there."""
-
-    doc: int
-    text: str
 
 
 @dataclass
 class CorpusReport:
-    """What a corpus contains. sentences (int | None): None if no Doc has sentence starts."""
+    """What a corpus contains.
+
+    lengths (list[int]): Of Docs, in tokens. pieces (list[int] | None): Of Docs, in word pieces, if they are known.
+    sentences (int | None): None if no Doc has sentence starts. tags (int), heads (int): Tokens that have one.
+    labels (dict[str, Counter[str]]): By kind; see `contents`. entity_lengths (Counter[int]): In tokens.
+    annotated_docs (Counter[str]): Docs with annotations of each kind.
+    identities (list[Identity]): Of each Doc. seen (dict[Identity, list[Annotation]]): The first annotations of each.
+    """
 
     name: str
-    docs: int = 0
-    tokens: int = 0
-    longest_doc: int = 0  # in tokens
-    docs_with_entities: int = 0
+    lengths: list[int] = field(default_factory=list)
+    pieces: list[int] | None = None
     sentences: int | None = None
-    labels: Counter[str] = field(default_factory=Counter)
-    lengths: Counter[int] = field(default_factory=Counter)  # of entities, in tokens
+    tags: int = 0
+    heads: int = 0
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    entity_lengths: Counter[int] = field(default_factory=Counter)
+    annotated_docs: Counter[str] = field(default_factory=Counter)
     findings: dict[Kind, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-    texts: dict[str, Annotation] = field(default_factory=dict)  # the first annotation of each; single spaces in texts
+    identities: list[Identity] = field(default_factory=list)
+    seen: dict[Identity, list[Annotation]] = field(default_factory=dict)
 
     @property
-    def entities(self) -> int:
-        """The number of entities."""
-        return self.labels.total()
+    def docs(self) -> int:
+        """The number of Docs."""
+        return len(self.lengths)
 
-    def rare_labels(self) -> dict[str, int]:
-        """Return the labels with fewer than `RARE` entities and their counts, the most frequent first."""
-        rare = [(label, count) for label, count in self.labels.items() if count < RARE]
+    def rare_labels(self, kind: str) -> dict[str, int]:
+        """Return the labels of a kind that are fewer than `RARE`, with their counts, the most frequent first."""
+        rare = [(label, count) for label, count in self.labels.get(kind, Counter()).items() if count < RARE]
         return dict(sorted(rare, key=lambda pair: (-pair[1], pair[0])))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a corpus for evaluation differs from the training corpus, and what they share."""
+    """How a corpus for evaluation differs from the training corpus, and what they share.
 
-    unseen_labels: dict[str, int]  # not in training, with their counts
-    unused_labels: list[str]  # in training only
-    shared_texts: list[str]
+    unseen, unused (dict[str, dict[str, int]]): Labels that only this corpus has, and only training: counts by kind.
+    shared (list[Finding]): Docs with a text, and what is asked of it, that training has too.
+    n_contradictions (int): How many of these have other annotations there.
+    same_text (list[Finding]): Docs whose text training has, but asked something else.
+    """
+
+    unseen: dict[str, dict[str, int]]
+    unused: dict[str, dict[str, int]]
+    shared: list[Finding]
+    n_contradictions: int
+    same_text: list[Finding]
 
 
-def read_docs(path: Path, nlp: Language) -> list[Doc]:
+def read_docs(path: Path, nlp: Language, task: str | None = None) -> list[Doc]:
     """Read a `.spacy` file, a folder of them, or whatever `spacy ptv2 convert` reads.
 
     nlp (Language): Its tokenizer splits raw texts. If it splits inside entities, a warning says so (PW23).
-    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_corpus` does.
+    task (str | None): What other files are for, as `convert --task` takes it; None for entities.
+    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_corpus` and the readers of tasks do.
     """
     if path.is_dir() and (paths := sorted(path.rglob("*.spacy"))):
         return [doc for file in paths for doc in read_docs(file, nlp)]
     if path.suffix != ".spacy":
-        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
+        tokenize = Tokenize(nlp.lang or "xx", nlp.make_doc)
+        if task is not None:
+            return list(task_reader(task)(path, tokenize, lenient=False))
+        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: tokenize)
         return list(to_docs(corpus.documents, nlp.vocab))
     try:
         return list(DocBin().from_disk(path).get_docs(nlp.vocab))
@@ -105,74 +108,63 @@ def describe(name: str, docs: Iterable[Doc], nlp: Language) -> CorpusReport:
     """
     report = CorpusReport(name)
     for number, doc in enumerate(docs):
-        report.docs += 1
-        report.tokens += len(doc)
-        report.longest_doc = max(report.longest_doc, len(doc))
-        report.docs_with_entities += bool(doc.ents)
-        if doc.has_annotation("SENT_START"):
-            report.sentences = (report.sentences or 0) + sum(bool(token.is_sent_start) for token in doc)
-        report.labels.update(ent.label_ for ent in doc.ents)
-        report.lengths.update(len(ent) for ent in doc.ents)
-        for kind, text in (*_of_doc(doc), *_of_text(doc, report.texts), *_of_entities(doc, nlp)):
+        annotations = list(annotations_of(doc))
+        _count(report, doc, annotations)
+        identity = identity_of(doc)
+        report.identities.append(identity)
+        if identity in report.seen:
+            kind: Kind = "duplicate" if report.seen[identity] == annotations else "contradiction"
+            report.findings[kind].append(Finding(number, identity[0]))
+        elif identity[0]:
+            report.seen[identity] = annotations
+        for kind, text in find(doc, nlp):
             report.findings[kind].append(Finding(number, text))
+    _forget_other_tasks(report)
     return report
+
+
+def _count(report: CorpusReport, doc: Doc, annotations: list[Annotation]) -> None:
+    report.lengths.append(len(doc))
+    if doc.has_annotation("SENT_START"):
+        report.sentences = (report.sentences or 0) + sum(bool(token.is_sent_start) for token in doc)
+    report.tags += sum(bool(token.tag) for token in doc)
+    report.heads += sum(token.has_head() for token in doc)
+    report.entity_lengths.update(len(ent) for ent in doc.ents)
+    report.annotated_docs.update({annotation.kind for annotation in annotations})
+    for annotation in annotations:
+        report.labels[annotation.kind][annotation.label] += 1
+
+
+def _forget_other_tasks(report: CorpusReport) -> None:
+    """Leave out that Docs lack entities or classes where none of them has any, because they are for something else."""
+    has_others = bool(report.tags or report.heads or any(kind != ENTITIES for kind in report.labels))
+    if (
+        has_others
+        and len(report.findings.get("unannotated", ())) + len(report.findings.get("empty", ())) == report.docs
+    ):
+        report.findings.pop("unannotated", None)
+    if not report.labels.get(CLASSES):
+        report.findings.pop("unclassified", None)
 
 
 def compare(train: CorpusReport, other: CorpusReport) -> Comparison:
     """Compare a corpus for evaluation with the training corpus."""
-    return Comparison(
-        unseen_labels={label: count for label, count in other.labels.items() if label not in train.labels},
-        unused_labels=sorted(train.labels.keys() - other.labels.keys()),
-        shared_texts=[text for text in other.texts if text in train.texts],
-    )
+    texts = {identity[0] for identity in train.seen}
+    places = [Finding(number, identity[0]) for number, identity in enumerate(other.identities)]
+    shared = [place for place in places if other.identities[place.doc] in train.seen]
+    different = [
+        identity
+        for identity in (other.identities[place.doc] for place in shared)
+        if other.seen[identity] != train.seen[identity]
+    ]
+    same_text = [place for place in places if place.text in texts and other.identities[place.doc] not in train.seen]
+    return Comparison(_only_in(other, train), _only_in(train, other), shared, len(different), same_text)
 
 
-def _of_doc(doc: Doc) -> Iterator[tuple[Kind, str]]:
-    """Yield what is doubtful about a whole Doc."""
-    unknown = [token for token in doc if not token.ent_iob_]
-    if not doc.text.strip():
-        yield "empty", doc.text
-    elif len(unknown) == len(doc):
-        yield "unannotated", doc.text
-    elif unknown:
-        yield "partly_annotated", " ".join(token.text for token in unknown)
-
-
-def _of_text(doc: Doc, texts: dict[str, Annotation]) -> Iterator[tuple[Kind, str]]:
-    """Yield a finding if a text was seen before, annotated alike or not. texts: New texts are added to it."""
-    text = _joined(doc.text)
-    annotation = [(_joined(ent.text), ent.label_) for ent in doc.ents]
-    if text in texts:
-        yield ("duplicate" if texts[text] == annotation else "contradiction"), text
-    elif text:
-        texts[text] = annotation
-
-
-def _of_entities(doc: Doc, nlp: Language) -> Iterator[tuple[Kind, str]]:
-    """Yield what is doubtful about each entity. In Docs made from words alone, the words are the tokens."""
-    read = nlp.make_doc(doc.text) if doc.ents and not doc.has_unknown_spaces else doc
-    for ent in doc.ents:
-        start, end = _without_edges(ent)
-        if start < end and read.char_span(start, end) is None:
-            tokens = [token.text for token in read if token.idx < end and token.idx + len(token) > start]
-            yield "misaligned", f"{doc.text[start:end]}: {' | '.join(tokens)}"
-        if ent.text != ent.text.strip():
-            yield "whitespace_edge", ent.text
-        elif any(char.isspace() for token in ent for char in token.text):
-            yield "whitespace_inside", ent.text
-        if any(token.is_sent_start for token in ent[1:]):
-            yield "across_sentences", ent.text
-
-
-def _joined(text: str) -> str:
-    """Return a text with all white space replaced by single spaces."""
-    return " ".join(text.split())
-
-
-def _without_edges(ent: Span) -> tuple[int, int]:
-    """Return where an entity starts and ends, in characters, without white space at its edges.
-
-    If it is all white space, it ends before it starts.
-    """
-    text = ent.text
-    return ent.end_char - len(text.lstrip()), ent.start_char + len(text.rstrip())
+def _only_in(one: CorpusReport, other: CorpusReport) -> dict[str, dict[str, int]]:
+    """Return the labels that only the first has, by kind, with their counts."""
+    found = {
+        kind: {label: n for label, n in sorted(labels.items()) if label not in other.labels.get(kind, ())}
+        for kind, labels in one.labels.items()
+    }
+    return {kind: labels for kind, labels in found.items() if labels}

@@ -62,3 +62,8 @@ def shorten(text: object, limit: int = QUOTE) -> str:
     """Return the part of a text that a message may quote: at most `limit` characters of its first line."""
     line = str(text).split("\n", 1)[0]
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def joined(text: str) -> str:
+    """Return a text with all white space replaced by single spaces."""
+    return " ".join(text.split())

@@ -18,6 +18,7 @@ from thinc.types import Floats2d
 
 from ..alignment.layouts import PairLayout
 from ..annotations.names import CHOICE, CHOICE_SCORES, add_extension
+from ..corpora.contents import choices_of
 from ..errors import Errors, PTuningError
 from ..optimizers.divergence import ChanceLoss
 from .head import Head, HeadModel, Scorer
@@ -57,7 +58,7 @@ class ChoiceClassifier(Head):
 
         RAISES (PTuningError): P446 if no example has a gold choice.
         """
-        if not any(_gold_choices(example.reference) for example in get_examples()):
+        if not any(choices_of(example.reference) for example in get_examples()):
             raise PTuningError(Errors.P446.format(name=self.name))
         super().initialize(get_examples, nlp=nlp)
 
@@ -86,7 +87,7 @@ class ChoiceClassifier(Head):
     def _targets(self, examples: Sequence[Example]) -> Iterator[Target]:
         for example in examples:
             n_choices = len(self.layout([example.predicted]))
-            right = _gold_choices(example.reference)
+            right = choices_of(example.reference)
             if right and not 0 <= right[0] < n_choices:
                 text = example.text[:50]
                 raise PTuningError(Errors.P447.format(name=self.name, text=text, got=right[0], expected=n_choices))
@@ -103,9 +104,3 @@ class ChoiceClassifier(Head):
         for target in gold:
             if target.right is not None:
                 chance.add_choice(target.n_rows)
-
-
-def _gold_choices(doc: Doc) -> list[int]:
-    """Return the right choices of a gold Doc; of several, the first is trained on."""
-    value = doc._.get(CHOICE)
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

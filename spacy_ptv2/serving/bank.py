@@ -22,7 +22,7 @@ from ..errors import Errors, PTuningError, TaskError
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from .info import BankInfo, backbone_bytes
 from .loading import SharedVocabularies
-from .task import Task, annotate_jointly
+from .task import Seconds, Task, annotate_jointly
 
 ContextT = TypeVar("ContextT")
 
@@ -91,6 +91,13 @@ class AdapterBank:
         """Return the vocabulary with which to make Docs for a task. RAISES (TaskError): P713."""
         return _find(self._tasks, task).nlp.vocab
 
+    def make_doc(self, text: str, task: str) -> Doc:
+        """Return a text as a Doc of a task, tokenised by its pipeline and not annotated, to add what it is asked.
+
+        RAISES (TaskError): P713.
+        """
+        return _find(self._tasks, task).make_doc(text)
+
     def info(self) -> BankInfo:
         """Return what is loaded and the memory that it takes."""
         source, fingerprint = self.backbone.source, self.backbone.fingerprint
@@ -130,6 +137,16 @@ class AdapterBank:
         pairs = stream if as_tuples else ((item, None) for item in stream)
         return _annotate((_ask(tasks, *_pair(pair)) for pair in pairs), batch_size, as_tuples)
 
+    def timed(self, batch: Iterable[tuple[str | Doc, str]]) -> tuple[list[Doc | None], Seconds]:
+        """Annotate a few (text or Doc, task) as one batch, and measure.
+
+        RETURNS (tuple): The Docs in order, None for one that its pipeline's error handler dropped; and the seconds
+            that the common passes and each task took.
+        RAISES (PTuningError): P713, P717, P718.
+        """
+        asked = [_ask(self._tasks, item, None) for item in batch]
+        return annotate_jointly([(own.doc, own.task) for own in asked])
+
     def _check_free(self, name: str, replace: bool) -> None:
         if name in self._tasks and not replace:
             raise PTuningError(Errors.P711.format(name=name))
@@ -137,7 +154,7 @@ class AdapterBank:
 
 def _annotate(stream: Iterable[_Asked], batch_size: int, as_tuples: bool) -> Iterator[Any]:
     for batch in batch_by_tokens(stream, batch_size, MAX_BUFFERED_TOKENS, n_tokens=lambda asked: asked.n_vectors):
-        docs = annotate_jointly([(asked.doc, asked.task) for asked in batch])
+        docs, _ = annotate_jointly([(asked.doc, asked.task) for asked in batch])
         for asked, doc in zip(batch, docs, strict=True):
             if doc is not None:
                 yield (doc, asked.context) if as_tuples else doc

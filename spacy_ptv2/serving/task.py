@@ -7,6 +7,8 @@ their settings allow. Then each pipeline runs over its own Docs with the precomp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 from spacy.language import Language
@@ -21,6 +23,14 @@ from ..pipeline.joint_reading import Request, joint_layers, read_ahead
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from ..serialization.models import adapter_shims
 from .info import TaskInfo, describe_backbone, describe_task
+
+
+@dataclass
+class Seconds:
+    """How long a batch took: the common passes, and after them each task, by its name."""
+
+    together: float = 0.0
+    tasks: dict[str, float] = field(default_factory=dict)
 
 
 class Task:
@@ -75,22 +85,29 @@ class Task:
             handover.take(docs)
 
 
-def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> list[Doc | None]:
-    """Annotate the Docs and return them in order; None for one that its pipeline's error handler dropped."""
+def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> tuple[list[Doc | None], Seconds]:
+    """Annotate the Docs and return them in order, and the time that it took.
+
+    RETURNS (tuple): The Docs, None for one that its pipeline's error handler dropped; and the seconds.
+    """
     by_task: dict[Task, dict[Doc, list[int]]] = {}
     for place, (doc, task) in enumerate(asked):
         by_task.setdefault(task, {}).setdefault(doc, []).append(place)
     done: list[Doc | None] = [None] * len(asked)
+    start = perf_counter()
     try:
         read_ahead([Request(layer, list(docs)) for task, docs in by_task.items() for layer in task.layers])
+        seconds = Seconds(perf_counter() - start)
         for task, docs in by_task.items():
+            start = perf_counter()
             for doc, places in task.annotate(docs):
                 for place in places:
                     done[place] = doc
+            seconds.tasks[task.name] = perf_counter() - start
     finally:
         for task, docs in by_task.items():
             task.forget(list(docs))
-    return done
+    return done, seconds
 
 
 def _listening(models: Sequence[Model[Any, Any] | None]) -> list[Precomputed[Any]]:

@@ -50,7 +50,8 @@ def train(
 
     nlp (Language): The pipeline; it is trained in place.
     train, dev (Source): A path to `.spacy` files or to any file that `spacy ptv2 convert` reads, or an iterable of
-        annotated Docs, of Examples, or of pairs of text and annotations as in `Example.from_dict`.
+        annotated Docs, of Examples, of pairs of text and annotations as in `Example.from_dict`, or of rows such as
+        those of a dataset with `tokens` and `ner_tags`.
     output (str | Path | None): A folder for model-best, model-last and the learning curve, which are overwritten; None
         to write nothing.
     epochs (int): Passes over the training corpus, each followed by an evaluation.

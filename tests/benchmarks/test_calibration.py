@@ -24,6 +24,12 @@ def test_measures_of_perfect_and_of_sure_and_wrong_confidences():
     assert calibration.measure(1 - right, right, 2)[2:] == ["1.0000", "-1.0000", "0.0000"]
 
 
+def test_where_nothing_is_wrong_or_nothing_is_predicted():
+    assert calibration.measure(np.array([0.9, 0.7, 0.8]), np.ones(3), 3)[-1] == "nan"
+    assert calibration.measure(np.zeros(0), np.zeros(0), 3) == ["nan"] * 5
+    assert calibration.gain(np.zeros(0), np.zeros(0), 0) == ["0.0000", "0.0000", "0.00"]
+
+
 def test_what_a_threshold_gains():
     confidences, right = np.array([0.9, 0.8, 0.32, 0.2]), np.array([1.0, 1.0, 0.0, 0.0])
     assert calibration.gain(confidences, right, 4) == ["0.5000", "0.6667", "0.35"]

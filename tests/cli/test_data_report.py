@@ -5,9 +5,11 @@ from click import unstyle
 from spacy.tokens import DocBin, Span
 from typer.testing import CliRunner
 
+from spacy_ptv2.backbones.loading import load_tokenizer
+from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.cli import app
 
-from ..conftest import ROOT
+from ..conftest import MINILM, ROOT
 
 
 def run(*arguments, exit_code=0):
@@ -54,7 +56,7 @@ def test_examples_are_few_and_short(tmp_path):
 def test_what_both_have(tmp_path):
     train = write(tmp_path / "a" / "data.spacy", "Ann left", "Bob left")
     lines = run(train, write(tmp_path / "b" / "data.spacy", "Bob left"))
-    assert "too: 1 'Bob left'" in " ".join(lines)  # a long path is wrapped
+    assert "too: 1 (100.0 %) document 0: 'Bob left'" in " ".join(lines)  # a long path is wrapped
     good = run(train, write(tmp_path / "b" / "data.spacy", "Eve left"))
     assert good[-1] == "✔ The same labels, and no text in common"
 
@@ -79,3 +81,51 @@ def test_refusals(corpus, tmp_path):
     run(corpus, "--config", ROOT / "configs" / "ner.cfg", "--lang", "en", exit_code=2)
     run(corpus, "--lang", "klingon", exit_code=2)
     run(tmp_path / "none.spacy", exit_code=2)
+
+
+def test_evaluation_corpora_are_compared_with_each_other_too(tmp_path):
+    paths = [write(tmp_path / f"{name}.spacy", text) for name, text in (("train", "Ann left"), ("dev", "Bob left"))]
+    lines = run(*paths, write(tmp_path / "test.spacy", "Bob  left", "Eve left"))
+    assert lines[-2:] == ["⚠ Documents that are in dev too: 1 (50.0 %)", "document 0: 'Bob left'"]
+
+
+def test_other_tasks(tmp_path):
+    path = tmp_path / "intents.csv"
+    path.write_text("text,label\nWhere is my card?,card\nI lost it.,lost\nI lost it,lost\n", encoding="utf8")
+    lines = run(path, "--task", "textcat")
+    assert "with classes 3" in lines and "lost 2" in lines
+    assert "⚠ intents: few classes to learn from: lost 2, card 1" in lines
+    assert not any("entities" in line for line in lines)
+    assert "P042" in " ".join(run(path, "--task", "textcats", exit_code=1))
+
+
+def test_lengths_in_word_pieces(corpus, tiny_folder, tmp_path):
+    """A word that the tiny backbone does not know is spelled in letters."""
+    assert not any("word pieces" in line for line in run(corpus))
+    write(tmp_path / "a.spacy", "Qq left")
+    lines = run(tmp_path / "a.spacy", "--backbone", tiny_folder)
+    tokenizer = load_tokenizer(BackboneSource(str(tiny_folder)))
+    n_pieces = len(tokenizer("Qq left", add_special_tokens=False)["input_ids"])
+    assert n_pieces > 2
+    assert f"word pieces {n_pieces}" in lines and f"in the longest {n_pieces}" in lines
+    config = tmp_path / "small.cfg"
+    config.write_text((ROOT / "configs" / "ner.cfg").read_text().replace(MINILM, str(tiny_folder)))
+    assert f"word pieces {n_pieces}" in run(tmp_path / "a.spacy", "--config", config)
+    config.write_text((ROOT / "configs" / "ner.cfg").read_text().replace(MINILM, "not/here"))
+    text = " ".join(run(tmp_path / "a.spacy", "--config", config))  # a config may be for another machine
+    assert "⚠ Lengths are not in word pieces: the config's backbone cannot be read here" in text
+    assert "P101" in " ".join(run(tmp_path / "a.spacy", "--backbone", "not/here", exit_code=1))
+
+
+def test_page(tmp_path):
+    html = tmp_path / "page.html"
+    evil = "<script>alert(1)</script>"
+    train = write(tmp_path / "train.spacy", f"Ann {evil}", f"Ann {evil}", "Bob\n left")
+    run(train, write(tmp_path / "<b>dev.spacy", f"Ann {evil}"), "--html", html)
+    page = html.read_text(encoding="utf8")
+    assert evil not in page and "<b>dev" not in page
+    assert "Ann &lt;script&gt;alert(1)&lt;/script&gt;" in page and "&lt;b&gt;dev" in page
+    assert "Documents that were there before, annotated alike: 1" in page
+    assert "Entities that start or end with white space, as no prediction does: 1" in page
+    assert "Documents that are in train too: 1 (100.0 %)" in page
+    assert "P785" in " ".join(run(train, "--html", tmp_path, exit_code=1))

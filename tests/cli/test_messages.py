@@ -44,6 +44,8 @@ def files(tmp_path_factory):
         (["lr-find", CONFIG, "--steps", "3"], "P407"),
         (["lr-find", CONFIG, "--paths.tain", "x"], "P806"),
         (["package", "blank", "out", "--name", "x"], "P611"),
+        (["report", "blank", "out.txt"], "P785"),
+        (["demo", "not_here"], "P792"),
         (["package-backbone", "not/here", "out"], "P101"),
         (["verify", "not_here"], "P613"),
         (["info", "not_here"], "E050"),

@@ -1,12 +1,16 @@
 """Each fault that a test puts into a corpus is found there, by its kind and place, and nothing else is."""
 
 import json
+from typing import get_args
 
 import pytest
 import spacy
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_ptv2.annotations.answers import gold_answer
+from spacy_ptv2.annotations.roles import set_roles
+from spacy_ptv2.corpora.findings import FINDINGS, Kind
 from spacy_ptv2.corpora.report import RARE, compare, describe, read_docs
 from spacy_ptv2.errors import CorpusError
 
@@ -44,8 +48,8 @@ def test_counts():
         "Mary", "sings", ".", "She", "left", entities=[(0, 1, "PER")], sent_starts=[True, False, False, True, False]
     )
     report = describe("train", [GOOD, other, doc_of("Nobody came.")], nlp)
-    assert (report.docs, report.docs_with_entities, report.tokens, report.longest_doc) == (3, 2, 14, 6)
-    assert (report.entities, report.labels, report.lengths) == (3, {"PER": 2, "LOC": 1}, {1: 2, 2: 1})
+    assert (report.docs, report.annotated_docs["entities"], report.lengths) == (3, 2, [6, 5, 3])
+    assert (report.labels, report.entity_lengths) == ({"entities": {"PER": 2, "LOC": 1}}, {1: 2, 2: 1})
     assert report.sentences == 2
     assert describe("train", [GOOD], nlp).sentences is None
     assert not report.findings
@@ -53,9 +57,9 @@ def test_counts():
 
 def test_rare_labels():
     docs = [doc_of(f"Mary saw {number}.", ("Mary", "PER"), (str(number), "NUM")) for number in range(RARE - 1)]
-    assert describe("x", docs, nlp).rare_labels() == {"PER": RARE - 1, "NUM": RARE - 1}
+    assert describe("x", docs, nlp).rare_labels("entities") == {"PER": RARE - 1, "NUM": RARE - 1}
     docs.append(doc_of("Mary left.", ("Mary", "PER")))
-    assert describe("x", docs, nlp).rare_labels() == {"NUM": RARE - 1}
+    assert describe("x", docs, nlp).rare_labels("entities") == {"NUM": RARE - 1}
 
 
 def test_nothing_in_a_good_corpus():
@@ -126,9 +130,110 @@ def test_evaluation_beside_training():
     train = describe("train", [GOOD, doc_of("Nobody came."), doc_of("Acme grew.", ("Acme", "ORG"))], nlp)
     dev = [doc_of("Nobody  came."), doc_of("Titanic in London", ("Titanic", "SHIP"), ("London", "LOC"))]
     comparison = compare(train, describe("dev", dev, nlp))
-    assert comparison.unseen_labels == {"SHIP": 1}
-    assert comparison.unused_labels == ["ORG", "PER"]
-    assert comparison.shared_texts == ["Nobody came."]
+    assert comparison.unseen == {"entities": {"SHIP": 1}}
+    assert comparison.unused == {"entities": {"ORG": 1, "PER": 1}}
+    assert comparison.shared == [(0, "Nobody came.")]
+    assert (comparison.n_contradictions, comparison.same_text) == (0, [])
+
+
+def test_what_both_have_may_contradict_or_be_asked_something_else():
+    def asked(text, question, **cats):
+        doc = nlp.make_doc(text)
+        doc._.second_text, doc.cats = question, cats
+        return doc
+
+    train = describe(
+        "train", [asked("Rome is old.", "Is it?", yes=1.0, no=0.0), asked("Oslo.", "Is it?", yes=1.0)], nlp
+    )
+    test = describe("test", [asked("Rome is  old.", "Is it?", yes=0.0, no=1.0), asked("Oslo.", "Why?", yes=1.0)], nlp)
+    comparison = compare(train, test)
+    assert (comparison.shared, comparison.n_contradictions) == ([(0, "Rome is old.")], 1)
+    assert comparison.same_text == [(1, "Oslo.")]
+    assert (comparison.unseen, comparison.unused) == ({"classes": {"no": 1}}, {})
+
+
+def classified(text, **cats):
+    doc = nlp.make_doc(text)
+    doc.cats = cats
+    return doc
+
+
+def test_corpora_of_other_tasks_are_counted_and_not_called_unannotated():
+    docs = [classified("Good.", good=1.0, bad=0.0), classified("Bad.", good=0.0, bad=1.0)]
+    docs[0]._.questions, docs[0]._.answers = ["What?", "Who?"], [[gold_answer("Good", 0)], []]
+    docs[0]._.choice = [0, 1]
+    docs[0]._.second_text = ["a", "b"]
+    docs[1].spans["predicates"] = [Span(docs[1], 0, 1, "bad.01")]
+    set_roles(docs[1], [[(0, 1, "A0"), (1, 2, "A1")]])
+    docs[1].spans["sc"] = [Span(docs[1], 0, 1, "THING"), Span(docs[1], 0, 2, "THING")]
+    report = describe("x", docs, nlp)
+    assert report.labels == {
+        "classes": {"good": 1, "bad": 1},
+        "questions": {"answered": 1, "unanswerable": 1},
+        "choices": {"0": 1, "1": 1},
+        "roles": {"A0": 1, "A1": 1},
+        "spans in sc": {"THING": 2},
+    }
+    assert not report.findings
+
+
+def test_tags_and_trees_are_counted():
+    tagged = Doc(nlp.vocab, words=["Mary", "left"], tags=["NNP", "VBD"], heads=[1, 1], deps=["nsubj", "ROOT"])
+    report = describe("x", [tagged], nlp)
+    assert (report.tags, report.heads, report.findings) == (2, 2, {})
+
+
+def answering(question, start):
+    doc = nlp.make_doc("Kim was born in Oslo.")
+    doc._.questions, doc._.answers = [question], [[gold_answer("Oslo", start)]]
+    return doc
+
+
+def choosing(text, choice):
+    doc = nlp.make_doc(text)
+    doc._.second_text, doc._.choice = ["So they left.", "So they sang."], choice
+    return doc
+
+
+def with_role(text, predicate_number):
+    doc = nlp.make_doc(text)
+    doc.spans["predicates"] = [Span(doc, 1, 2)]
+    doc.spans["roles"] = [Span(doc, 0, 1, "A0", span_id=predicate_number)]
+    return doc
+
+
+YES = classified("Yes.", yes=1.0, no=0.0)
+# A corpus for each kind of finding, with one fault of that kind and no other, and where and what it is.
+PLANTED = {
+    "empty": ([GOOD, nlp.make_doc("")], (1, "")),
+    "unannotated": ([GOOD, nlp.make_doc("Mary left")], (1, "Mary left")),
+    "partly_annotated": ([GOOD, Doc(nlp.vocab, words=["Mary", "left"], ents=["", "O"])], (1, "Mary")),
+    "misaligned": (
+        [GOOD, Doc(nlp.vocab, words=["U.", "K."], spaces=[False] * 2, ents=["B-LOC", "O"])],
+        (1, "U.: U.K."),
+    ),
+    "whitespace_edge": ([GOOD, in_words("Mary", "\n", "left", entities=[(0, 2, "PER")])], (1, "Mary \n")),
+    "whitespace_inside": ([GOOD, in_words("Mary", "\t", "Ann", entities=[(0, 3, "PER")])], (1, "Mary \t Ann")),
+    "across_sentences": (
+        [GOOD, in_words("Mary", "Ann", entities=[(0, 2, "PER")], sent_starts=[True, True])],
+        (1, "Mary Ann"),
+    ),
+    "unclassified": ([YES, classified("Perhaps.", yes=0.0, no=0.0)], (1, "Perhaps.")),
+    "several_classes": ([YES, classified("Both.", yes=1.0, no=1.0)], (1, "yes, no: Both.")),
+    "impossible_choice": ([choosing("It snowed.", 1), choosing("It rained.", 2)], (1, "2 of 2: It rained.")),
+    "misplaced_answer": ([answering("Where?", 16), answering("In which city?", 15)], (1, "Oslo:  Osl")),
+    "role_of_nothing": ([with_role("Kim sang.", "0"), with_role("Kim left.", "1")], (1, "A0: Kim")),
+    "duplicate": ([YES, YES], (1, "Yes.")),
+    "contradiction": ([YES, classified("Yes.", yes=0.0, no=1.0)], (1, "Yes.")),
+}
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_of_finding_is_found_where_it_was_planted(kind):
+    docs, place = PLANTED[kind]
+    found = findings(*docs)
+    assert found == {kind: [place]}
+    assert set(FINDINGS) == set(PLANTED)
 
 
 def test_reading(train_file, corpus, tmp_path):

@@ -95,6 +95,20 @@ def test_from_disk_in_the_order_given_with_contexts(bank, pipelines, tmp_path):
     assert_same(annotations(doc for doc, _ in got), annotations(expected))
 
 
+def test_a_measured_batch_is_annotated_the_same(bank, pipelines, passes):  # noqa: F811
+    asked = [(TEXTS[4], "separate"), (bank.make_doc(TEXTS[4], "shared"), "shared"), (TEXTS[0], "separate")]
+    docs, seconds = bank.timed(asked)
+    assert set(passes) == {6}
+    expected = annotations(pipelines[task](text if isinstance(text, str) else text.text) for text, task in asked)
+    assert_same(annotations(docs), expected)
+    assert seconds.together > 0 and seconds.tasks.keys() == {"separate", "shared"}
+    assert all(value > 0 for value in seconds.tasks.values())
+    with pytest.raises(TaskError, match="P713"):
+        bank.make_doc("a", "unknown")
+    with pytest.raises(TaskError, match="P713"):
+        bank.timed([("a", "unknown")])
+
+
 def test_names_come_and_go(bank, pipelines):
     bank.load("new", pipelines["shared"])
     assert bank.names == ("shared", "separate", "new")

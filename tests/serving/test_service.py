@@ -15,11 +15,11 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from examples.serve import app as service
-from examples.serve.annotations import Item
-from examples.serve.guards import OutOfTimeError, Workers, check_size
-from examples.serve.settings import Limits, Settings, read_settings
+from examples.serve.settings import Settings, read_settings
 from spacy_ptv2.serialization.models import adapter_shims
 from spacy_ptv2.serving import AdapterBank
+from spacy_ptv2.serving.guards import OutOfTimeError, Workers, check_size
+from spacy_ptv2.serving.limits import Limits
 
 from ..conftest import ROOT
 from ..pipeline.test_shared_backbone import build
@@ -109,14 +109,14 @@ def test_too_much_is_refused(client, texts, message):
 
 def test_stretches_that_the_tokenizer_would_not_get_through_are_refused():
     limits = Limits()
-    items = [Item(text=".,!(" * 5000, task="news")] * 5
+    texts = [".,!(" * 5000] * 5
     with pytest.raises(HTTPException, match="413.*squared lengths may add up to 2000000, got 2000000000.*20000 char"):
-        check_size(items, limits)
+        check_size(texts, limits)
     prose = "A word is " + "much shorter than a stretch of four hundred would be. " * 300
-    check_size([Item(text=prose, task="news")] * 6, limits)
-    check_size([Item(text="(" * 1400, task="news")], limits)
+    check_size([prose] * 6, limits)
+    check_size(["(" * 1400], limits)
     with pytest.raises(HTTPException, match="413"):
-        check_size([Item(text="(" * 1000, task="news")] * 3, limits)
+        check_size(["(" * 1000] * 3, limits)
 
 
 def test_a_request_has_a_deadline(settings, monkeypatch):

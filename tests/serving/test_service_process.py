@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from examples.serve.settings import Limits, Settings
+from examples.serve.settings import Settings
+from spacy_ptv2.serving.limits import Limits
 
 from ..conftest import ROOT
 from ..tiny import build_pipeline

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import spacy
@@ -43,7 +44,25 @@ def as_docs(nlp):
     return [Example.from_dict(nlp.make_doc(text), own).reference for text, own in TEXTS]
 
 
-@pytest.mark.parametrize("form", ["pairs", "docs", "examples", "other vocab", "file", "conll"])
+class Dataset(list):
+    """Rows as Hugging Face's datasets have them: numbers, whose names are in the features of their columns."""
+
+    TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+
+    def __init__(self, docs):
+        self.features = {"tokens": None, "ner_tags": SimpleNamespace(feature=SimpleNamespace(names=self.TAGS))}
+        rows = []
+        for doc in docs:
+            words = [token for token in doc if not token.is_space]
+            tags = [f"{token.ent_iob_}-{token.ent_type_}" if token.ent_type_ else "O" for token in words]
+            rows.append({"tokens": [token.text for token in words], "ner_tags": [self.TAGS.index(t) for t in tags]})
+        super().__init__(rows)
+
+
+FORMS = ["pairs", "docs", "examples", "other vocab", "rows", "file", "conll"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_learns_from_what_there_is(form, tiny_folder, train_file, tmp_path):
     nlp = make_nlp(tiny_folder, "token_classifier")
     DocBin(docs=as_docs(nlp)).to_disk(tmp_path / "gold.spacy")
@@ -52,6 +71,7 @@ def test_learns_from_what_there_is(form, tiny_folder, train_file, tmp_path):
         "docs": iter(as_docs(nlp)),
         "examples": [Example(nlp.make_doc(doc.text), doc) for doc in as_docs(nlp)],
         "other vocab": as_docs(spacy.blank("en")),
+        "rows": Dataset(as_docs(nlp)),
         "file": str(tmp_path / "gold.spacy"),
         "conll": train_file,
     }[form]
@@ -149,6 +169,8 @@ def test_ones_own_training_block_stays(tiny_folder):
     [
         ([], TEXTS, "P789.*train"),
         (TEXTS, [], "P789.*dev"),
+        ([{"tokens": ["mary"], "ner_tags": [1]}], TEXTS, "P022.*rows"),
+        ([{"text": "mary", "rating": 1}], TEXTS, "P0.*rows"),
         (["mary works in paris"], TEXTS, "P788.*got 'mary works"),
         ([("mary works", ["PER"])], TEXTS, "P788"),
     ],

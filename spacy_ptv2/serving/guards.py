@@ -1,24 +1,29 @@
 """What keeps one request from taking the service away from all others: limits on its size, its time and its echo.
 
-In: requests as they come. Out: refusals before anything is computed (408, 413), and work that ends with its time (504).
+In: requests as they come. Out: refusals before anything is computed (408, 413), work that ends with its time (504), and
+errors as JSON. Needs FastAPI, which the extra `serve` brings.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore, Event
 from typing import TypeVar
 
-from fastapi import HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .annotations import Item
-from .settings import Limits
+from .limits import Limits
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 MOST_SHOWN = 100  # characters of a request in an error
 CLOSE = {"Connection": "close"}  # after a request that was not read to its end
@@ -29,17 +34,17 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
 
 
-def check_size(items: Sequence[Item], limits: Limits) -> None:
+def check_size(texts: Sequence[str], limits: Limits) -> None:
     """RAISES (HTTPException): 413 with what is too much, and how much is allowed."""
-    lengths = [len(item.text) for item in items]
+    lengths = [len(text) for text in texts]
     for what, got, most in (
-        ("texts", len(items), limits.texts),
+        ("texts", len(texts), limits.texts),
         ("characters in a text", max(lengths, default=0), limits.characters_per_text),
         ("characters in all texts", sum(lengths), limits.characters),
     ):
         if got > most:
             raise HTTPException(413, f"Expected at most {most} {what}, got {got}.")
-    stretches = [len(stretch) for item in items for stretch in item.text.split()]
+    stretches = [len(stretch) for text in texts for stretch in text.split()]
     work = sum(length**2 for length in stretches)
     if work > limits.tokenizer_work:
         raise HTTPException(
@@ -130,3 +135,24 @@ class Workers:
         """Let what runs end at its next text."""
         self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def add_error_handlers(app: FastAPI, expected: str) -> None:
+    """Answer errors with JSON; what was not foreseen goes to the log, not to the client.
+
+    expected (str): What a body has to be.
+    """
+
+    @app.exception_handler(AnyHTTPException)
+    async def refused(request: Request, error: AnyHTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = [f"{shortened('.'.join(map(str, e['loc'])))}: {shortened(e['msg'])}" for e in error.errors()[:5]]
+        return JSONResponse({"error": f"Expected {expected}. " + "; ".join(problems)}, 422)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return JSONResponse({"error": "The service failed on this request; its log says why."}, 500)

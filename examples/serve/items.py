@@ -1,0 +1,16 @@
+"""What clients send: texts with tasks."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from spacy_ptv2.serving.limits import Text
+
+
+class Item(BaseModel):
+    """A text and the task that is to annotate it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+    task: str
