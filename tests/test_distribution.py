@@ -3,6 +3,7 @@
 Both are made of a copy, next to files that must not get into them.
 """
 
+import ast
 import re
 import shutil
 import subprocess
@@ -110,3 +111,29 @@ def test_the_description_leads_nowhere_that_is_not_there(metadata):
     named = re.findall(r"\(`([^`]+)`\)", text)
     assert "docs/guides/tasks.md" in named
     assert all((ROOT / name).exists() for name in named)
+
+
+def imported():
+    """The packages that any module of ours imports, by their import names."""
+    for path in (ROOT / "spacy_ptv2").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield node.module.partition(".")[0]
+
+
+def test_what_is_imported_is_required(metadata):
+    """By the package or one of its extras; nothing relies on what another package happens to require."""
+    declared = {re.split(r"[^\w-]", line)[0].lower().replace("-", "_") for line in metadata.get_all("Requires-Dist")}
+    others = set(imported()) - sys.stdlib_module_names - {"spacy_ptv2"}
+    assert {name for name in others if name.lower() not in declared} == set()
+
+
+def test_the_metadata_claims_what_is_known(metadata):
+    assert metadata["Version"] == "0.1.0" and metadata["Requires-Python"] == ">=3.10"
+    assert metadata.get_all("Project-URL") is None  # no address is known yet
+    versions = [line.rpartition(" ")[2] for line in metadata.get_all("Classifier") if "Python :: 3." in line]
+    assert versions == ["3.11"]  # what the whole suite is run on
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
+    assert re.search(r"^## 0\.1\.0 \((unreleased|\d{4}-\d\d-\d\d)\)$", changelog, flags=re.MULTILINE)
