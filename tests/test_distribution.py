@@ -19,7 +19,7 @@ from .conftest import ROOT
 
 MOST_BYTES = 2_000_000
 PACKAGES = {"spacy_ptv2": "spacy_ptv2", "configs": "spacy_ptv2/configs"}  # folders, and where they are installed
-FOR_THE_HOST = (".github", ".gitignore", ".pre-commit-config.yaml")
+FOR_THE_HOST = (".dockerignore", ".github", ".gitignore", ".pre-commit-config.yaml")
 STRAYS = ("spacy_ptv2/cli/.notes.py.swp", "spacy_ptv2/__pycache__/x.pyc", "corpus/train.spacy", "token.txt", ".env")
 pytestmark = [
     pytest.mark.slow,
