@@ -33,6 +33,7 @@ from .errors import BackboneError, CorpusError, FormatError, PTuningError
 from .options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions, WindowOptions, WordStart
 
 if TYPE_CHECKING:
+    from .packaging.hub import load
     from .training.in_python import train
 
 __version__ = version("spacy-ptv2")
@@ -51,12 +52,17 @@ __all__ = [
     "WordStart",
     "__version__",
     "find_backbone",
+    "load",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `train` when it is asked for, and torch with it."""
+    """Load `train` and `load` when they are asked for, and torch with them."""
+    if name == "load":
+        from .packaging.hub import load
+
+        return load
     if name == "train":
         from .training.in_python import train
 

@@ -652,6 +652,28 @@ class Errors(_Messages):
         "this one in Python."
     )
 
+    # Pipelines on a hub
+    P800 = (
+        "{repo} is not in the local cache, or would be uploaded, and using the network is not permitted. Set "
+        "{variable}=1 to permit it; spacy_ptv2.load(..., allow_download=True) permits one download."
+    )
+    P801 = (
+        "The hub did not do what was asked with {repo}: {error}. Check the name, the revision, the connection and, for "
+        "private repositories and uploads, that you are logged in (`hf auth login`, or HF_TOKEN)."
+    )
+    P802 = (
+        "{repo} is not a pipeline that `spacy ptv2 push` uploaded: expected one folder with a manifest and one "
+        "pipeline in it, got {got}. Check the name and the revision."
+    )
+    P803 = (
+        "{repo} has a file that {problem}: {name}. Nothing was loaded or uploaded. Remove it there, or use a "
+        "repository that holds nothing but a pipeline."
+    )
+    P804 = "Expected the id of a repository as OWNER/NAME, got {got}. Folders and packages are loaded by spacy.load."
+    P805 = (
+        "{repo} has {got}, expected at most {files:,} files and {size:,} bytes of a pipeline. Nothing was downloaded."
+    )
+
     # Overrides on the command line
     P806 = "The config {path} has no setting for {got}. {hint}"
 

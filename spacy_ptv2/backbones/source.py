@@ -56,7 +56,7 @@ class BackboneSource:
     @property
     def may_download(self) -> bool:
         """Whether the user permits asking the hub, here or by the environment variable."""
-        return self.allow_download or os.environ.get(DOWNLOAD_VARIABLE, "").lower() in ("1", "true")
+        return self.allow_download or download_is_permitted()
 
     @property
     def override(self) -> str | None:
@@ -96,6 +96,11 @@ class Candidate:
     requirement: str | None = None
     weights_sha256: str | None = None
     converted: bool = False
+
+
+def download_is_permitted() -> bool:
+    """Return whether the user permits asking the hub by the environment variable."""
+    return os.environ.get(DOWNLOAD_VARIABLE, "").lower() in ("1", "true")
 
 
 def _check_text(field: str, text: object) -> None:

@@ -15,6 +15,7 @@ from .interchange import export_cli, import_cli
 from .migrate import migrate_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 from .plain_errors import show_errors_plainly
+from .push import push_cli
 from .rate_finder import rate_finder_cli
 from .report import report_cli
 from .trials import trials_cli
@@ -36,6 +37,7 @@ app.command("lr-find", context_settings=WITH_OVERRIDES)(rate_finder_cli)
 app.command("demo")(demo_cli)
 app.command("package")(package_cli)
 app.command("package-backbone")(package_backbone_cli)
+app.command("push")(push_cli)
 app.command("verify")(verify_cli)
 app.command("info")(info_cli)
 spacy_app.add_typer(app)
