@@ -4,6 +4,7 @@ Both are made of a copy, next to files that must not get into them.
 """
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -11,8 +12,9 @@ import sys
 import tarfile
 import zipfile
 from importlib.metadata import PathDistribution
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+import platformdirs
 import pytest
 
 from .conftest import ROOT
@@ -137,3 +139,71 @@ def test_the_metadata_claims_what_is_known(metadata):
     assert versions == ["3.11"]  # what the whole suite is run on
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
     assert re.search(r"^## 0\.1\.0 \((unreleased|\d{4}-\d\d-\d\d)\)$", changelog, flags=re.MULTILINE)
+
+
+def test_the_syntax_is_that_of_the_oldest_python():
+    for folder in PACKAGES:
+        for path in (ROOT / folder).rglob("*.py"):
+            ast.parse(path.read_text(encoding="utf8"), filename=str(path), feature_version=(3, 10))
+
+
+def interpreter(version):
+    """Return a Python of this version, or skip. pyenv's are not on the path, or only as shims."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for path in (*sorted(root.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")):
+        command = [str(path), "-c", "import sys, venv; print(*sys.version_info[:2], sep='.')"]
+        if path and subprocess.run(command, capture_output=True, text=True).stdout.strip() == version:
+            return str(path)
+    pytest.skip(f"there is no Python {version} on this machine")
+
+
+def install(built, version, folder):
+    """Install the wheel alone in a new environment. RETURNS: Its Python, its folder of packages."""
+    (wheel,) = built.glob("from-sdist/*.whl")
+    subprocess.run([interpreter(version), "-m", "venv", "--without-pip", str(folder)], check=True, capture_output=True)
+    python = folder / "bin" / "python"
+    run("-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
+    (site,) = folder.glob("lib/*/site-packages")
+    return python, site
+
+
+def output_of(python, *arguments, cwd):
+    """Run what is installed, far from the checkout."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPACY_PTV2"))}
+    result = subprocess.run([str(python), *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_installed_it_is_found_by_spacy(built, tmp_path):
+    """In a new environment that sees the other packages of this one; only the wheel is installed in it."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    python, site = install(built, version, tmp_path / "venv")
+    (site / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    code = """
+import spacy, spacy_ptv2
+print(spacy_ptv2.__file__)
+print(spacy.blank("en").has_factory("token_classifier"))
+print(callable(spacy.registry.get("architectures", "spacy_ptv2.Tok2VecPTuning.v1")))
+"""
+    place, *found = output_of(python, "-c", code, cwd=tmp_path).split()
+    assert Path(place).is_relative_to(site) and found == ["True", "True"]
+    commands = output_of(python, "-m", "spacy", "ptv2", "--help", cwd=tmp_path)
+    assert all(name in commands for name in ("init", "package", "push"))
+    config = output_of(python, "-m", "spacy", "ptv2", "init", "ner", "-", cwd=tmp_path)
+    assert config.startswith((ROOT / "configs" / "ner.cfg").read_text(encoding="utf8")[:20])
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.12", "3.13", "3.14"])
+def test_installed_on_another_python(built, tmp_path, version):
+    """Without torch and spaCy, which are not there: all of it compiles, and what needs neither is imported."""
+    python, site = install(built, version, tmp_path / "venv")
+    subprocess.run([python, "-W", "error", "-m", "compileall", "-q", "-f", site / "spacy_ptv2"], check=True)
+    shutil.copytree(Path(platformdirs.__file__).parent, site / "platformdirs")  # all that the imports below require
+    code = """
+import spacy_ptv2, spacy_ptv2.errors, spacy_ptv2.options, spacy_ptv2.reading, spacy_ptv2.backbones.catalogue
+print(spacy_ptv2.__version__, spacy_ptv2.BackboneSource("a/b").name)
+"""
+    assert output_of(python, "-c", code, cwd=tmp_path).split() == ["0.1.0", "a/b"]

@@ -10,6 +10,7 @@ import re
 from importlib import import_module
 from inspect import isclass, ismodule
 from shutil import copytree
+from unittest.mock import create_autospec
 
 import pytest
 import spacy
@@ -21,6 +22,7 @@ from thinc.config import Config
 from spacy_ptv2.annotations.names import ANSWERS, QUESTIONS, SECOND_TEXT, add_extension
 from spacy_ptv2.backbones.source import OVERRIDE_VARIABLE
 from spacy_ptv2.interchange.pipelines import export_adapter
+from spacy_ptv2.packaging import hub
 from spacy_ptv2.shipped import shipped_text
 
 from .conftest import ROOT
@@ -189,6 +191,8 @@ def given_for(page, folder):
 def test_blocks_run_as_printed(page, reader, monkeypatch, capsys):
     monkeypatch.chdir(reader)
     monkeypatch.setenv(OVERRIDE_VARIABLE, str(reader / "models" / "all-MiniLM-L6-v2"))
+    from_hub = create_autospec(hub.load, side_effect=lambda name, **settings: spacy.load("en_ptv2_ner"))
+    monkeypatch.setattr(hub, "load", from_hub)  # the page's; tests/packaging/test_hub.py loads from a stand-in
     session = given_for(page, reader)
     assert set(session) == GIVEN.get(page, set())
     for block in blocks_of(page):
