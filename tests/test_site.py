@@ -78,7 +78,7 @@ def test_it_works_without_network(site, pages):
     for path in site.rglob("*.css"):
         text = path.read_text(encoding="utf8")
         assert "url(http" not in text and "url(//" not in text and "@import" not in text, path.name
-    assert (site / "search" / "search_index.js").is_file()  # for pages that are opened as files
+    assert (site / "search" / "search_index.json").is_file()
 
 
 def test_every_page_of_the_docs_is_in_the_navigation(site, pages):

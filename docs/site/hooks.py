@@ -18,7 +18,7 @@ PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 FOLDERS = ["docs", "benchmarks", "examples"]
 IMAGES = "docs/images"  # all of them: HTML within Markdown may show some
 GENERATED = {"docs/reference/api.md": render_api, "docs/reference/command_line.md": render_commands}
-OF_THE_SITE = ["docs/site/tables.css", "docs/site/iframe-worker.js"]
+OF_THE_SITE = ["docs/site/tables.css"]
 VIEWED = {".css", ".gif", ".html", ".jpg", ".js", ".md", ".png", ".svg", ".txt", ".webp"}  # what browsers show as it is
 
 Nav = list[Any]  # as MkDocs takes it: pages, and {title: page or Nav}
