@@ -16,7 +16,7 @@ FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/in
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint docs format families clean
+.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint docs format families dist clean
 
 install: $(VENV)/installed
 install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
@@ -87,6 +87,12 @@ format: install
 families: install install-spacy-transformers
 	$(BIN)/python -m benchmarks.accuracy.families docs/reference/families.md
 	$(SPACY_TRANSFORMERS)/bin/python -m benchmarks.accuracy.families docs/reference/families.md
+
+# What is published, and whether an index would take it. Of the working tree: commit first.
+dist: install
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) $(SPACY_TRANSFORMERS) build dist *.egg-info corpus training packages metrics project.lock

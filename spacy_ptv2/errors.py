@@ -323,8 +323,8 @@ class Errors(_Messages):
     P301 = "Cannot read {path}: {error}. The file is damaged or incomplete; copy or train the pipeline again."
     P302 = "{path} is missing from the pipeline. The folder is incomplete; copy it again or reinstall the package."
     P303 = (
-        "{path} has format version {got}, but this spacy_ptv2 reads {expected}. Install a matching version of "
-        "spacy-ptv2."
+        "{path} has format version {got}, but this spacy_ptv2 reads {expected}. Install the release of spacy-ptv2 that "
+        "wrote it ({writer}) or a newer one: `pip install -U spacy-ptv2`."
     )
     P304 = "{path} was not written by spacy_ptv2: its header has no {field!r}. Copy the pipeline again."
     P305 = (
@@ -651,6 +651,9 @@ class Errors(_Messages):
         "The pipeline {name!r} failed on this text. The terminal where the demo runs says why. Try another text, or "
         "this one in Python."
     )
+
+    # Overrides on the command line
+    P806 = "The config {path} has no setting for {got}. {hint}"
 
 
 class Warnings(_Messages):

@@ -30,7 +30,7 @@ PROJECT = load_project_config(ROOT, interpolate=False)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf8")
 EXTRAS = re.findall(r"^([\w-]+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf8"), flags=re.MULTILINE)
 BENCHMARKS_LIB = "".join(path.read_text(encoding="utf8") for path in (ROOT / "benchmarks" / "lib").glob("*.py"))
-OTHERS = ("curl", "export", "pre-commit", "source", "uvicorn")
+OTHERS = ("curl", "docker", "export", "pre-commit", "source", "uvicorn")
 INLINE = re.compile(r"(?<!`)`((?:[A-Z_]+=\S+ )*(?:\S*python -m|spacy|make) [^`]+)`(?!`)")
 
 
@@ -62,7 +62,7 @@ def check(line, *, is_whole):
         targets = [word for word in rest if "=" not in word and not word.startswith("-")]
         assert all(re.search(rf"^{target}\b[^=]*:", MAKEFILE, flags=re.MULTILINE) for target in targets), line
     elif program == "pip":
-        extras = [name for names in re.findall(r"\[([\w,-]+)\]", line) for name in names.split(",")]
+        extras = [name for names in re.findall(r"(?:\.|spacy-ptv2)\[([\w,-]+)\]", line) for name in names.split(",")]
         assert set(extras) <= set(EXTRAS), line
     else:
         assert program in (*OTHERS, "python"), program

@@ -11,6 +11,7 @@ from wasabi import msg
 
 from ..comparison.methods import METHODS
 from ..errors import Errors, PTuningError
+from .messages import fail
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compare_cli(
         )
         finished = compare(comparison, output, jobs=jobs, report=_print_run)
     except PTuningError as error:
-        msg.fail("Cannot compare", str(error), exits=1)
+        fail("Cannot compare", str(error))
     _show(finished, output)
 
 

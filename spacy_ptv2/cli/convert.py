@@ -21,6 +21,7 @@ from ..corpora.splitting import split as split_documents
 from ..corpora.tasks import TASKS, task_reader
 from ..corpora.text import write_whole
 from ..errors import CorpusError, Errors
+from .messages import fail
 
 SHOWN = 20  # how many files' layouts are printed
 SPANS_KEY = "A group of doc.spans that gets the entities too, as 'sc' for spancat. They may overlap then."
@@ -78,7 +79,7 @@ def _showing_errors(path: Path) -> Iterator[None]:
         try:
             yield
         except CorpusError as error:
-            msg.fail(f"Cannot convert {path}", str(error), exits=1)
+            fail(f"Cannot convert {path}", str(error))
 
 
 def _report(written: dict[Path, Corpus]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from spacy.cli._util import show_validation_error
 from wasabi import msg
 
 from ..errors import BackboneError, PTuningError
 from .convert import TASK
+from .messages import fail, showing_config_errors
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -57,7 +57,7 @@ def data_report_cli(
         if html is not None:
             _write(html, reports)
     except PTuningError as error:
-        msg.fail("Cannot report on the corpora", str(error), exits=1)
+        fail("Cannot report on the corpora", str(error))
 
 
 def load_tokenizer(config: Path | None, lang: str | None) -> tuple[Language, BackboneSource | None]:
@@ -72,7 +72,7 @@ def load_tokenizer(config: Path | None, lang: str | None) -> tuple[Language, Bac
             raise typer.BadParameter(str(error), param_hint="--lang") from error
     if lang is not None:
         raise typer.BadParameter("the config already names a language", param_hint="--lang")
-    with show_validation_error(config, hint_fill=False):
+    with showing_config_errors(config):
         settings = load_config(config)
         source = _backbone_of(settings)
         settings["nlp"]["pipeline"] = []

@@ -8,7 +8,7 @@ import typer
 from wasabi import msg
 
 from ..errors import PTuningError
-from .messages import saying
+from .messages import fail, saying
 
 
 def demo_cli(
@@ -35,7 +35,7 @@ def demo_cli(
             bank, offers = load_tasks(named)
         listening = listen(host, port)
     except PTuningError as error:
-        msg.fail("Cannot show the demo", str(error), exits=1)
+        fail("Cannot show the demo", str(error))
     if not is_loopback(host):
         msg.warn(f"Whoever can reach {host} can use this page; it has neither passwords nor TLS")
     msg.good(f"Open {address_of(listening)} in a browser; Ctrl+C stops the demo")

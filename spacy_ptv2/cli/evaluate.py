@@ -19,6 +19,7 @@ from wasabi import msg
 
 from ..corpora.predictions import write_predictions
 from ..errors import PTuningError
+from .messages import fail
 
 PER_TYPE = "_per_type"
 
@@ -74,7 +75,7 @@ def _save_predictions(path: Path, examples: Sequence[Example]) -> None:
     try:
         written = write_predictions(path, examples)
     except PTuningError as error:
-        msg.fail(f"Cannot write predictions to {path}", str(error), exits=1)
+        fail(f"Cannot write predictions to {path}", str(error))
     for file in written:
         msg.good(f"Saved predictions to {file}")
 

@@ -14,7 +14,7 @@ from wasabi import msg
 from ..corpora.tasks import plain_name
 from ..errors import PTuningError
 from ..shipped import SUFFIX, shipped_text
-from .messages import next_command, refuse_to_overwrite, say_where_backbone_is
+from .messages import fail, next_command, refuse_to_overwrite, say_where_backbone_is
 
 BACKBONE = re.compile(r'^(name|backbone) = (".+")$', re.MULTILINE)  # one line of each config
 LANG = 'lang = "en"'
@@ -57,7 +57,7 @@ def init_cli(
             return
         refuse_to_overwrite(path, force)
     except (PTuningError, ImportError) as error:  # spaCy raises ImportError for an unknown language
-        msg.fail(f"Cannot write {path}", str(error), exits=1)
+        fail(f"Cannot write {path}", str(error))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.replace(f"configs/{task}{SUFFIX}", shlex.quote(str(path))), encoding="utf8")
     (_, name) = BACKBONE.findall(text)[0]

@@ -9,7 +9,7 @@ import typer
 from wasabi import msg
 
 from ..errors import PTuningError
-from .messages import saying
+from .messages import fail, saying
 
 
 def import_cli(
@@ -30,7 +30,7 @@ def import_cli(
         try:
             nlp = import_adapter(sources, backbone, lang)
         except PTuningError as error:
-            msg.fail(f"Cannot import {names}", str(error), exits=1)
+            fail(f"Cannot import {names}", str(error))
     nlp.to_disk(output)
     (shim,) = adapter_shims(nlp.get_pipe(COMPONENT).model)  # type: ignore[attr-defined]
     msg.good(f"{output}: {describe(shim.encoder)} over {shim.source.name}")
@@ -52,6 +52,6 @@ def export_cli(
         try:
             shim = export_adapter(spacy.load(pipeline), output, format_name, component)
         except PTuningError as error:
-            msg.fail(f"Cannot export {pipeline}", str(error), exits=1)
+            fail(f"Cannot export {pipeline}", str(error))
     written = describe(shim.encoder, with_lora=format_name in WITH_LORA)
     msg.good(f"{output}: {written}, as {format_name} reads it")

@@ -1,16 +1,36 @@
-"""What several commands say: warnings as messages, where a backbone is, the command that trains."""
+"""What several commands say: errors, warnings as messages, where a backbone is, the command that trains."""
 
 from __future__ import annotations
 
 import shlex
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import NoReturn
 
+from spacy.cli._util import show_validation_error
 from wasabi import msg
 
 from ..errors import BackboneError, Errors, PTuningError
+
+
+def fail(title: str, text: str = "") -> NoReturn:
+    """Print on standard error why a command cannot go on, and exit with 1."""
+    with redirect_stdout(sys.stderr):  # wasabi prints errors on standard output, where results go
+        msg.fail(title, text)
+    raise SystemExit(1)
+
+
+@contextmanager
+def showing_config_errors(path: Path | None, *, hint_fill: bool = False) -> Iterator[None]:
+    """Print on standard error what spaCy says about a config or about code for it, and exit with 1.
+
+    hint_fill (bool): Also say how to complete a config that lacks values.
+    """
+    with redirect_stdout(sys.stderr), show_validation_error(path, hint_fill=hint_fill):
+        yield
 
 
 @contextmanager

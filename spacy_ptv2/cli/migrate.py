@@ -14,7 +14,7 @@ import typer
 from wasabi import msg
 
 from ..errors import PTuningError
-from .messages import next_command, refuse_to_overwrite, say_where_backbone_is, saying
+from .messages import fail, next_command, refuse_to_overwrite, say_where_backbone_is, saying
 
 if TYPE_CHECKING:
     from ..migration.migrate import Migration
@@ -51,7 +51,7 @@ def migrate_cli(
             if not is_stdout:
                 refuse_to_overwrite(path, force)
         except PTuningError as error:
-            msg.fail(f"Cannot migrate {config_path}", str(error), exits=1)
+            fail(f"Cannot migrate {config_path}", str(error))
         _print_changes(migration.changes)
         if n_comments:
             msg.info(f"spaCy does not keep the comments of a config. Lines left out: {n_comments}")

@@ -9,6 +9,7 @@ import typer
 from wasabi import msg
 
 from ..errors import PTuningError
+from .messages import fail
 
 if TYPE_CHECKING:
     from ..packaging.verification import Check
@@ -43,7 +44,7 @@ def package_cli(
             report=msg.text,
         )
     except PTuningError as error:
-        msg.fail(f"Cannot package {pipeline}", str(error), exits=1)
+        fail(f"Cannot package {pipeline}", str(error))
     msg.good(f"{wheel}: {wheel.stat().st_size / 1e6:.2f} MB")
 
 
@@ -60,7 +61,7 @@ def package_backbone_cli(
     try:
         wheel = package_backbone(source, output, name=name, version=version, overwrite=force, report=msg.text)
     except PTuningError as error:
-        msg.fail(f"Cannot package {source}", str(error), exits=1)
+        fail(f"Cannot package {source}", str(error))
     msg.good(f"{wheel}: {wheel.stat().st_size / 1e6:.2f} MB")
 
 
@@ -75,9 +76,9 @@ def verify_cli(pipeline: Pipeline) -> None:
             if check.outcome == "failed":
                 failed.append(check.what)
     except PTuningError as error:
-        msg.fail(f"Cannot verify {pipeline}", str(error), exits=1)
+        fail(f"Cannot verify {pipeline}", str(error))
     if failed:
-        msg.fail(f"{pipeline}: failed: {', '.join(failed)}", exits=1)
+        fail(f"{pipeline}: failed: {', '.join(failed)}")
     msg.good(f"{pipeline}: nothing wrong was found")
 
 
@@ -118,7 +119,7 @@ def _show_pipeline(pipeline: str) -> None:
     try:
         summary = summarize(spacy.load(pipeline))
     except (PTuningError, OSError) as error:
-        msg.fail(f"Cannot load {pipeline}", str(error), exits=1)
+        fail(f"Cannot load {pipeline}", str(error))
     rows = [(c.name, part, f"{count:,}", "") for c in summary.components for part, count in c.parts.items()]
     rows += [(c.name, "together", f"{sum(c.parts.values()):,}", f"{c.n_bytes:,}") for c in summary.components]
     header = ("component", "part", "parameters", "bytes")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import srsly
 import typer
-from spacy.cli._util import show_validation_error
 from wasabi import msg
 
 from ..errors import PTuningError
+from .messages import fail, showing_config_errors
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def rate_finder_cli(
 
     config = read_training_config(ctx, config_path, code, use_gpu)
     try:
-        with show_validation_error(config_path, hint_fill=False):
+        with showing_config_errors(config_path):
             finder = RateFinder(config, steps=steps, use_gpu=use_gpu)
         _run(finder)
     except PTuningError as error:
-        msg.fail("Cannot find learning rates", str(error), exits=1)
+        fail("Cannot find learning rates", str(error))
     points = finder.curve.points
     suggestion = suggest_rates(points)
     _print_curve(points, finder.rates)

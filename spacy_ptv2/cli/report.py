@@ -11,6 +11,7 @@ from wasabi import msg
 
 from ..errors import Errors, PTuningError
 from .evaluate import evaluate
+from .messages import fail
 from .training_config import GpuId
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def report_cli(
         setup_gpu(use_gpu)
         _write(page, folder, test)
     except PTuningError as error:
-        msg.fail("Cannot report", str(error), exits=1)
+        fail("Cannot report", str(error))
     msg.good(f"Saved the report to {page}")
 
 

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
 from spacy.util import load_config
 from thinc.api import Config
+
+from ..errors import PTuningError
+from .messages import fail, showing_config_errors
+from .overrides import check_overrides
 
 ConfigPath = Annotated[Path, typer.Argument(help="A training config.", exists=True)]
 CodePath = Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")]
@@ -20,8 +24,14 @@ def read_training_config(ctx: typer.Context, path: Path, code: Path | None, use_
 
     ctx (typer.Context): The context of a command that allows extra arguments.
     """
-    overrides = parse_config_overrides(ctx.args)
-    import_code(code)
+    with showing_config_errors(path, hint_fill=True):
+        overrides = parse_config_overrides(ctx.args)
+        import_code(code)
+        config = load_config(path, interpolate=False)
+    try:
+        check_overrides(config, overrides, path)
+    except PTuningError as error:
+        fail("Cannot override these settings", str(error))
     setup_gpu(use_gpu)
-    with show_validation_error(path):
+    with showing_config_errors(path, hint_fill=True):
         return load_config(path, overrides=overrides, interpolate=False)

@@ -11,6 +11,7 @@ from wasabi import msg
 
 from ..errors import Errors, PTuningError
 from ..reading import parse_json
+from .messages import fail
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def trials_cli(
     try:
         trials = train_trials(config, _read(trials_path), output, use_gpu=use_gpu, report=_print_row)
     except PTuningError as error:
-        msg.fail("Cannot train these trials", str(error), exits=1)
+        fail("Cannot train these trials", str(error))
     msg.good(f"Best: {trials[0].name}, {trials[0].best[0]:.4f}. All: {output / 'trials.json'}")
 
 

@@ -39,6 +39,7 @@ from .builder import (
     refuse_links,
     refuse_to_overwrite,
 )
+from .card import CARD_FILE, MARK, model_card, write_card
 from .half import convert_to_float16
 from .manifest import write_manifest
 from .sample import SAMPLE_FILE, make_sample, sample_texts
@@ -60,6 +61,7 @@ def load(**overrides):
     check_package(Path(__file__).parent)
     return load_model_from_init_py(__file__, **overrides)
 '''
+BACKBONE_FOLDER = "backbone"  # in a bundle; further ones have numbers
 TAKEN_OVER = ("description", "author", "url", "license")  # from meta.json into the wheel's metadata
 Report = Callable[[str], None]
 
@@ -100,6 +102,7 @@ def package_pipeline(
         entry_points = _bundle(nlp, source / package, fp16=fp16, report=report) if bundle else {}
         _update_components(source / package / source.name, nlp)
         report("Predicting the sample")
+        _write_card(source, package, nlp)
         _complete(source, package, version, make_sample(nlp, sample))
         report("Building the wheel")
         return build_wheel(source, package, _settings(source, package, entry_points), output)
@@ -118,6 +121,7 @@ def _lay_out(pipeline: Path, nlp: Language, source: Path, *, name: str | None, v
     stage = source.parent / "pipeline"
     shutil.copytree(pipeline, stage)
     _update_requirements(stage, nlp, bundle=bundle)
+    write_card(stage, MARK)  # else spaCy writes one of its own
     spacy_package(stage, source.parent, name=name, version=version, create_sdist=False)
     _drop_implied(source / "meta.json", _read_meta(stage)["requirements"])
 
@@ -136,7 +140,9 @@ def _bundle(nlp: Language, package: Path, *, fp16: bool, report: Report) -> dict
     for shim in trained_adapters(nlp):
         backbone = shim.backbone
         if backbone.fingerprint not in folders:
-            folder = folders[backbone.fingerprint] = package / ("backbone" + ("" if not folders else str(len(folders))))
+            folder = folders[backbone.fingerprint] = package / (
+                BACKBONE_FOLDER + ("" if not folders else str(len(folders)))
+            )
             report(f"Copying the backbone from {backbone.path}")
             about = {"name": shim.source.name, "revision": shim.recorded.revision}
             copy_backbone(backbone.path, folder, about)
@@ -186,6 +192,14 @@ def _update_components(data: Path, nlp: Language) -> None:
     config.to_disk(data / "config.cfg")
 
 
+def _write_card(source: Path, package: str, nlp: Language) -> None:
+    """Write the card next to the pipeline's files, in place of spaCy's, and where the wheel's description is read."""
+    bundled = (source / package / BACKBONE_FOLDER).is_dir()
+    card = model_card(nlp, _read_meta(source), package=package, bundled=bundled)
+    write_card(source / package / source.name, card)
+    shutil.copyfile(source / package / source.name / CARD_FILE, source / CARD_FILE)
+
+
 def _complete(source: Path, package: str, version: str, sample: dict[str, Any]) -> None:
     """Add what spaCy's `package` leaves out: a module that checks the files, the sample, the manifest."""
     folder = source / package
@@ -202,6 +216,8 @@ def _settings(source: Path, package: str, entry_points: dict[str, list[str]]) ->
         **{field: meta[field] for field in TAKEN_OVER if meta.get(field)},
         "name": package,
         "version": meta["version"],
+        "long_description": (source / CARD_FILE).read_text(encoding="utf8", errors="replace"),
+        "long_description_content_type": "text/markdown",
         "install_requires": meta.get("requirements", []),
         "entry_points": {"spacy_models": [f"{package} = {package}"], **entry_points},
     }

@@ -1,4 +1,4 @@
-"""Trained tensors in safetensors, with a header: format version, identity, shapes, checksum.
+"""Trained tensors in safetensors, with a header: format version, the release that wrote it, identity, shapes, checksum.
 
 In: named numpy arrays and a header. Out: bytes, and back. Every kind of damage is refused by name. Neither pickle nor
 backbone weights are ever written.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,11 @@ Tensors = Mapping[str, NDArray[Any]]
 def dump_tensors(tensors: Tensors, header: Mapping[str, Any]) -> bytes:
     """Write tensors and a header as safetensors bytes.
 
-    header (Mapping[str, Any]): JSON values, written with the format version and the checksum of the tensors.
+    header (Mapping[str, Any]): JSON values, written with the format version, this release and the tensors' checksum.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    document = {**header, "format_version": FORMAT_VERSION, "checksum": checksum_of(arrays)}
+    own = {"format_version": FORMAT_VERSION, "written_by": _release(), "checksum": checksum_of(arrays)}
+    document = {**header, **own}
     return safetensors_numpy.save(arrays, metadata={HEADER_KEY: json.dumps(document, sort_keys=True)})
 
 
@@ -54,9 +57,10 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
     for field in ("format_version", "checksum"):
         if field not in header:
             raise FormatError(Errors.P304.format(path=path, field=field))
-    version = header["format_version"]
-    if type(version) is not int or version != FORMAT_VERSION:
-        raise FormatError(Errors.P303.format(path=path, got=f"{version!r:.100}", expected=FORMAT_VERSION))
+    number = header["format_version"]
+    if type(number) is not int or number != FORMAT_VERSION:
+        got, writer = f"{number!r:.100}", f"{header.get('written_by', 'unknown')!s:.100}"
+        raise FormatError(Errors.P303.format(path=path, got=got, writer=writer, expected=FORMAT_VERSION))
     checksum = checksum_of(tensors)
     if checksum != header["checksum"]:
         raise FormatError(Errors.P306.format(path=path, got=checksum, expected=f"{header['checksum']!r:.100}"))
@@ -64,6 +68,11 @@ def load_tensors(data: bytes, path: Path | str) -> tuple[dict[str, NDArray[Any]]
         if not np.isfinite(array).all():
             raise FormatError(Errors.P307.format(path=path, name=name))
     return tensors, header
+
+
+@cache
+def _release() -> str:
+    return version("spacy-ptv2")
 
 
 def read_file(path: Path) -> bytes:

@@ -35,7 +35,7 @@ def arguments(tiny_folder, corpus):
 def invoke(arguments, exit_code=0):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == exit_code, f"{result.output}\n{result.exception!r}"
-    return result.stdout
+    return result.stdout if exit_code == 0 else result.stderr
 
 
 def rows(output):
