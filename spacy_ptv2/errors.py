@@ -554,6 +554,7 @@ class Errors(_Messages):
         "The adapter in {source} is in the layers {got}, this one in {expected}. Prompt and LoRA are in the same "
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
+    P779 = "Another process compares in {path}. Wait until it has ended, or give another folder."
     P788 = (
         "Expected annotated Docs, Examples, rows, or pairs of text and annotations such as ('Ada lives in London', "
         "{{'entities': [(13, 19, 'GPE')]}}), all of one kind, got {got}."

@@ -1,5 +1,6 @@
 """The built site: every link in it leads somewhere, and nothing in it comes from the network."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from spacy_ptv2.cli import app
 
 from .conftest import ROOT
 
+nbformat = pytest.importorskip("nbformat", reason="needs `pip install 'spacy-ptv2[docs]'`")
 pytestmark = pytest.mark.skipif(find_spec("material") is None, reason="needs `pip install 'spacy-ptv2[docs]'`")
 
 SHOWN = {"img", "script", "iframe", "source", "video", "audio", "embed"}  # what a browser fetches for its src
@@ -78,7 +80,18 @@ def test_it_works_without_network(site, pages):
     for path in site.rglob("*.css"):
         text = path.read_text(encoding="utf8")
         assert "url(http" not in text and "url(//" not in text and "@import" not in text, path.name
-    assert (site / "search" / "search_index.js").is_file()  # for pages that are opened as files
+    assert (site / "search" / "search_index.json").is_file()
+
+
+def test_each_example_in_python_is_a_notebook(site):
+    page = (ROOT / "docs" / "guides" / "python.md").read_text(encoding="utf8")
+    code = [block.strip() for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)]
+    found = [nbformat.read(path, 4) for path in (site / "docs" / "guides" / "notebooks").glob("*.ipynb")]
+    for notebook in found:
+        nbformat.validate(notebook)
+        assert "import spacy_ptv2" in notebook.cells[1].source  # it stands alone
+    cells = [cell.source for notebook in found for cell in notebook.cells if cell.cell_type == "code"]
+    assert sorted(cells) == sorted(code) and len(found) > 5
 
 
 def test_every_page_of_the_docs_is_in_the_navigation(site, pages):

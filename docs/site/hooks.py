@@ -12,13 +12,15 @@ from command_line import render_commands
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebooks import link_notebooks, notebooks_of
 from repository import FOLDER_PAGE, INDEX, ROOT, Published, complete_folders, find_published, links_of, list_folder
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 FOLDERS = ["docs", "benchmarks", "examples"]
 IMAGES = "docs/images"  # all of them: HTML within Markdown may show some
 GENERATED = {"docs/reference/api.md": render_api, "docs/reference/command_line.md": render_commands}
-OF_THE_SITE = ["docs/site/tables.css", "docs/site/iframe-worker.js"]
+WITH_NOTEBOOKS, NOTEBOOKS = "docs/guides/python.md", "notebooks"  # a page, and a folder next to it
+OF_THE_SITE = ["docs/site/tables.css"]
 VIEWED = {".css", ".gif", ".html", ".jpg", ".js", ".md", ".png", ".svg", ".txt", ".webp"}  # what browsers show as it is
 
 Nav = list[Any]  # as MkDocs takes it: pages, and {title: page or Nav}
@@ -37,12 +39,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"{folder}/{FOLDER_PAGE}", content=list_folder(folder)))
     for uri, render in GENERATED.items():
         files.append(File.generated(config, uri, content=render()))
+    for anchor, notebook in notebooks_of((ROOT / WITH_NOTEBOOKS).read_text(encoding="utf8")).items():
+        uri = f"{Path(WITH_NOTEBOOKS).parent.as_posix()}/{NOTEBOOKS}/{anchor}.ipynb"
+        files.append(File.generated(config, uri, content=notebook))
     config.nav = build_nav(published)
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to folders to their pages."""
+    """Lead links to folders to their pages, and put links to notebooks where there are some."""
+    if page.file.src_uri == WITH_NOTEBOOKS:
+        markdown = link_notebooks(markdown, NOTEBOOKS)
     return complete_folders(markdown, page.file.src_uri)
 
 

@@ -35,7 +35,8 @@ def find_published(pages: Iterable[str]) -> Published:
             waiting.extend(f"{uri}/{path.name}" for path in _files_in(uri))
         else:
             published.files.append(uri)
-            waiting.extend(target for _, target in links_of(uri) if uri.endswith(".md"))
+            if uri.endswith(".md"):
+                waiting.extend(target for _, target in links_of(uri))
     published.folders = [uri for uri in published.folders if not (ROOT / uri / "README.md").is_file()]
     return published
 

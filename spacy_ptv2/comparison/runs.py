@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from thinc.api import Config
 
 from ..errors import Errors, PTuningError
@@ -21,6 +23,7 @@ from . import worker
 from .methods import FULL, apply
 from .outcome import CONFIG, LOG, OUTCOME, Job, Outcome
 
+LOCK = "comparison.lock"
 TAIL = 1500  # characters of a failed run's output that are shown
 ReportRun = Callable[[Job, Outcome, bool], None]  # whether it was finished before
 
@@ -63,8 +66,27 @@ def compare(comparison: Comparison, output: Path, *, jobs: int, report: ReportRu
     output (Path): For a folder per run. jobs (int): How many runs at a time.
     report (Callable): Called with each run that is finished.
     RETURNS (dict[str, list[Job]]): The runs of each method, in the order of the seeds, each finished.
-    RAISES (PTuningError): P772 if a run fails.
+    RAISES (PTuningError): P772 if a run fails; P779 if another process works in the folder.
     """
+    with _alone_in(output):
+        return _compare(comparison, output, jobs, report)
+
+
+@contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / LOCK)  # the system releases it when the process ends, however that is
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise PTuningError(Errors.P779.format(path=output)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _compare(comparison: Comparison, output: Path, jobs: int, report: ReportRun) -> dict[str, list[Job]]:
     first, *others = comparison.seeds
     tried = {
         method: [comparison.job(method, first, rate) for rate in (comparison.rates if method == FULL else [None])]

@@ -88,6 +88,21 @@ def test_the_first_seed_chooses_the_rate_and_nothing_is_trained_twice(config, tm
     assert "dropout = 0.2" in written
 
 
+def test_one_process_at_a_time_works_in_a_folder(config, tmp_path, monkeypatch):
+    """Another one is told, and the folder is free again even if a run fails."""
+    inside = []
+
+    def run(command, **options):
+        inside.append(compare(config, tmp_path / "out", "--methods", "probe", "--seeds", "0"))
+        return type("Done", (), {"returncode": 1})
+
+    monkeypatch.setattr(runs.subprocess, "run", run)
+    for _ in range(2):
+        code, printed = compare(config, tmp_path / "out", "--methods", "probe", "--seeds", "0")
+        assert code == 1 and "P772" in printed
+    assert len(inside) == 2 and all(code == 1 and "P779" in printed for code, printed in inside)
+
+
 def test_what_fails_shows_the_end_of_its_log(config, tmp_path):
     code, printed = compare(config, tmp_path / "out", "--methods", "lora", "--seeds", "0", "--paths.train", "no.spacy")
     assert code == 1
