@@ -31,7 +31,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf8")
 EXTRAS = re.findall(r"^([\w-]+) = \[", (ROOT / "pyproject.toml").read_text(encoding="utf8"), flags=re.MULTILINE)
 BENCHMARKS_LIB = "".join(path.read_text(encoding="utf8") for path in (ROOT / "benchmarks" / "lib").glob("*.py"))
 OTHERS = ("curl", "docker", "export", "pre-commit", "source", "uvicorn")
-INLINE = re.compile(r"(?<!`)`((?:[A-Z_]+=\S+ )*(?:\S*python -m|spacy|make) [^`]+)`(?!`)")
+INLINE = re.compile(r"(?<!`)`((?:[A-Z0-9_]+=\S+ )*(?:\S*python -m|spacy|make) [^`]+)`(?!`)")
 
 
 def lines_of(text):
@@ -43,7 +43,7 @@ def lines_of(text):
 def check(line, *, is_whole):
     """Fail where a command names something that is not there. is_whole: All that it needs has to be there, too."""
     words = shlex.split(line, comments=True)
-    while words and re.match(r"[A-Z_]+=", words[0]):
+    while words and re.match(r"[A-Z0-9_]+=", words[0]):
         words.pop(0)
     program, *rest = words
     program = program.rpartition("/")[2]
