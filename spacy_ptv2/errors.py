@@ -655,8 +655,8 @@ class Errors(_Messages):
 
     # Pipelines on a hub
     P800 = (
-        "{repo} is not in the local cache, or would be uploaded, and using the network is not permitted. Set "
-        "{variable}=1 to permit it; spacy_ptv2.load(..., allow_download=True) permits one download."
+        "{repo} is not in the local cache, and using the network is not permitted. Set {variable}=1 to permit it; "
+        "spacy_ptv2.load(..., allow_download=True) permits one download."
     )
     P801 = (
         "The hub did not do what was asked with {repo}: {error}. Check the name, the revision, the connection and, for "

@@ -22,7 +22,7 @@ def push_cli(
 ) -> None:
     """Upload a pipeline without its backbone to a hub, with a manifest, a sample and a model card.
 
-    The network is used only with SPACY_PTV2_ALLOW_DOWNLOAD=1. Log in with `hf auth login`, or set HF_TOKEN.
+    Log in with `hf auth login`, or set HF_TOKEN.
     """
     from ..packaging.hub import push
 

@@ -1,7 +1,7 @@
 """Pipelines on a hub: what `spacy ptv2 push` uploads, and `spacy_ptv2.load` reads by a repository's id.
 
 In: a pipeline's folder, or a repository's id. Out: a repository with a model card and one folder, that of the slim
-package without its code; or a loaded pipeline. The network is used only with the user's permission, as for backbones.
+package without its code; or a loaded pipeline. To push is to ask for the network; a download needs permission, as for backbones.
 A downloaded package is checked in a copy of its own, so that spaCy reads no other bytes than those checked.
 """
 
@@ -51,11 +51,11 @@ def push(
     repo_id (str): OWNER/NAME; created if it is not there. What an earlier push left in it is replaced.
     name, version (str | None), texts (Path | None), report (Report): As of `package_pipeline`.
     private (bool): Whether a new repository is private.
-    RETURNS (str): The commit. RAISES (PTuningError): P800, P801, P803, P804, and what `package_pipeline` raises.
+    RETURNS (str): The commit. RAISES (PTuningError): P801, P803, P804, and what `package_pipeline` raises.
     """
     from huggingface_hub import HfApi
 
-    _check_request(repo_id, permitted=download_is_permitted())
+    _check_id(repo_id)
     with tempfile.TemporaryDirectory() as folder:
         wheel = package_pipeline(pipeline, Path(folder), name=name, version=version, texts=texts, report=report)
         content = _lay_out(wheel, Path(folder) / "repository")
@@ -83,7 +83,7 @@ def load(repo_id: str, *, revision: str | None = None, allow_download: bool = Fa
     RETURNS (Language): The pipeline. RAISES (PTuningError): P800-P805, P601-P604, and what loading a pipeline raises.
     """
     permitted = allow_download or download_is_permitted()
-    _check_request(repo_id, permitted=True)
+    _check_id(repo_id)
     snapshot = _fetch(repo_id, revision, permitted=permitted)
     with tempfile.TemporaryDirectory() as folder:
         package = _copy(repo_id, snapshot, Path(folder))
@@ -92,12 +92,10 @@ def load(repo_id: str, *, revision: str | None = None, allow_download: bool = Fa
         return load_model_from_path(_pipeline_in(repo_id, package))
 
 
-def _check_request(repo_id: object, *, permitted: bool) -> None:
-    """RAISES (PTuningError): P800 without permission, P804 if it is no repository's id."""
+def _check_id(repo_id: object) -> None:
+    """RAISES (PTuningError): P804 if it is no repository's id."""
     if not isinstance(repo_id, str) or repo_id.count("/") != 1 or not HUB_ID.fullmatch(repo_id):
         raise PTuningError(Errors.P804.format(got=f"{repo_id!r:.100}"))
-    if not permitted:
-        raise PTuningError(Errors.P800.format(repo=repo_id, variable=DOWNLOAD_VARIABLE))
 
 
 def _fetch(repo_id: str, revision: str | None, *, permitted: bool) -> Path:
