@@ -1,8 +1,8 @@
 """Pipelines on a hub: what `spacy ptv2 push` uploads, and `spacy_ptv2.load` reads by a repository's id.
 
 In: a pipeline's folder, or a repository's id. Out: a repository with a model card and one folder, that of the slim
-package without its code; or a loaded pipeline. To push is to ask for the network; a download needs permission, as for backbones.
-A downloaded package is checked in a copy of its own, so that spaCy reads no other bytes than those checked.
+package without its code; or a loaded pipeline. Who pushes asks for the network; a download needs permission, as for
+backbones. A downloaded package is checked in a copy of its own, so that spaCy reads no other bytes than those checked.
 """
 
 from __future__ import annotations
