@@ -12,7 +12,7 @@ BIN = $(VENV)/bin
 SPACY_TRANSFORMERS = .venv-spacy-transformers
 # What `make test` runs; `make test-all` runs the rest, too.
 SELECTED = not exhaustive
-FAMILIES = tests/backbones tests/injection tests/kernels tests/adapters tests/interchange
+FAMILIES = tests/backbones tests/injection tests/adapters tests/interchange
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 

@@ -78,6 +78,7 @@ def test_what_is_shipped_and_untuned(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_curves(run, folder, monkeypatch):
     in_place = lambda curve, texts: [curves.peak_bytes(e.settings, t) for e, t in zip(curve, texts, strict=True)]  # noqa: E731
     monkeypatch.setattr(curves, "peaks", in_place)  # without a process for each

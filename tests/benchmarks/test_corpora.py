@@ -15,6 +15,7 @@ def entities(path):
     return Counter((doc.text, ent.text, ent.label_) for doc in docs for ent in doc.ents)
 
 
+@pytest.mark.exhaustive
 def test_folds(tmp_path):
     corpora.wikigold(tmp_path, folds=5)
     whole = entities(None)

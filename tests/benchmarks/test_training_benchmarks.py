@@ -77,6 +77,7 @@ def test_epoch(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_clock_of_an_epoch(folder, tmp_path):
     train = save_sentences(None, 60, tmp_path)
     times = epoch.run(prompt_config(train, str(folder)), tmp_path, profile=True)

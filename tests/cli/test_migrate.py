@@ -114,6 +114,7 @@ def test_it_needs_neither_spacy_transformers_nor_transformers(config):
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_migrated_ner_template_learns_real_entities(config, wikigold, tmp_path):
     docs = list(DocBin().from_disk(wikigold).get_docs(spacy.blank("en").vocab))[:20]
     DocBin(docs=docs).to_disk(tmp_path / "few.spacy")

@@ -180,6 +180,7 @@ def test_impossible_restarts_are_refused():
 
 
 @pytest.mark.filterwarnings("ignore:.*PW09")
+@pytest.mark.exhaustive
 def test_a_rate_far_too_high_is_brought_down(nlp, corpus):
     classifier, examples, start = nlp.get_pipe("token_classifier"), list(Corpus(corpus)(nlp)), nlp.to_bytes()
     chance = ChanceLoss(len(classifier.tag_scheme.tags))

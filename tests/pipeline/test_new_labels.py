@@ -52,7 +52,7 @@ def test_a_new_label_leaves_what_was_learned(trained):
     assert entities(trained(TEXT)) == expected
 
 
-@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_training_goes_on_with_the_optimizer_that_was_there(trained, corpus, tmp_path, ours):
     optimizer = build_adamw_v1(RATES, iter([1.0] * 1000), restarts=0) if ours else Adam(0.01, use_averages=False)
     examples = list(Corpus(corpus)(trained))
