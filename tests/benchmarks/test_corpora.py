@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import pytest
 import spacy
 
 from benchmarks.accuracy import corpora
