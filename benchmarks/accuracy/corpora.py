@@ -45,7 +45,7 @@ def wikigold(output: Path, folds: int = 5) -> None:
 def conll04(source: Path, output: Path) -> None:
     """Write the three parts of CoNLL04."""
     for name in ("train", "dev", "test"):
-        corpus = convert(source / f"conll04_{name}.json", output / f"{name}.spacy")
+        (corpus,) = convert(source / f"conll04_{name}.json", output / f"{name}.spacy").values()
         msg.good(f"{output / name}.spacy: {count_corpus(corpus.documents).sentences} sentences")
 
 

@@ -58,7 +58,7 @@ def test_docs_have_it():
     table = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf8")
     assert f'| `length` ["auto"] | most pieces in a window, special ones included; "auto": {TOKEN_WINDOW},' in table
     assert f'| `overlap` ["auto"] | pieces that neighbouring windows share; "auto": {TOKEN_OVERLAP},' in table
-    assert f"windows of {TOKEN_WINDOW} pieces" in (ROOT / "README.md").read_text(encoding="utf8")
+    assert f"windows of {TOKEN_WINDOW} pieces" in (ROOT / "docs" / "guides" / "training.md").read_text(encoding="utf8")
 
 
 @pytest.mark.parametrize(
