@@ -15,9 +15,10 @@ The flow, from a config to annotations; each step is a folder or a file here:
     kernels/           code for one processor, with the measurement that chose it
 
 In addition: `serialization/` (saved tensors), `packaging/` (wheels, and what checks them), `optimizers/` (what steps
-trained tensors), `training/` (the loop, planning, trials, the range test), `serving/` (many tasks in one process),
-`demo/` (a page over them), `corpora/` (readers), `interchange/` (adapters of other libraries), `migration/` (configs of
-other packages), `cli/` (`spacy ptv2`), `shipped.py` (the shipped configs), `errors.py` (every message).
+trained tensors), `training/` (the loop, planning, trials, the range test), `comparison/` (a config against full
+fine-tuning), `reports/` (trainings and corpora as pages), `serving/` (many tasks in one process), `demo/` (a page over
+them), `corpora/` (readers), `interchange/` (adapters of other libraries), `migration/` (configs of other packages),
+`cli/` (`spacy ptv2`), `shipped.py` (the shipped configs), `errors.py` (every message).
 Source: Liu et al. 2021, "P-Tuning v2", https://arxiv.org/abs/2110.07602.
 
 spaCy finds everything through entry points. This module is imported whenever spaCy starts, so it loads neither torch

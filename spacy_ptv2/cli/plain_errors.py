@@ -12,9 +12,9 @@ from functools import wraps
 from typing import Any
 
 import typer
-from wasabi.printer import Printer
 
 from ..errors import PTuningError
+from .messages import fail
 
 VARIABLE = "SPACY_PTV2_TRACEBACK"
 _WRAPPED = "_shows_errors_plainly"
@@ -35,8 +35,7 @@ def _plainly(callback: Callable[..., Any]) -> Callable[..., Any]:
         except PTuningError as error:
             if os.environ.get(VARIABLE):
                 raise
-            typer.echo(Printer(no_print=True).fail(str(error)), err=True)
-            raise typer.Exit(1) from error
+            fail(str(error))
 
     setattr(run, _WRAPPED, True)
     return run
