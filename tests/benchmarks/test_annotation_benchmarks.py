@@ -34,6 +34,7 @@ def run(tmp_path):
 
 
 @pytest.mark.spacy_transformers
+@pytest.mark.exhaustive
 def test_annotation(run, folder):
     options = ("--docs", 5, "--long", 1, "--long-words", 80, "--length", 2)
     lines = "\n".join(run(annotation, "--backbone", folder, *options))

@@ -38,6 +38,7 @@ def run(module, folder, path, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.spacy_transformers
+@pytest.mark.exhaustive
 def test_training_step(folder, tmp_path):
     printed = run(training_step, folder, tmp_path / "results.md", "--lengths", "2,64")
     tuned = ("as shipped, all layers", "P=64, top third", "as shipped", "P=2", "rank 7")

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install o
 LEFT_TO_TORCH = {"deberta"}  # it has an operation that OpenVINO does not know
 # Those whose attention is that of another family here.
 SAME_CODE = {"camembert", "electra", "mt5", "qwen2", "qwen3", "roberta", "xlm-roberta"}
-IN_SHORT = {"deberta-v2", "mistral", "modernbert", "mpnet", "t5"}  # the others' graphs have nothing new
+IN_SHORT = {"mistral", "modernbert", "t5"}  # the others' graphs have nothing new
 # Padding may see nothing under their sliding masks; not slow, so that they run with the newest transformers too.
 SLIDING = {"mistral", "modernbert"}
 FAMILIES = [
@@ -212,6 +212,7 @@ def test_torch_steps_in(bert, cache, monkeypatch, hinder, reason):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_another_process_finds_the_graph(tmp_path, cache, monkeypatch):
     """Until it is damaged; then it is made again, without a warning. And where the code has changed."""
     expected = read(load(tmp_path / "bert", "bert"), "torch")
@@ -295,6 +296,7 @@ def test_threads_take_turns(bert):
 @pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc from 2.33")
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_the_shapes_of_batches(tmp_path):
     """With room for 5,000 kernels it does: so this can fail."""
     folder = save_tiny_backbone(tmp_path / "bert", "bert")

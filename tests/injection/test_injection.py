@@ -287,8 +287,9 @@ def test_keys_and_values_that_were_read_back_in_act_as_the_words_did(folder):
     torch.testing.assert_close(backbone.model(input_ids=ids[:1]).last_hidden_state, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["bert", pytest.param("llama", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("family", ["bert", "llama"])
 def test_compiled_backbones_take_prompts(tmp_path, family):
     """torch.compile breaks its graph where a prompt comes in; what it computes is the same, with any prompt or none."""
     backbone = load(save_tiny_backbone(tmp_path / family, family, deviation=0.15, num_hidden_layers=1))
