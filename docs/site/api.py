@@ -27,13 +27,8 @@ from spacy_ptv2.pipeline.span_labeler import SpanLabeler
 from spacy_ptv2.pipeline.text_classifier import PairClassifier, TextClassifier
 from spacy_ptv2.pipeline.token_classifier import TokenClassifier
 
-PACKAGE = "spacy_ptv2"
 SAME_LINE = re.compile(r"(?<=\.) (?=(?:RETURNS|YIELDS|RAISES|[a-z_]\w*) \([^()]+\): )")  # a field after another
 LONGEST = 100  # characters of a signature on one line
-FIELD = re.compile(r"^([\w*][\w*, ]*|RETURNS|YIELDS|RAISES|Shape)(?: \((.+?)\))?: ?(.*)$")
-SOURCE = re.compile(r"^(Source|DOCS): ")
-PLAIN = ("RETURNS", "YIELDS", "RAISES", "Shape")
-
 
 COMPONENTS: dict[str, list[type]] = {
     "ptuning_transformer": [PTuningTransformer],

@@ -1,14 +1,14 @@
 """Examples from what Python code has at hand: annotated Docs, texts with annotations, rows of a dataset, or files.
 
 In: a path, or an iterable of Docs, Examples, pairs of text and annotations as `Example.from_dict` takes them, or rows
-as in the JSON forms that `spacy ptv2 convert` reads. Out: a reader such as a config's `[corpora]` builds.
+as in the JSON forms that `spacy ptv2 convert` reads. Out: the examples.
 Source of `features`: Hugging Face datasets, https://huggingface.co/docs/datasets/about_dataset_features.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +32,18 @@ PLACE = Path("rows")  # what messages call rows that come from no file
 _MAKER = Corpus("", limit=0)  # makes examples of Docs; it has no path of its own
 
 
-def reader_of(source: Source) -> Callable[[Language], list[Example]]:
-    """Return a reader of examples. The pipeline is given what a task is asked, as by `spacy_ptv2.Corpus.v1`.
+def read_examples(source: Source, nlp: Language) -> list[Example]:
+    """Return examples for a pipeline, which is given what a task is asked, as by `spacy_ptv2.Corpus.v1`.
 
     source (Source): A `.spacy` file, a folder of them, or any file that `spacy ptv2 convert` reads; or annotated Docs,
         Examples, pairs such as `("Ada lives in London", {"entities": [(13, 19, "GPE")]})`, or rows with entities, such
         as those of a dataset with `tokens` and `ner_tags`, whose `features` have the names of the tags.
-    RAISES (CorpusError): On reading: P788 for anything else, P430 and others for files and rows.
+    RAISES (CorpusError): P788 for anything else, P430 and others for files and rows.
     """
-    annotated = source if isinstance(source, str | Path) else list(_named(source))
-
-    def read(nlp: Language) -> list[Example]:
-        found = _docs(annotated, nlp) if isinstance(annotated, str | Path) or _are_rows(annotated) else annotated
-        return [example for one in found for example in _examples(one, nlp)]
-
-    return read
+    found = read_docs(Path(source), nlp) if isinstance(source, str | Path) else list(_named(source))
+    if found and all(isinstance(one, dict) for one in found):
+        found = _docs_of_rows(found, nlp)
+    return [example for one in found for example in _examples(one, nlp)]
 
 
 def _named(source: Iterable[Annotated]) -> Iterator[Annotated]:
@@ -61,15 +58,9 @@ def _named(source: Iterable[Annotated]) -> Iterator[Annotated]:
             yield one
 
 
-def _are_rows(annotated: list[Annotated]) -> bool:
-    return bool(annotated) and all(isinstance(one, dict) for one in annotated)
-
-
-def _docs(source: str | Path | list[Annotated], nlp: Language) -> list[Doc]:
-    if isinstance(source, str | Path):
-        return read_docs(Path(source), nlp)
+def _docs_of_rows(rows: Sequence[Annotated], nlp: Language) -> list[Doc]:
     options = FileOptions(misaligned="expand")
-    documents, _ = read_json(json.dumps(source), PLACE, options, lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
+    documents, _ = read_json(json.dumps(rows), PLACE, options, lambda: Tokenize(nlp.lang or "xx", nlp.make_doc))
     return list(to_docs(documents, nlp.vocab))
 
 

@@ -19,8 +19,8 @@ from ..comparison.methods import FULL, METHODS
 from ..comparison.outcome import OUTCOME
 from ..errors import Errors, PTuningError
 from ..reading import read_object
+from ..training.loggers import CURVE
 
-CURVE = "curve.jsonl"
 META = "meta.json"
 
 

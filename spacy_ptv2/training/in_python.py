@@ -15,10 +15,11 @@ from spacy.training import Example
 from spacy.training.loop import DIR_MODEL_BEST
 from thinc.api import fix_random_seed
 
-from ..corpora.examples import Source, reader_of
+from ..corpora.examples import Source, read_examples
 from ..errors import CorpusError, Errors
 from ..optimizers.creation import OURS, SHIPPED
 from ..shipped import read_shipped
+from .loggers import CURVE
 from .loop import train_and_save
 from .planning import count_steps, write_plan
 
@@ -29,7 +30,7 @@ TASKS = {
     "text_classifier": "textcat",
     "pair_classifier": "pairs",
 }
-CURVE, CURVE_LOGGER = "curve.jsonl", "spacy_ptv2.curve_logger.v1"
+CURVE_LOGGER = "spacy_ptv2.curve_logger.v1"
 
 
 def train(
@@ -60,8 +61,7 @@ def train(
     RETURNS (dict[str, Any]): The scores on dev of the weights that were kept.
     RAISES (CorpusError): P789 if a corpus has no examples; P788 and others from reading one.
     """
-    readers = {"train": reader_of(train), "dev": reader_of(dev)}
-    examples = {name: read(nlp) for name, read in readers.items()}
+    examples = {name: read_examples(source, nlp) for name, source in (("train", train), ("dev", dev))}
     for name, own in examples.items():
         if not own:
             raise CorpusError(Errors.P789.format(name=name))

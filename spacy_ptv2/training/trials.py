@@ -25,7 +25,7 @@ from ..errors import Errors, PTuningError
 from ..pipeline.batching import MAX_BUFFERED_TOKENS, batch_by_tokens
 from ..pipeline.joint_reading import Request, begin_update_ahead, joint_layers, read_ahead, reserve_seeds
 from ..pipeline.shared_backbone import names_of_shared_backbones
-from .loggers import curve_point
+from .loggers import CURVE, curve_point
 from .loop import Loop, Report
 from .progress import RandomState
 from .trainer import Scores, Trainer, main_score, resolve_training
@@ -117,7 +117,7 @@ class Trial(Trainer):
         """Write model-last, model-best if this is the best, and a line of the learning curve."""
         self.describe(report.info)
         self.save(self.folder, is_best=bool(report.is_best))
-        with (self.folder / "curve.jsonl").open("a", encoding="utf8") as stream:
+        with (self.folder / CURVE).open("a", encoding="utf8") as stream:
             stream.write(srsly.json_dumps(curve_point(report.info)) + "\n")
 
 
@@ -223,5 +223,5 @@ def _start(config: Config, name: str, changes: Mapping[str, Any], output: Path, 
     if trial.settings["annotating_components"]:
         raise PTuningError(Errors.P723.format(got=", ".join(trial.settings["annotating_components"])))
     trial.folder.mkdir(parents=True, exist_ok=True)
-    (trial.folder / "curve.jsonl").write_text("", encoding="utf8")
+    (trial.folder / CURVE).write_text("", encoding="utf8")
     return trial
