@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import spacy
 import typer
+from spacy.tokens import DocBin
 from wasabi import msg
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +35,8 @@ class Cell:
     """A task and a corpus.
 
     config (str): A shipped config. files (tuple[str, ...]): Train, dev and test below DATA, or train and test.
-    steps (int): Of each training. cuts (dict[str, int]): How many of the first Docs of "train" and "dev" are taken.
+    steps (int): Of each training. cuts (dict[str, int]): How many of the first Docs of "train" and "dev" are taken,
+        and how many of "test", evenly spaced.
     convert (tuple[str, ...]): Options of `spacy ptv2 convert`. made (bool): With unanswerable questions of our making.
     """
 
@@ -51,6 +54,7 @@ def _superglue(name: str, config: str, steps: int, **cuts: int) -> Cell:
 
 
 SQUAD = ("squad/train-v1.1.json", "squad/dev-v1.1.json")
+SQUAD_CUTS = {"train": 1500, "dev": 60, "test": 300}  # paragraphs, of about five questions each
 CELLS = {
     "conll04": Cell("ner", tuple(f"conll04/conll04_{part}.json" for part in PARTS), 3000),
     "bc5cdr": Cell("ner", tuple(f"bc5cdr/{part}.tsv" for part in ("train", "devel", "test")), 1500, {"dev": 1000}),
@@ -71,11 +75,11 @@ CELLS = {
         {},
         ("--task", "textcat", "--column", "label=category"),
     ),
-    "boolq": _superglue("BoolQ", "pairs", 400, train=4000, dev=400),
+    "boolq": _superglue("BoolQ", "pairs", 400, train=4000, dev=400, test=1600),
     "rte": _superglue("RTE", "pairs", 600),
     "wic": _superglue("WiC", "wic", 800),
-    "squad": Cell("squad", SQUAD, 600, {"train": 1500, "dev": 150}, ("--task", "squad", "--lenient")),
-    "squad2": Cell("squad", SQUAD, 600, {"train": 1500, "dev": 150}, ("--task", "squad", "--lenient"), made=True),
+    "squad": Cell("squad", SQUAD, 600, SQUAD_CUTS, ("--task", "squad", "--lenient")),
+    "squad2": Cell("squad", SQUAD, 600, SQUAD_CUTS, ("--task", "squad", "--lenient"), made=True),
 }
 
 
@@ -95,8 +99,15 @@ def main(
         if not all(path.exists() for path in paths):
             convert(cell, data, folder)
         train, dev, test = paths
+        if count := cell.cuts.get("test"):
+            test = _evenly_spaced(test, count)
         msg.divider(f"{name}, {cell.steps} steps, {cell.cuts or 'all Docs'}")
-        limits = [part for corpus, limit in cell.cuts.items() for part in (f"--corpora.{corpus}.limit", str(limit))]
+        limits = [
+            part
+            for corpus in ("train", "dev")
+            if corpus in cell.cuts
+            for part in (f"--corpora.{corpus}.limit", str(cell.cuts[corpus]))
+        ]
         plan = {"epochs": 1, "evaluations_per_epoch": 8, "min_steps": cell.steps}
         steps = [part for key, value in plan.items() for part in (f"--initialize.before_init.{key}", str(value))]
         options = ["--test", test, "--methods", methods, "--seeds", seeds]
@@ -139,6 +150,15 @@ def _with_unanswerable(source: Path, folder: Path, seed: int) -> Path:
     made = folder / f"made-{source.name}"
     run([SCRIPTS / "make_unanswerable.py", source, made, "--seed", seed])
     return made
+
+
+def _evenly_spaced(path: Path, count: int) -> Path:
+    """Write `count` of a file's Docs beside it."""
+    docs = list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))
+    cut = path.with_name(f"{path.stem}-{count}.spacy")
+    step = max(1, len(docs) // count)
+    DocBin(docs=docs[::step][:count], store_user_data=True).to_disk(cut)
+    return cut
 
 
 def run(arguments: Sequence[object]) -> None:
