@@ -29,6 +29,10 @@ class TaskError(PTuningError):
     """A bank has no task of that name."""
 
 
+class DiskError(PTuningError):
+    """A disk is full, cannot be written to or has an error."""
+
+
 class _Messages(str, Enum):
     """A string enum whose members are printed with their code in front."""
 
@@ -677,6 +681,12 @@ class Errors(_Messages):
 
     # Overrides on the command line
     P806 = "The config {path} has no setting for {got}. {hint}"
+
+    # Files
+    P810 = (
+        "{path} could not be written: {problem}. {free:,} kB are free on the disk at {disk}. What was complete there "
+        "before is still there. Free space on that disk or write to another one, then repeat the command."
+    )
 
 
 class Warnings(_Messages):
