@@ -398,6 +398,10 @@ class Errors(_Messages):
         "one of: {expected}. Load the state with the config it was saved with, into an optimizer that knows the "
         "initialised pipeline, such as one from create_optimizer(nlp, total_steps)."
     )
+    P418 = (
+        "The state of a {got} cannot be saved, so a training with it cannot be resumed. Expected an optimizer of "
+        "spacy_ptv2 or Thinc's own, such as Adam.v1; `spacy train` trains with any other."
+    )
     P417 = (
         "Expected a schedule to be a function of the step, several numbers, or one number, got {got}. Name a schedule, "
         'such as @schedules = "spacy_ptv2.warmup_linear.v1".'
@@ -558,7 +562,7 @@ class Errors(_Messages):
         "The adapter in {source} is in the layers {got}, this one in {expected}. Prompt and LoRA are in the same "
         "layers: take over both, or set `prompt.layers` to those of the source."
     )
-    P779 = "Another process compares in {path}. Wait until it has ended, or give another folder."
+    P779 = "Another process works in {path}. Wait until it has ended, or give another folder."
     P788 = (
         "Expected annotated Docs, Examples, rows, or pairs of text and annotations such as ('Ada lives in London', "
         "{{'entities': [(13, 19, 'GPE')]}}), all of one kind, got {got}."
@@ -686,6 +690,33 @@ class Errors(_Messages):
     P810 = (
         "{path} could not be written: {problem}. {free:,} kB are free on the disk at {disk}. What was complete there "
         "before is still there. Free space on that disk or write to another one, then repeat the command."
+    )
+
+    # Checkpoints of a training
+    P811 = (
+        "{path} holds a training that was interrupted after {steps} steps. Go on with it by --resume, or begin anew "
+        "with --force, which removes it."
+    )
+    P812 = (
+        "{path} is a checkpoint of version {got!r}, written by spacy-ptv2 {writer}; this release reads version "
+        "{expected}. Go on with the release that wrote it, or begin anew with --force."
+    )
+    P813 = (
+        "The checkpoint {path} was trained with other settings: {differences}. Use the settings from before to resume, "
+        "or begin anew with --force."
+    )
+    P814 = (
+        "The training cannot go on from {path}: {problem}. Give it the files that it began with, or begin anew with "
+        "--force."
+    )
+    P816 = (
+        "The training corpus has {got}, expected {expected}: training cannot go on with another corpus. Give it the "
+        "files that it began with, or begin anew with --force."
+    )
+    P815 = (
+        "Memory ran out in training: {error}. Raise accumulate_gradient, which reads a batch in more parts and trains "
+        "the same, lower [nlp] batch_size if it happened in an evaluation (both are allowed with --resume), or begin "
+        "anew with a smaller size of batches; now: {now}."
     )
 
 

@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import DiskError, Errors
+from filelock import FileLock, Timeout
+
+from .errors import DiskError, Errors, PTuningError
 
 BESIDE = ".{name}.{kind}"  # what the places beside a file or folder are called
 NEW, OLD = "new", "old"
+LOCK = ".lock"
 _RENAME_EXCHANGE = 2  # of Linux's renameat2
 _AT_FDCWD = -100
 
@@ -65,6 +68,24 @@ def restore_folder(path: Path) -> None:
     if old.is_dir() and not path.exists():
         old.rename(path)
     _remove(old)
+
+
+@contextmanager
+def working_alone(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is created if it is missing. The system lets go of it whenever the process ends.
+
+    RAISES (PTuningError): P779 if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise PTuningError(Errors.P779.format(path=folder)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _beside(path: Path, kind: str) -> Path:

@@ -119,7 +119,7 @@ class FineTuning:
         """Train, and stop after each epoch."""
         loop = Loop([self._trainer])
         for _ in loop.steps():
-            losses = self._trainer.take_losses()
+            losses = self._trainer.state.take_losses()
             self.losses.append(sum(loss for name, loss in losses.items() if name != "transformer"))
             if loop.state.n_steps % self._eval_frequency == 0:
                 yield

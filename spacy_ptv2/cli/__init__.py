@@ -18,6 +18,7 @@ from .plain_errors import show_errors_plainly
 from .push import push_cli
 from .rate_finder import rate_finder_cli
 from .report import report_cli
+from .train import train_cli
 from .trials import trials_cli
 
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # --section.setting, as spacy train has
@@ -27,6 +28,7 @@ app.command("init")(init_cli)
 app.command("migrate")(migrate_cli)
 app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)
+app.command("train", context_settings=WITH_OVERRIDES)(train_cli)
 app.command("evaluate")(evaluate_cli)
 app.command("compare", context_settings=WITH_OVERRIDES)(compare_cli)
 app.command("report")(report_cli)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from numpy.typing import NDArray
 from thinc.api import Optimizer, get_array_module
 
-from ..errors import Warnings
+from ..errors import Errors, PTuningError, Warnings
+from . import thinc_state
 from .base import StepOptimizer
 from .divergence import ChanceLoss
 from .parameters import Parameters
@@ -34,6 +36,35 @@ def drive(optimizer: Optimizer) -> None:
     """Promise that `step_schedules` will end every step, so that no step has to be tried before it is complete."""
     if isinstance(optimizer, StepOptimizer):
         optimizer.is_driven = True
+
+
+def state_of(optimizer: Optimizer, parameters: Parameters) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return all that later steps of an optimizer depend on: named arrays, and values for JSON.
+
+    parameters (Parameters): The trained tensors of the pipeline.
+    RAISES (PTuningError): P418 if it is neither ours nor Thinc's own.
+    """
+    if isinstance(optimizer, StepOptimizer):
+        return optimizer.state()
+    if type(optimizer) is not Optimizer:
+        raise PTuningError(Errors.P418.format(got=type(optimizer).__name__))
+    return thinc_state.export_state(optimizer, parameters)
+
+
+def load_state(
+    optimizer: Optimizer,
+    parameters: Parameters,
+    state: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]],
+    n_steps: int,
+) -> None:
+    """Continue from what `state_of` returned, in a fresh optimizer. n_steps (int): Steps taken so far.
+
+    RAISES (PTuningError): P415, P416 for the state of another optimizer, or of other tensors.
+    """
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.load_state(*state)
+    else:
+        thinc_state.import_state(optimizer, parameters, *state, n_steps)
 
 
 def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> None:

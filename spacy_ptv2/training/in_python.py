@@ -20,8 +20,8 @@ from ..errors import CorpusError, Errors
 from ..optimizers.creation import OURS, SHIPPED
 from ..shipped import read_shipped
 from .loggers import CURVE
-from .loop import train_and_save
 from .planning import count_steps, write_plan
+from .run import train_and_save
 
 # Factories whose sequences need other batches than sentences do, and the shipped configs that have them.
 TASKS = {

@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-
-
-@dataclass(frozen=True)
-class RandomState:
-    """The states of all random generators that training uses. of_gpus (tuple): Those of torch, one per GPU."""
-
-    of_python: tuple[Any, ...]
-    of_numpy: Any
-    of_torch: torch.Tensor
-    of_gpus: tuple[torch.Tensor, ...]
-
-    @classmethod
-    def capture(cls) -> RandomState:
-        """Return the current states."""
-        of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), tuple(of_gpus))
-
-    def restore(self) -> None:
-        """Set all generators to these states."""
-        random.setstate(self.of_python)
-        np.random.set_state(self.of_numpy)
-        torch.set_rng_state(self.of_torch)
-        if self.of_gpus:
-            torch.cuda.set_rng_state_all(list(self.of_gpus))
+from .random_state import RandomState
 
 
 @dataclass
@@ -39,11 +13,13 @@ class PipelineState:
     """The progress of one pipeline.
 
     results (list[tuple[float, int]]): Score and step of each evaluation.
+    reported (list[dict[str, Any]]): What the logger was told of each evaluation.
     losses (dict[str, float]): Of each component, since the last evaluation.
     random (RandomState | None): The pipeline's own generators, if it trains together with others.
     """
 
     results: list[tuple[float, int]] = field(default_factory=list)
+    reported: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
     random: RandomState | None = None
 
@@ -53,6 +29,11 @@ class PipelineState:
         score, negative_step = max((score, -step) for score, step in self.results)
         return score, -negative_step
 
+    def take_losses(self) -> dict[str, float]:
+        """Return the losses since the last call, and reset them."""
+        losses, self.losses = self.losses, {}
+        return losses
+
 
 @dataclass
 class LoopState:
@@ -60,19 +41,23 @@ class LoopState:
 
     n_steps (int): Steps taken so far.
     epoch, n_batches (int): The current epoch, from 0, and the batches taken in it.
-    order (list[int] | None): The order of the corpus's examples in this epoch; None if the corpus is streamed.
     words (int), seconds (float): So far.
     pipelines (list[PipelineState]): One for each pipeline.
-    random (RandomState | None): After the last evaluation.
+    start (RandomState | None): Before the corpus was read.
+    corpus (str | None): How many examples and words it has; None if it is streamed, or not read yet.
+    shuffles (list[Any]): Of each epoch begun, the state of Python's generator before it shuffled the corpus.
+    random (RandomState | None): From which a training that was interrupted continues, after that epoch was reached.
     """
 
     n_steps: int = 0
     epoch: int = 0
     n_batches: int = 0
-    order: list[int] | None = None
     words: int = 0
     seconds: float = 0.0
     pipelines: list[PipelineState] = field(default_factory=list)
+    start: RandomState | None = None
+    corpus: str | None = None
+    shuffles: list[Any] = field(default_factory=list)
     random: RandomState | None = None
 
     @property

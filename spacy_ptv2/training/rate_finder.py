@@ -75,7 +75,7 @@ class RateFinder:
         fix_random_seed(self._trainer.settings["seed"] or 0)  # as spacy train does between its start and its first step
         try:
             for _ in Loop([self._trainer]).steps():
-                losses = self._trainer.take_losses()
+                losses = self._trainer.state.take_losses()
                 yield self._no_numbers() if self._optimizer.n_left_out else losses
         except ValueError as error:
             if not any(code in str(error) for code in NO_NUMBER):

@@ -24,6 +24,7 @@ from thinc.api import Optimizer
 
 from ..optimizers.parameters import parameters_of_pipeline
 from ..optimizers.protocol import drive, introduce
+from ..writing import replacing_folder
 from .progress import PipelineState
 
 Scores = tuple[float, dict[str, Any]]  # the main score, and all scores
@@ -104,26 +105,23 @@ class Trainer:
         with self.averaged():
             return self._evaluate()
 
-    def take_losses(self) -> dict[str, float]:
-        """Return the losses since the last call, and reset them."""
-        losses, self.state.losses = self.state.losses, {}
-        return losses
-
     def describe(self, info: Mapping[str, Any]) -> None:
         """Write an evaluation's scores and losses into the pipeline's meta. info (Mapping): See `Report.info`."""
         with self.nlp.select_pipes(disable=self.settings["frozen_components"]):
             update_meta(self.settings, self.nlp, dict(info))
 
     def save(self, folder: Path, *, is_best: bool) -> None:
-        """Write model-last, and model-best if this is the best, into a folder, which is created if it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
-        last, best = folder / DIR_MODEL_LAST, self.best_of(folder)
+        """Write model-last, and model-best if this is the best, into a folder, which is created if it is missing.
+
+        RAISES (DiskError): P810; the last complete ones are then still there.
+        """
+        last = folder / DIR_MODEL_LAST
         before_to_disk = create_before_to_disk_callback(self.settings["before_to_disk"])
-        with self.averaged():
-            before_to_disk(self.nlp).to_disk(last)
+        with self.averaged(), replacing_folder(last) as new:
+            before_to_disk(self.nlp).to_disk(new)
         if is_best:
-            shutil.rmtree(best, ignore_errors=True)
-            shutil.copytree(last, best)
+            with replacing_folder(self.best_of(folder)) as new:
+                shutil.copytree(last, new, dirs_exist_ok=True)
 
     def best_of(self, folder: Path) -> Path:
         """Return where `save` puts the best pipeline."""

@@ -27,7 +27,7 @@ from ..pipeline.joint_reading import Request, begin_update_ahead, joint_layers, 
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import CURVE, curve_point
 from .loop import Loop, Report
-from .progress import RandomState
+from .random_state import RandomState
 from .trainer import Scores, Trainer, main_score, resolve_training
 
 # What decides which batches come when, and so must be the same for all trials.

@@ -36,7 +36,7 @@ def test_every_weight_trains(tmp_path, corpus, family, use_averages):
     assert shim.encoder.first_layer == 0  # so that all layers have dropout, and no hidden states are kept
     loop = Loop([trainer])
     for _ in loop.steps():
-        losses.append(sum(trainer.take_losses().values()))
+        losses.append(sum(trainer.state.take_losses().values()))
     after = state_of(trainer)
     assert losses[-1] < losses[0] / 2
     assert [name for name in before if before[name].dim() == 2 and torch.equal(before[name], after[name])] == []

@@ -8,7 +8,7 @@ from spacy.training.initialize import init_nlp
 
 from spacy_ptv2.corpora.multi_corpus import build_multi_corpus_v1
 from spacy_ptv2.errors import PTuningError
-from spacy_ptv2.training.loop import train
+from spacy_ptv2.training.run import train
 
 from ..tiny import FAST, save_tiny_backbone, small_ner_config
 

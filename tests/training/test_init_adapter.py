@@ -7,7 +7,7 @@ from spacy.training.initialize import init_nlp
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.serialization.models import adapter_shims
 from spacy_ptv2.training.init_adapter import build_init_adapter_v1
-from spacy_ptv2.training.loop import train
+from spacy_ptv2.training.run import train
 
 from ..tiny import small_ner_config
 
