@@ -26,7 +26,7 @@ from .checkpoint import CHECKPOINT, Checkpoint, restore, save_checkpoint
 from .interruption import Interrupted, Interruption
 from .loggers import LogStep
 from .loop import Loop
-from .memory import saying_what_to_lower
+from .out_of_memory import saying_what_to_lower
 from .trainer import Corpora, Trainer, resolve_training
 
 

@@ -60,7 +60,7 @@ def curve_of(config):
     points = [json.loads(line) for line in Path(config["paths"]["curve"]).read_text(encoding="utf8").splitlines()]
     for point in points:
         del point["seconds"], point["scores"]["speed"]
-        point.pop("memory", None)
+        del point["peak_memory"]
     return points
 
 
