@@ -21,6 +21,10 @@ class CorpusError(PTuningError):
     """A corpus file is malformed, empty or missing."""
 
 
+class NoEntitiesError(CorpusError):
+    """A corpus file is CoNLL-U that has parts of speech and trees, but no entities."""
+
+
 class FormatError(PTuningError):
     """A saved file is missing, damaged or of another format version."""
 
@@ -686,6 +690,12 @@ class Errors(_Messages):
     P810 = (
         "{path} could not be written: {problem}. {free:,} kB are free on the disk at {disk}. What was complete there "
         "before is still there. Free space on that disk or write to another one, then repeat the command."
+    )
+
+    # Treebanks
+    P850 = (
+        "{path} cannot be read as CoNLL-U: {error}. Expected ten columns, separated by tabs, and heads that are "
+        "numbers of words of the sentence. `python -m spacy convert {path} FOLDER --converter conllu` fails on it too."
     )
 
 
