@@ -21,6 +21,10 @@ class CorpusError(PTuningError):
     """A corpus file is malformed, empty or missing."""
 
 
+class NoEntitiesError(CorpusError):
+    """A corpus file is CoNLL-U that has parts of speech and trees, but no entities."""
+
+
 class FormatError(PTuningError):
     """A saved file is missing, damaged or of another format version."""
 
@@ -717,6 +721,12 @@ class Errors(_Messages):
         "Memory ran out in training: {error}. Raise accumulate_gradient, which reads a batch in more parts and trains "
         "the same, lower [nlp] batch_size if it happened in an evaluation (both are allowed with --resume), or begin "
         "anew with a smaller size of batches; now: {now}."
+    )
+
+    # Treebanks
+    P850 = (
+        "{path} cannot be read as CoNLL-U: {error}. Expected ten columns, separated by tabs, and heads that are "
+        "numbers of words of the sentence. `python -m spacy convert {path} FOLDER --converter conllu` fails on it too."
     )
 
 

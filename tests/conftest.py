@@ -132,6 +132,14 @@ def wikigold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages of the docs take for granted. Copy it: it is for all of them."""
+    from .reader import save_reader
+
+    return save_reader(tmp_path_factory.mktemp("reader"))
+
+
 @pytest.fixture
 def nlp(tiny_folder: Path, corpus: Path) -> Language:
     """An initialised, untrained pipeline of our two components over the tiny BERT."""

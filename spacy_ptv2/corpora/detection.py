@@ -15,7 +15,7 @@ from ..errors import CorpusError, Errors
 from .columns import NAMES
 from .conll2012 import is_conll_2012
 from .conllu import WIDTH as CONLLU_WIDTH
-from .json_files import NO_READER, is_json
+from .json_files import NO_READER, WITH_TASK, is_json
 from .schemes import is_tag
 from .tables import split_cells
 
@@ -87,7 +87,7 @@ def detect(text: str, path: Path) -> Kind:
         return "pipes"
     if _has_arguments(lines):
         kind = "a file of semantic roles (CoNLL-2005), whose brackets are arguments of predicates"
-        raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=NO_READER))
+        raise CorpusError(Errors.P010.format(path=path, kind=kind, advice=WITH_TASK.format("srl")))
     delimiter = find_delimiter(first, path)
     rows = list(csv.reader(lines, delimiter=delimiter)) if delimiter else [split_cells(line) for line in lines]
     if not any(is_tag(cell) for cells in rows if len(cells) > 1 for cell in cells) and not any(map(_is_conllu, rows)):

@@ -35,11 +35,15 @@ class OtherForm:
 
 
 NO_READER = "Nothing here reads it: `token_classifier` trains on entities. Give a file that has them."
+WITH_TASK = "It has no entities; `spacy ptv2 convert` and `data-report` read it with `--task {}`."
+SQUAD, TEXTCAT, PAIRS, COPA, WIC = map(
+    WITH_TASK.format, ("squad", "textcat", "pairs", "pairs` or `copa", "pairs` or `wic")
+)
 OTHER_FORMS = (
-    OtherForm("SQuAD, questions and answers", lambda x: has(x, "paragraphs") and not _has_sentences(x), NO_READER),
-    OtherForm("a set of text pairs (a form of SuperGLUE)", lambda x: has(x, "premise"), NO_READER),
-    OtherForm("a set of text pairs (a form of SuperGLUE)", lambda x: has(x, "sentence1", "sentence2"), NO_READER),
-    OtherForm("a set of questions with passages (a form of SuperGLUE)", lambda x: has(x, "question"), NO_READER),
+    OtherForm("SQuAD, questions and answers", lambda x: has(x, "paragraphs") and not _has_sentences(x), SQUAD),
+    OtherForm("a set of text pairs (a form of SuperGLUE)", lambda x: has(x, "premise"), COPA),
+    OtherForm("a set of text pairs (a form of SuperGLUE)", lambda x: has(x, "sentence1", "sentence2"), WIC),
+    OtherForm("a set of questions with passages (a form of SuperGLUE)", lambda x: has(x, "question"), PAIRS),
     OtherForm(
         "the list of types that belongs to a corpus in SpERT's format",
         lambda x: has(x, "entities", "relations") and isinstance(x["entities"], dict),
@@ -48,7 +52,7 @@ OTHER_FORMS = (
     OtherForm(
         "a set of classified texts, with labels of whole texts instead of entities",
         lambda x: has(x, "cats") or any(has(x, "text", key) for key in ("label", "labels", "category", "intent")),
-        NO_READER,
+        TEXTCAT,
     ),
     OtherForm("a list of texts without annotations", lambda x: isinstance(x, str) or has(x, "text"), NO_READER),
 )

@@ -15,10 +15,11 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from ..errors import CorpusError, Errors
+from ..errors import CorpusError, Errors, NoEntitiesError
+from .conllu import read_trees
 from .contents import CLASSES, ENTITIES, Annotation, Identity, annotations_of, identity_of
 from .documents import to_docs
-from .files import read_corpus
+from .files import find_files, read_corpus
 from .findings import Finding, Kind, find
 from .options import FileOptions
 from .spans import Tokenize
@@ -80,11 +81,12 @@ class Comparison:
 
 
 def read_docs(path: Path, nlp: Language, task: str | None = None) -> list[Doc]:
-    """Read a `.spacy` file, a folder of them, or whatever `spacy ptv2 convert` reads.
+    """Read a `.spacy` file, a folder of them, whatever `spacy ptv2 convert` reads, or CoNLL-U without entities.
 
     nlp (Language): Its tokenizer splits raw texts. If it splits inside entities, a warning says so (PW23).
     task (str | None): What other files are for, as `convert --task` takes it; None for entities.
-    RAISES (CorpusError): P430 for a `.spacy` file; for others as `read_corpus` and the readers of tasks do.
+    RAISES (CorpusError): P430 for a `.spacy` file, P850 for CoNLL-U; for others as `read_corpus` and the
+        readers of tasks do.
     """
     if path.is_dir() and (paths := sorted(path.rglob("*.spacy"))):
         return [doc for file in paths for doc in read_docs(file, nlp)]
@@ -92,7 +94,10 @@ def read_docs(path: Path, nlp: Language, task: str | None = None) -> list[Doc]:
         tokenize = Tokenize(nlp.lang or "xx", nlp.make_doc)
         if task is not None:
             return list(task_reader(task)(path, tokenize, lenient=False))
-        corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: tokenize)
+        try:
+            corpus = read_corpus(path, FileOptions(misaligned="expand"), lambda: tokenize)
+        except NoEntitiesError:
+            return [doc for file in find_files(path) for doc in read_trees(file)]
         return list(to_docs(corpus.documents, nlp.vocab))
     try:
         return list(DocBin().from_disk(path).get_docs(nlp.vocab))

@@ -22,16 +22,22 @@ from ..reading import read_object
 from ..training.loggers import CURVE
 
 META = "meta.json"
+PEAKS = ("peak_memory", "peak_gpu_memory")  # as the curve calls them
 
 
 @dataclass(frozen=True)
 class Point:
-    """An evaluation. losses (dict[str, float]): By component, since the evaluation before; empty if not recorded."""
+    """An evaluation.
+
+    losses (dict[str, float]): By component, since the evaluation before; empty if not recorded.
+    memory (dict[str, int]): The bytes of each of `PEAKS` that was recorded: the most that the process had used by then.
+    """
 
     step: int
     seconds: float
     score: float
     losses: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,10 @@ class Training:
     def best(self) -> Point | None:
         """The evaluation with the best score; of equal ones the latest, whose pipeline is kept."""
         return max(reversed(self.curve), key=lambda point: point.score, default=None)
+
+    def peak(self, name: str) -> int | None:
+        """Return the largest of a peak of memory; None if it was not recorded. A resumed training has several."""
+        return max((point.memory[name] for point in self.curve if name in point.memory), default=None)
 
     @property
     def performance(self) -> dict[str, float]:
@@ -105,7 +115,8 @@ def _point(path: Path, line: bytes) -> Point:
     try:
         info = json.loads(line)
         losses = {str(name): float(loss) for name, loss in info.get("losses", {}).items()}
-        return Point(int(info["step"]), float(info["seconds"]), float(info["score"]), losses)
+        memory = {name: int(info[name]) for name in PEAKS if info.get(name) is not None}
+        return Point(int(info["step"]), float(info["seconds"]), float(info["score"]), losses, memory)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise PTuningError(Errors.P782.format(path=path, error=f"{type(error).__name__}: {error}")) from error
 

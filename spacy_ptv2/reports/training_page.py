@@ -113,6 +113,10 @@ def _cards(
         last = training.curve[-1]
         yield Card("steps", f"{last.step:,}", f"{len(training.curve)} evaluations")
         yield Card("training time", duration(last.seconds), "with its evaluations")
+        if (peak := training.peak("peak_memory")) is not None:
+            on_gpu = training.peak("peak_gpu_memory")
+            note = "" if on_gpu is None else f"; on the GPU: {size(on_gpu)}"
+            yield Card("peak memory", size(peak), f"of the training process, evaluations included{note}")
     if evaluation is not None and (speed := evaluation.scores.get("speed")):
         yield Card("speed", f"{speed:,.0f}", f"words per second, on {evaluation.corpus}")
 

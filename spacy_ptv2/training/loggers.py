@@ -9,6 +9,8 @@ from typing import IO, Any
 from spacy.language import Language
 from spacy.training.loggers import console_logger_v3
 
+from .memory import peak_gpu_memory, peak_memory
+
 CURVE = "curve.jsonl"  # what a curve is called in the folder of its training
 LogStep = Callable[[dict[str, Any] | None], None]
 Logger = Callable[[Language, IO[str], IO[str]], tuple[LogStep, Callable[[], None]]]
@@ -18,7 +20,8 @@ def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = T
     """Build spaCy's console table plus a file with the curve.
 
     path (str | Path | None): A JSON-lines file with step, epoch, seconds since the start of training (evaluations
-        included), words, losses, score and the other scores of every evaluation; None for the table alone.
+        included), words, losses, score, the other scores and the peak memory of the process in bytes (`peak_memory`,
+        and `peak_gpu_memory` on a GPU) at every evaluation; None for the table alone.
     progress_bar (bool): Show the steps of the training and the time left, if standard error is a terminal.
     """
     table = console_logger_v3(progress_bar="train" if progress_bar else None)
@@ -42,8 +45,13 @@ def build_curve_logger_v1(path: str | Path | None = None, progress_bar: bool = T
 
 
 def curve_point(info: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of one line of the curve. info (dict[str, Any]): What spaCy's loop logs at an evaluation."""
+    """Return the content of one line of the curve. info (dict[str, Any]): What spaCy's loop logs at an evaluation.
+
+    Its peaks of memory are those of the process so far. One that the system does not tell is left out.
+    """
     kept = {key: info[key] for key in ("step", "epoch", "seconds", "words", "score")}
     scores = {key: value for key, value in info["other_scores"].items() if isinstance(value, int | float)}
     losses = {name: float(value) for name, value in info["losses"].items()}  # numpy scalars are not JSON
-    return {**kept, "losses": losses, "scores": scores}
+    peaks = {"peak_memory": peak_memory(), "peak_gpu_memory": peak_gpu_memory()}
+    known = {name: n_bytes for name, n_bytes in peaks.items() if n_bytes is not None}
+    return {**kept, **known, "losses": losses, "scores": scores}

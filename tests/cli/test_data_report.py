@@ -129,3 +129,20 @@ def test_page(tmp_path):
     assert "Entities that start or end with white space, as no prediction does: 1" in page
     assert "Documents that are in train too: 1 (100.0 %)" in page
     assert "P785" in " ".join(run(train, "--html", tmp_path, exit_code=1))
+
+
+def test_a_treebank(tmp_path):
+    treebank = ROOT / "tests" / "data" / "en_ewt-ud.conllu"
+    text = " ".join(run(treebank, "--html", tmp_path / "page.html"))
+    for line in ("documents 12", "sentences 12", "tokens 87", "tokens with a head 87", "✔ Nothing doubtful"):
+        assert f" {line} " in text + " "
+    assert "tokens with a tag" in (tmp_path / "page.html").read_text(encoding="utf8")
+    folder = tmp_path / "treebank"
+    folder.mkdir()
+    content = treebank.read_text(encoding="utf8")
+    (folder / "dev.conllu").write_text(f"# a line alone\n\n\n\n{content}", encoding="utf8")
+    (folder / "train.conllu").write_bytes(content.replace("\n", "\r\n").encode("utf8"))
+    assert "documents 24" in run(folder)
+    (folder / "train.conllu").write_text(content.replace("2\tnmod:poss", "x\tnmod:poss"), encoding="utf8")
+    message = " ".join(run(folder, exit_code=1))
+    assert "P850" in message and "train.conllu" in message.replace(" ", "") and "'x'" in message

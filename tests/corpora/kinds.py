@@ -161,8 +161,8 @@ READ = {
 }
 
 NAMED = {
-    "trees.conllu": (rows("#", WORDS, WORDS, "X", POS, "_", "0", "root", "_", "_"), "CoNLL-U.*spacy convert"),
-    "roles.txt": (rows(WORDS, "-", [["(A0*", "*)", "(V*)", "(A1*)", "*"], ["(A0*)", "(V*)", "*"]]), "semantic roles"),
+    "trees.conllu": (rows("#", WORDS, WORDS, "X", POS, "_", "0", "root", "_", "_"), r"CoNLL-U.*convert \S+ FOLDER"),
+    "roles.txt": (rows(WORDS, "-", [["(A0*", "*)", "(V*)", "(A1*)", "*"], ["(A0*)", "(V*)", "*"]]), "roles.*task srl"),
     "skeleton.conll": (SKELETON, "CoNLL-2012 file without its words"),
     "tags.txt": (rows(WORDS, POS), "without entity tags"),
     "prose.txt": ("Anna Berg visits Oslo.\n\nAcme pays.\n", "without entity tags"),
@@ -171,7 +171,7 @@ NAMED = {
     "intents.json": (json.dumps(["where", "when"]), "list of texts"),
     "texts.jsonl": (lines({"text": TEXT}), "list of texts"),
     "textcat.jsonl": (lines({"text": TEXT, "label": ["good"]}), "classified texts"),
-    "squad.json": (json.dumps({"data": [{"title": "A", "paragraphs": [{"context": TEXT, "qas": []}]}]}), "SQuAD"),
+    "squad.json": (json.dumps({"data": [{"title": "A", "paragraphs": [{"context": TEXT, "qas": []}]}]}), "task squad"),
     "boolq.jsonl": (lines({"question": "is it", "passage": TEXT, "label": True}), "questions with passages"),
     "rte.jsonl": (lines({"premise": TEXT, "hypothesis": "Acme pays.", "label": "entailment"}), "text pairs"),
     "copa.jsonl": (lines({"premise": TEXT, "choice1": "A", "choice2": "B", "question": "cause"}), "text pairs"),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -103,3 +104,31 @@ class Handler(BaseHTTPRequestHandler):
             return
         data = files[path]
         self.answer(data, X_Repo_Commit=self.hub.commit_of(name), ETag=f'"{hashlib.sha1(data).hexdigest()}"')
+
+
+@contextmanager
+def serving(patch, cache, token):
+    """Let huggingface_hub in this process ask a new hub, with permission. patch: pytest's. cache: An empty folder."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    hub = Hub()
+    hub.token = token
+    settings = {
+        "ENDPOINT": hub.address,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.address + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(cache),
+        "HF_HUB_OFFLINE": False,
+    }
+    environment = {"HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "SPACY_PTV2_ALLOW_DOWNLOAD": "1"}
+    forget = getattr(_http, "reset_sessions", None) or _http.close_session
+    for name, value in settings.items():
+        patch.setattr(constants, name, value)
+    forget()
+    patch.setattr("huggingface_hub.hf_api.ENDPOINT", hub.address, raising=False)
+    patch.setattr("huggingface_hub.hf_api.api.endpoint", hub.address, raising=False)
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    yield hub
+    hub.close()
+    forget()

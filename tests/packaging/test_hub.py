@@ -15,7 +15,7 @@ from spacy_ptv2.errors import FormatError, PTuningError
 from spacy_ptv2.packaging import hub as own
 from spacy_ptv2.packaging.sample import describe
 
-from .hub import Hub
+from .hub import serving
 
 TOKEN = "hf_secret_of_the_user"
 REPOSITORY = "somebody/en_news"
@@ -25,29 +25,8 @@ TEXT = "Peter Hansen works in New York ."
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A hub on this machine, an empty cache, permission and a token."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import _http
-
-    hub = Hub()
-    hub.token = TOKEN
-    settings = {
-        "ENDPOINT": hub.address,
-        "HUGGINGFACE_CO_URL_TEMPLATE": hub.address + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-        "HF_HUB_OFFLINE": False,
-    }
-    for name, value in settings.items():
-        monkeypatch.setattr(constants, name, value)
-    forget = getattr(_http, "reset_sessions", None) or _http.close_session
-    forget()
-    monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", hub.address, raising=False)
-    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", hub.address, raising=False)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setenv("SPACY_PTV2_ALLOW_DOWNLOAD", "1")
-    yield hub
-    hub.close()
-    forget()
+    with serving(monkeypatch, tmp_path / "cache", TOKEN) as hub:
+        yield hub
 
 
 def push(pipeline, *options):

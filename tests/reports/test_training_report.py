@@ -62,6 +62,18 @@ def test_a_training_is_read(training):
     assert (alone.pipeline, alone.curve) == (training / "model-best", [])
 
 
+def test_memory_is_shown_where_the_curve_has_it(training, html, tmp_path):
+    assert read_training(training).peak("peak_memory") is None and "peak memory" not in html  # an older curve
+    copy = tmp_path / "training"
+    shutil.copytree(training, copy)
+    peaks = [{"peak_memory": 2_345_600_000}, {"peak_memory": 999, "peak_gpu_memory": 71_000_000}, {}]  # resumed once
+    lines = [json.dumps({**point, **own}) for point, own in zip(CURVE, peaks, strict=True)]
+    (copy / "curve.jsonl").write_text("\n".join(lines))
+    run(copy, tmp_path / "page.html")
+    shown = re.sub(r"<[^>]+>|\s+", " ", (tmp_path / "page.html").read_text(encoding="utf8"))
+    assert re.search(r"peak memory +2.3 GB +of the training process, evaluations included; on the GPU: 71.0 MB", shown)
+
+
 def test_the_page_has_everything_and_escapes_all_of_it(html):
     for heading in ("Summary", "Learning curve", "Entities", "Errors", "All scores", "Trained numbers", "Calibration"):
         assert f">{heading}</h" in html

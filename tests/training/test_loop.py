@@ -83,7 +83,7 @@ def outcome(by, config, folder):
     assert got is nlp and path == folder / "model-last"
     points = [json.loads(line) for line in curve.read_text().splitlines()] if curve.exists() else []
     for point in points:
-        del point["seconds"], point["scores"]["speed"]
+        del point["seconds"], point["peak_memory"], point["scores"]["speed"]
     lines = [line for line in printed.getvalue().splitlines() if str(folder) not in line]
     following = (random.random(), float(np.random.random()), float(torch.rand(())))
     return files_of(folder), points, lines, following
