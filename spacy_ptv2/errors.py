@@ -37,6 +37,10 @@ class DiskError(PTuningError):
     """A disk is full, cannot be written to or has an error."""
 
 
+class DistributedError(PTuningError):
+    """The processes of one training cannot meet, differ, or have lost one of them."""
+
+
 class _Messages(str, Enum):
     """A string enum whose members are printed with their code in front."""
 
@@ -722,6 +726,22 @@ class Errors(_Messages):
         "the same, lower [nlp] batch_size if it happened in an evaluation (both are allowed with --resume), or begin "
         "anew with a smaller size of batches; now: {now}."
     )
+
+    # Several processes
+    P860 = (
+        "The processes of this training cannot meet at {address}: {why}. Start them by `torchrun --nproc-per-node N -m "
+        "spacy ptv2 train ...`, with --master-port for another port, or set RANK, WORLD_SIZE, MASTER_ADDR and "
+        "MASTER_PORT alike on all machines."
+    )
+    P861 = (
+        "A process of this training has ended, or has not answered in time: {error}. Its own output says why. What the "
+        "last checkpoint has is not lost: go on with --resume."
+    )
+    P862 = (
+        "The processes of one training have to be alike, but differ in {differing}. Give all of them the same config, "
+        "data and versions."
+    )
+    P863 = "Several processes need an optimizer of spacy_ptv2, such as spacy_ptv2.Muon.v1, got {got}."
 
     # Treebanks
     P850 = (

@@ -32,7 +32,7 @@ from ..errors import Errors, PTuningError, Warnings
 from ..parameter_groups import part_of
 from .averaging import Averages
 from .divergence import BAD_STEPS, DivergenceWatch
-from .gradients import CollectedGradients, Pending, global_norm
+from .gradients import CollectedGradients, Pending, Reduce, global_norm
 from .parameters import ParameterNames
 from .restarts import Restarts
 from .rules import RuleState, StepSize, UpdateRule
@@ -42,6 +42,8 @@ from .state import export_state, import_state
 from .tensors import Blocks, Key, overwrite, square_sum
 from .turns import Turns
 
+OF_OTHERS = "the losses of the first process are no better than chance"
+
 
 class StepOptimizer(Optimizer):
     """Global norm clipping, averages and restarts around an update rule, in the shape that spaCy expects.
@@ -50,6 +52,7 @@ class StepOptimizer(Optimizer):
     settings (StepSettings): Rates, clipping, restarts, averages.
     schedule (Any): Factors on all rates, see `as_schedule`. A restart does not reset it.
     n_left_out (int): Steps that were skipped because their gradients were not finite.
+    reduce (Reduce | None): Sums over processes that share each batch.
     is_driven (bool): Whether a loop calls `step_schedules` after each batch, so that no step has to be tried.
     """
 
@@ -66,6 +69,7 @@ class StepOptimizer(Optimizer):
         "n_left_out",
         "names",
         "position",
+        "reduce",
         "restarts",
         "rule",
         "schedule_is_due",
@@ -92,6 +96,7 @@ class StepOptimizer(Optimizer):
         self.n_at_zero = 0  # steps in a row whose rates are 0
         self.n_left_out = 0
         self.is_driven = False
+        self.reduce: Reduce | None = None
         self._blocks: dict[Key, Blocks] = {}
         self._gradients = CollectedGradients()
         self._groups = 0  # groups that are being handed over
@@ -213,9 +218,13 @@ class StepOptimizer(Optimizer):
 
     def _take(self) -> float:
         self.turns.end()
-        gradients = self._gradients.gradients()  # of the whole step: processes that share a batch can sum theirs here
-        norm = global_norm([square_sum(gradient) for gradient in gradients])
-        problem = self.watch.problem(norm)
+        problem = self.watch.problem_of_losses()
+        if self.reduce is not None:
+            summed, is_problem = self.reduce(self._gradients.by_name(), problem is not None)
+            self._gradients.exchange(summed, self._pending)
+            problem = (problem or OF_OTHERS) if is_problem else None
+        norm = global_norm([square_sum(gradient) for gradient in self._gradients.gradients()])
+        problem = self.watch.problem(norm, problem)
         self.schedule_is_due = True
         if problem is not None and self.restarts.left:
             self._restart(problem)
@@ -224,6 +233,19 @@ class StepOptimizer(Optimizer):
         else:
             self._leave_out(norm, problem)
         return norm
+
+    def _pending(self, name: str, gradient: FloatsXd) -> Pending:
+        """Return a tensor that has gradients in other processes alone."""
+        weights = self.names.known()[name]  # which gives names to tensors that had none
+        key = self.names.key(name)
+        self.restarts.note(name, weights)
+        return Pending(weights, gradient, part_of(key[1]), self._blocks.get(key))
+
+    def abandon(self) -> None:
+        """Forget the step under way: the weights are those of the last one."""
+        self._gradients.undo()
+        self._gradients.clear()
+        self.turns.forget()
 
     def _complete(self, norm: float) -> None:
         """Make the step permanent."""
@@ -251,7 +273,11 @@ class StepOptimizer(Optimizer):
         self._gradients.undo()
         self._gradients.clear()
         if problem is not None:
-            raise PTuningError(Errors.P409.format(problem=problem, rates=self._rates(), restarts=self.restarts.n))
+            raise PTuningError(
+                Errors.P409.format(
+                    problem=problem, rates=self.settings.rates_at(self.restarts.peak), restarts=self.restarts.n
+                )
+            )
         if not self.n_left_out:
             warnings.warn(Warnings.PW10.format(norm=norm, n_bad=BAD_STEPS), stacklevel=4)
         self.n_left_out += 1
@@ -263,7 +289,9 @@ class StepOptimizer(Optimizer):
         self._gradients.clear()
         self._averages = None if self._averages is None else Averages()
         self.watch.forget()
-        message = Warnings.PW08.format(problem=problem, rates=self._rates(), left=self.restarts.left)
+        message = Warnings.PW08.format(
+            problem=problem, rates=self.settings.rates_at(self.restarts.peak), left=self.restarts.left
+        )
         warnings.warn(message, stacklevel=4)
 
     def _move_schedule(self) -> None:
@@ -279,8 +307,3 @@ class StepOptimizer(Optimizer):
         self.n_at_zero = self.n_at_zero + 1 if self.factor == 0.0 else 0
         if self.n_at_zero == 2:
             warnings.warn(Warnings.PW11, stacklevel=5)
-
-    def _rates(self) -> str:
-        """Return the current peak rates, for messages."""
-        rates = self.settings.learn_rates.items()
-        return ", ".join(f"{part} {rate * self.restarts.peak:.2g}" for part, rate in rates)

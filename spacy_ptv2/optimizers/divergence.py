@@ -71,12 +71,19 @@ class DivergenceWatch:
         self._n_bad_steps = state["n_bad_steps"]
         self._seen = {name: ChanceLoss.of(seen) for name, seen in state["seen"].items()}
 
-    def problem(self, norm: float) -> str | None:
-        """Return what is wrong, or None; call this once per step. norm (float): Global norm of its gradients."""
+    def problem(self, norm: float, of_losses: str | None) -> str | None:
+        """Return what is wrong, or None; call this once per step.
+
+        norm (float): Global norm of its gradients. of_losses (str | None): See `problem_of_losses`.
+        """
         if not math.isfinite(norm):
             self._n_bad_steps = self._n_bad_steps % BAD_STEPS + 1
             return f"the gradients of {BAD_STEPS} steps in a row are {norm}" if self._n_bad_steps == BAD_STEPS else None
         self._n_bad_steps = 0
+        return of_losses
+
+    def problem_of_losses(self) -> str | None:
+        """Return what is wrong with the losses of the last steps, or None."""
         if len(self._losses) < WINDOW:
             return None
         loss, chance = (sum(values) / WINDOW for values in (self._losses, self._chances))

@@ -8,13 +8,17 @@ again. After the last tensor the weights are those of one step over all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from thinc.types import FloatsXd
 
 from .rules import RuleState
 from .tensors import Blocks, overwrite, square_sum
+
+Gradients = Mapping[str, FloatsXd]  # by the names of their tensors
+# Takes a process's gradients, and whether its losses tell of divergence; returns both for all processes.
+Reduce = Callable[[Gradients, bool], tuple[Gradients, bool]]
 
 
 @dataclass
@@ -76,6 +80,19 @@ class CollectedGradients:
     def add(self, name: str, pending: Pending) -> None:
         """Add a tensor."""
         self._pending[name] = pending
+
+    def by_name(self) -> dict[str, FloatsXd]:
+        """Return all gradients by the tensors' names."""
+        return {name: pending.gradient for name, pending in self._pending.items()}
+
+    def exchange(self, gradients: Gradients, new: Callable[[str, FloatsXd], Pending]) -> None:
+        """Put other gradients in the place of all. new (Callable): Makes a tensor that was not there."""
+        self._pending = {
+            name: replace(self._pending[name], gradient=gradient, _square=None)
+            if name in self._pending
+            else new(name, gradient)
+            for name, gradient in gradients.items()
+        }
 
     def gradients(self) -> list[FloatsXd]:
         """Return all gradients in the order of the tensors' names."""

@@ -67,6 +67,12 @@ def load_state(
         thinc_state.import_state(optimizer, parameters, *state, n_steps)
 
 
+def abandon_step(optimizer: Optimizer) -> None:
+    """Forget the step under way, which could not be taken."""
+    if isinstance(optimizer, StepOptimizer):
+        optimizer.abandon()
+
+
 def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> None:
     """Report a component's loss in this step, and the gold tags of the step; see `DivergenceWatch.observe`."""
     if isinstance(optimizer, StepOptimizer):

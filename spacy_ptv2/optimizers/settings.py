@@ -28,6 +28,10 @@ class StepSettings:
     restarts: int = 3
     use_averages: bool = True
 
+    def rates_at(self, share: float) -> str:
+        """Return a share of the peak rates, for messages."""
+        return ", ".join(f"{part} {rate * share:.2g}" for part, rate in self.learn_rates.items())
+
 
 def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:
     """Refuse impossible settings, and warn about rates not known to train well; a rate of 0 freezes a part.

@@ -28,6 +28,10 @@ class Turns:
         """Record gradients to come. hand_over (Callable): Called for them by the end of the step."""
         self._awaited.append(hand_over)
 
+    def forget(self) -> None:
+        """Forget the step under way."""
+        self._awaited, self._had = [], set()
+
     def end(self) -> None:
         """Ask for all gradients that are still to come, so that another step can begin."""
         awaited, self._awaited = self._awaited, []

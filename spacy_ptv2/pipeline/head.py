@@ -24,6 +24,7 @@ from ..optimizers.protocol import observe
 from .private_settings import withdraw_downloads
 from .requirements import record_requirements
 from .safetensors_pipe import SafetensorsPipe
+from .whole_batch import whole_batch
 
 HeadModel = Model[list[Doc], list[Floats2d]]
 Scorer = Callable[..., dict[str, Any]]
@@ -118,6 +119,12 @@ class Head(SafetensorsPipe):
         give(example.reference, example.predicted, self.given)
         return example.predicted
 
+    def _reading(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Return examples whose predicted Docs have what the task is given."""
+        for example in examples:
+            self._read(example)
+        return examples
+
     def update(
         self,
         examples: Iterable[Example],
@@ -131,22 +138,36 @@ class Head(SafetensorsPipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, f"{type(self).__name__}.update")
-        docs = [self._read(example) for example in examples]
+        docs = [example.predicted for example in self._reading(examples)]
         if not any(self._rows_per_output(docs)):
             return losses
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update(docs)
         gold = self._gold(examples)
         loss, d_scores = self._loss_of(gold, scores)
-        backprop(d_scores)
+        share = self._share(gold)
+        backprop(d_scores if share == 1.0 else [own * share for own in d_scores])
         if self._seen.n_tags != self.n_outputs:
             self._seen = ChanceLoss(self.n_outputs, self.slack)
         self._count(gold, self._seen)
         self._unreported.append(loss)
         if sgd is not None:
             self.finish_update(sgd)
-        losses[self.name] += loss if math.isfinite(loss) else 0.0
+        losses[self.name] += loss * share if math.isfinite(loss) else 0.0
         return losses
+
+    def _share(self, gold: Any) -> float:
+        """Return the share of this batch in the average over the batch that several processes share."""
+        whole = whole_batch()
+        if whole is None:
+            return 1.0
+        return self._n_averaged(gold) / max(1, self._n_averaged(self._gold(self._reading(whole))))
+
+    def _n_averaged(self, gold: Any) -> int:
+        """Return how many rows or choices a loss is averaged over."""
+        chance = ChanceLoss(self.n_outputs)
+        self._count(gold, chance)
+        return int(chance.counts.sum()) + chance.n_choices
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Let the optimizer step; one of ours also gets the losses."""

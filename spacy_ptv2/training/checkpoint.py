@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spacy.util import dict_to_dot
 from thinc.api import Config
 
 from ..errors import Errors, FormatError, PTuningError
@@ -95,7 +96,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     RAISES (FormatError): P301-P307 for a damaged file or one that is none; P812 for one of another version.
     """
-    arrays, header = load_tensors(read_file(path), path)
+    return parse_checkpoint(read_file(path), path)
+
+
+def parse_checkpoint(data: bytes, path: Path) -> Checkpoint:
+    """Return the checkpoint in a file's content. RAISES (FormatError): As `read_checkpoint`."""
+    arrays, header = load_tensors(data, path)
     if header.get("version") != VERSION:
         written_by = header.get("written_by", "an unknown release")
         message = Errors.P812.format(path=path, got=header.get("version"), expected=VERSION, writer=written_by)
@@ -106,14 +112,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def check_config(checkpoint: Checkpoint, config: Config) -> None:
     """Refuse to go on with other settings. RAISES (PTuningError): P813, with each setting that differs."""
     texts = checkpoint.header["config"], config.interpolate().to_str()
-    before, now = (_flat(Config().from_str(text)) for text in texts)
+    before, now = (what_matters(Config().from_str(text)) for text in texts)
     lines = [
         f"{name}: {_shown(before, name)} before, {_shown(now, name)} now"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not name.startswith(FREE)
+        if before.get(name) != now.get(name)
     ]
     if lines:
         raise PTuningError(Errors.P813.format(path=checkpoint.path, differences="; ".join(lines)))
+
+
+def what_matters(config: Config) -> dict[str, Any]:
+    """Return the settings of an interpolated config that decide what is trained, by their dotted names."""
+    return {name: value for name, value in dict_to_dot(config).items() if not name.startswith(FREE)}
 
 
 def restore(checkpoint: Checkpoint, trainer: Trainer, state: LoopState) -> None:
@@ -209,14 +220,3 @@ def _plain(value: Any) -> Any:
 def _shown(settings: Mapping[str, Any], name: str) -> str:
     value = settings.get(name, "not set")
     return f"{value:.12g}" if isinstance(value, float) else repr(value)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return all settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

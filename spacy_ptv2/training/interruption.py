@@ -20,7 +20,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """A context in which the first Ctrl-C or SIGTERM is noted; a second one acts as it always does.
+    """A context in which Ctrl-C and SIGTERM are noted; a second Ctrl-C acts as it always does.
+
+    A second SIGTERM does not: a launcher sends one to processes that Ctrl-C has reached already.
 
     number (int | None): Of the signal that came. Other threads than the main one cannot be told of signals.
     """
@@ -40,5 +42,6 @@ class Interruption:
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        self.__exit__()
+        if self.number is None:
+            self.number = number
+            signal.signal(signal.SIGINT, self._before.get(signal.SIGINT, signal.default_int_handler))

@@ -92,6 +92,7 @@ class Loop(Generic[T]):
 
     def _evaluated(self, trainer: T, scores: Scores) -> Report[T]:
         score, others = scores
+        trainer.sum_losses()
         trainer.state.results.append((score, self.state.step))
         info = self._info(trainer, score, others)
         trainer.state.reported.append(info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .random_state import RandomState
@@ -64,3 +64,19 @@ class LoopState:
     def step(self) -> int:
         """The number of the last step; the first is 0."""
         return self.n_steps - 1
+
+    def copy(self) -> LoopState:
+        """Return a copy that later steps do not change, with the random numbers that are next."""
+        pipelines = [
+            replace(own, results=list(own.results), reported=list(own.reported), losses=dict(own.losses))
+            for own in self.pipelines
+        ]
+        return replace(self, pipelines=pipelines, shuffles=list(self.shuffles), random=RandomState.capture())
+
+    def go_back_to(self, earlier: LoopState) -> None:
+        """Become what a copy has kept; its random numbers are the next ones again."""
+        for own, kept in zip(self.pipelines, earlier.pipelines, strict=True):
+            vars(own).update(vars(kept))
+        vars(self).update({**vars(earlier), "pipelines": self.pipelines})
+        if earlier.random is not None:
+            earlier.random.restore()

@@ -8,7 +8,7 @@ any instant leaves the last complete ones.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,17 @@ from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, clean_output_dir
 from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi.printer import Printer
 
-from ..errors import DiskError
+from ..distributed.group import Group
+from ..errors import DiskError, DistributedError
+from ..optimizers.protocol import abandon_step
 from ..writing import restore_folder
 from .checkpoint import CHECKPOINT, Checkpoint, restore, save_checkpoint
 from .interruption import Interrupted, Interruption
-from .loggers import LogStep
+from .loggers import Logger, LogStep
 from .loop import Loop
 from .out_of_memory import saying_what_to_lower
+from .progress import LoopState
+from .several_processes import ProcessTrainer
 from .trainer import Corpora, Trainer, resolve_training
 
 
@@ -37,11 +41,13 @@ class Checkpointing:
     config (Config): What the training was asked for.
     minutes (float): The most time between two checkpoints, but a step is never interrupted.
     start (Checkpoint | None): From which it goes on.
+    group (Group | None): The processes that train together, if there are several; the first one writes.
     """
 
     config: Config
     minutes: float
     start: Checkpoint | None = None
+    group: Group | None = None
 
 
 def train(
@@ -90,27 +96,36 @@ def train_and_save(
     nlp, output_path, stdout, stderr, checkpointing: As above. corpora (Corpora | None): See `Trainer`.
     """
     stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
-    run = _Run(Trainer(nlp, resolve_training(nlp), corpora), output_path, checkpointing)
+    run = _Run(_trainer(nlp, corpora, checkpointing), output_path, checkpointing)
     run.begin()
     _announce(run.trainer, stdout)
-    with nlp.select_pipes(disable=run.trainer.settings["frozen_components"]):
-        log_step, finalize = run.trainer.settings["logger"](nlp, stdout, stderr)
-    disk_is_full = False
+    log_step, finalize = run.logger(stdout, stderr)
+    is_saved = True
     try:
         run.log_again(log_step)
         with _saying_why_it_ended(stdout if output_path is not None else None), saying_what_to_lower(nlp.config):
             run.take_steps(log_step)
     except DiskError:
-        disk_is_full = True
+        is_saved = False
+        raise
+    except DistributedError:
+        run.rescue()
         raise
     finally:
         finalize()
-        if not disk_is_full:
+        if is_saved:
             run.save_last()
     run.finish()
     if n_left_out := getattr(run.trainer.optimizer, "n_left_out", 0):
         left_out = f"Steps left out because their gradients were not finite: {n_left_out}"
         stdout.write(Printer(no_print=True).warn(left_out) + "\n")
+
+
+def _trainer(nlp: Language, corpora: Corpora | None, checkpointing: Checkpointing | None) -> Trainer:
+    settings = resolve_training(nlp)
+    if checkpointing is None or checkpointing.group is None:
+        return Trainer(nlp, settings, corpora)
+    return ProcessTrainer(nlp, settings, checkpointing.group, seed=settings["seed"])
 
 
 class _Run:
@@ -119,9 +134,19 @@ class _Run:
     def __init__(self, trainer: Trainer, folder: Path | None, checkpointing: Checkpointing | None) -> None:
         self.trainer = trainer
         self.loop = Loop([trainer])
-        self.folder = folder
+        self.group = checkpointing.group if checkpointing else None
         self.checkpointing = checkpointing if folder is not None else None
+        self.folder = folder if self.group is None or self.group.is_first else None
         self._written = monotonic()  # when the last checkpoint was
+        self._last_step: LoopState | None = None  # what to go on from if another process is lost
+
+    def logger(self, stdout: IO[str], stderr: IO[str]) -> tuple[LogStep, Callable[[], None]]:
+        """Return the config's logger; one that does nothing in all processes but the first."""
+        if self.group is not None and not self.group.is_first:
+            return (lambda info: None), (lambda: None)
+        with self.trainer.nlp.select_pipes(disable=self.trainer.settings["frozen_components"]):
+            setup: Logger = self.trainer.settings["logger"]
+            return setup(self.trainer.nlp, stdout, stderr)
 
     def begin(self) -> None:
         """Go to the checkpoint that this run starts from, or remove what an earlier training left in the folder."""
@@ -149,16 +174,26 @@ class _Run:
         """Train, save at each evaluation, and log each step. RAISES (Interrupted): See `train`."""
         with Interruption() if self.checkpointing else _no_interruption() as interruption:
             for (report,) in self.loop.run():
+                number = self.trainer.agree_on_signal(interruption.number)
                 is_evaluated = report.is_best is not None
                 if is_evaluated:
                     self.trainer.describe(report.info)
                     if self.folder is not None:
                         self.trainer.save(self.folder, is_best=bool(report.is_best))
-                if self.checkpointing and (is_evaluated or interruption.number or self._is_due()):
+                if is_evaluated or number or self._is_due():
                     self._save_checkpoint(is_finished=False)
                 log_step(self._with_path(report.info) if is_evaluated else None)
-                if interruption.number:
-                    raise Interrupted(interruption.number, self.loop.state.n_steps)
+                if number:
+                    raise Interrupted(number, self.loop.state.n_steps)
+                if self.group is not None:
+                    self._last_step = self.loop.state.copy()
+
+    def rescue(self) -> None:
+        """After the loss of another process, write a checkpoint of the last step that all have taken."""
+        abandon_step(self.trainer.optimizer)
+        if self._last_step is not None:
+            self.loop.state.go_back_to(self._last_step)
+            self._save_checkpoint(is_finished=False)
 
     def save_last(self) -> None:
         """Write model-last."""
@@ -167,14 +202,15 @@ class _Run:
 
     def finish(self) -> None:
         """Note in the checkpoint that there is nothing left to train."""
-        if self.checkpointing:
-            self._save_checkpoint(is_finished=True)
+        self._save_checkpoint(is_finished=True)
 
     def _is_due(self) -> bool:
-        return bool(self.checkpointing) and monotonic() - self._written >= 60 * self.checkpointing.minutes  # type: ignore[union-attr]
+        return self.checkpointing is not None and monotonic() - self._written >= 60 * self.checkpointing.minutes
 
     def _save_checkpoint(self, *, is_finished: bool) -> None:
-        path, config = self.folder / CHECKPOINT, self.checkpointing.config  # type: ignore[operator, union-attr]
+        if self.checkpointing is None or self.folder is None:
+            return
+        path, config = self.folder / CHECKPOINT, self.checkpointing.config
         save_checkpoint(path, self.trainer, self.loop.state, config, is_finished=is_finished)
         self._written = monotonic()
 

@@ -76,14 +76,18 @@ class Trainer:
         """Learn from a batch, without a step. progress (Mapping[str, int]): "step" and "epoch", for `before_update`."""
         self.before_update(progress)
         for part in subdivide_batch(batch, self.settings["accumulate_gradient"]):  # type: ignore[no-untyped-call]
-            self.nlp.update(
-                part,
-                drop=self.settings["dropout"],
-                losses=self.state.losses,
-                sgd=False,  # type: ignore[arg-type]
-                exclude=self.settings["frozen_components"],
-                annotates=self.settings["annotating_components"],
-            )
+            self.learn_from(part)
+
+    def learn_from(self, examples: Sequence[Example]) -> None:
+        """Collect the gradients of some examples."""
+        self.nlp.update(
+            examples,
+            drop=self.settings["dropout"],
+            losses=self.state.losses,
+            sgd=False,  # type: ignore[arg-type]
+            exclude=self.settings["frozen_components"],
+            annotates=self.settings["annotating_components"],
+        )
 
     def before_update(self, progress: Mapping[str, int]) -> None:
         """Call the config's `before_update`, if it has one."""
@@ -104,6 +108,13 @@ class Trainer:
         """Score the pipeline on the dev corpus, with averaged weights if the optimizer keeps any."""
         with self.averaged():
             return self._evaluate()
+
+    def sum_losses(self) -> None:
+        """Make the losses those of whole batches, before they are reported; they are if one process trains alone."""
+
+    def agree_on_signal(self, number: int | None) -> int | None:
+        """Return the signal at which training ends now, if any. number (int | None): Of one that came here."""
+        return number
 
     def describe(self, info: Mapping[str, Any]) -> None:
         """Write an evaluation's scores and losses into the pipeline's meta. info (Mapping): See `Report.info`."""

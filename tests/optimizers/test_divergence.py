@@ -71,10 +71,10 @@ def test_losses_that_still_fall_are_waited_for():
     watch = DivergenceWatch()
     for step in range(WINDOW):
         watch.note(4.6 * 0.98**step, 1.0)
-    assert watch.problem(1.0) is None
+    assert watch.problem(1.0, watch.problem_of_losses()) is None
     for _ in range(WINDOW):
         watch.note(1.5, 1.0)
-    assert "the loss of the last" in watch.problem(1.0)
+    assert "the loss of the last" in watch.problem(1.0, watch.problem_of_losses())
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_losses_are_wrong_from_chance_on(loss, chance, n_losses, is_wrong):
     watch = DivergenceWatch()
     for _ in range(int(n_losses * WINDOW)):
         watch.note(loss, chance)
-    assert (watch.problem(1.0) is not None) == is_wrong
+    assert (watch.problem(1.0, watch.problem_of_losses()) is not None) == is_wrong
 
 
 def test_gradients_are_wrong_that_are_no_numbers_several_times_in_a_row():
     watch = DivergenceWatch()
     norms = [np.nan] * (BAD_STEPS - 1) + [1.0] + [np.inf] * BAD_STEPS
-    problems = [watch.problem(norm) for norm in norms]
+    problems = [watch.problem(norm, watch.problem_of_losses()) for norm in norms]
     assert problems[:-1] == [None] * (len(norms) - 1)
     assert f"{BAD_STEPS} steps in a row are inf" in problems[-1]
 
@@ -116,7 +116,7 @@ def test_a_few_bad_losses_are_no_divergence():
     watch = DivergenceWatch()
     for i in range(3 * WINDOW):
         watch.note({0: 4.0, 5: np.nan}.get(i % 10, 0.5), 1.0)
-        assert watch.problem(1.0) is None
+        assert watch.problem(1.0, watch.problem_of_losses()) is None
 
 
 @pytest.mark.parametrize("reason", ["gradient", "loss"])
