@@ -688,6 +688,31 @@ class Errors(_Messages):
         "before is still there. Free space on that disk or write to another one, then repeat the command."
     )
 
+    # Search for settings
+    P840 = "Tuning needs Optuna, which is not installed here. Run `pip install 'spacy-ptv2[tune]'`."
+    P841 = (
+        "Expected in {path} a JSON object from settings of the config to what each may be, such as "
+        '{{"training.optimizer.learn_rates.lora": {{"low": 0.0001, "high": 0.01, "log": true}}}}, got: {got}.'
+    )
+    P842 = (
+        '{setting} cannot vary so: {problem}. Expected {{"low": NUMBER, "high": NUMBER}}, with "log": true or "step": '
+        'NUMBER if wanted, or {{"choices": [...]}}, got {got}.'
+    )
+    P843 = (
+        "{setting} cannot vary: it decides which batches come when, which must be the same for trials in one pass. "
+        "Remove it from the space, and set it for all with an override of the command."
+    )
+    P844 = "Another process tunes in {path}. Wait until it has ended, or give another folder."
+    P845 = (
+        "{path} has another search, which only continues as what it was. Give another folder, or what is recorded "
+        "there (- there, + now):\n{differences}"
+    )
+    P846 = (
+        "None of the {n} trials finished. The last one that failed: {error} Correct the space or the config, and give "
+        "another folder."
+    )
+    P847 = "{path} is damaged ({error}). Restore it, or remove its folder to search anew."
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -774,3 +799,12 @@ class Warnings(_Messages):
         "The component {component!r} of {name!r} compares marked words, which the demo cannot ask for: it stays silent "
         "there. Use it in Python, with doc.spans."
     )
+    PW55 = (
+        "The config has {setting} = {got}, outside of {expected}. The first trial is the config as it is all the same, "
+        "but the search does not look near that value. Widen the space if it should."
+    )
+    PW56 = (
+        "{name} could not be trained ({settings}): {error} It counts as one of the trials, and the search avoids such "
+        "settings."
+    )
+    PW57 = "The space has no more combinations: the search ends after {n} trials of {expected}."

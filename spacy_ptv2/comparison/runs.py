@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from thinc.api import Config
 
 from ..errors import Errors, PTuningError
+from ..locking import alone_in
 from . import worker
 from .methods import FULL, apply
 from .outcome import CONFIG, LOG, OUTCOME, Job, Outcome
@@ -68,22 +67,8 @@ def compare(comparison: Comparison, output: Path, *, jobs: int, report: ReportRu
     RETURNS (dict[str, list[Job]]): The runs of each method, in the order of the seeds, each finished.
     RAISES (PTuningError): P772 if a run fails; P779 if another process works in the folder.
     """
-    with _alone_in(output):
+    with alone_in(output, LOCK, Errors.P779.format(path=output)):
         return _compare(comparison, output, jobs, report)
-
-
-@contextmanager
-def _alone_in(output: Path) -> Iterator[None]:
-    output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / LOCK)  # the system releases it when the process ends, however that is
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise PTuningError(Errors.P779.format(path=output)) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _compare(comparison: Comparison, output: Path, jobs: int, report: ReportRun) -> dict[str, list[Job]]:

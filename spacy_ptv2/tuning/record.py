@@ -1,0 +1,74 @@
+"""What a folder searches: config, space and seed, written once, so that a search only continues as what it was.
+
+In: what is to be searched, and its folder. Out: `tuning.json` there, or an error that says what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any
+
+import srsly
+from thinc.api import Config
+
+from ..errors import Errors, PTuningError
+from ..reading import read_object
+from ..writing import replacing_file
+from .space import Space
+
+RECORD = "tuning.json"
+MOST_LINES, MOST_CHARACTERS = 20, 200  # of a difference that are shown
+
+
+def describe(config: Config, space: Space, seed: int) -> dict[str, Any]:
+    """Return what decides which trials there are, as JSON. config (Config): Not interpolated."""
+    return {
+        "config": config.to_str(interpolate=False),
+        "space": {setting: asdict(distribution) for setting, distribution in space.items()},
+        "seed": seed,
+    }
+
+
+def keep_to_record(folder: Path, described: dict[str, Any]) -> None:
+    """Write what a folder searches, if it is new.
+
+    RAISES (PTuningError): P845 if the folder searches something else, P847 if its record is damaged.
+    """
+    path = folder / RECORD
+    described = json.loads(json.dumps(described))  # as it is read again
+    if not path.exists():
+        with replacing_file(path) as new:
+            srsly.write_json(new, described)
+        return
+    try:
+        before = read_object(path)
+        differences = list(_differences(before, described))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise PTuningError(Errors.P847.format(path=path, error=f"{type(error).__name__}: {error}")) from error
+    if differences:
+        shown = [line[:MOST_CHARACTERS] for line in differences[:MOST_LINES]]
+        more = [f"({len(differences) - MOST_LINES} lines more)"] if len(differences) > MOST_LINES else []
+        raise PTuningError(Errors.P845.format(path=folder, differences="\n".join([*shown, *more])))
+
+
+def is_tuning(folder: Path) -> bool:
+    """Return whether a folder is that of a search."""
+    return (folder / RECORD).is_file()
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Yield what differs, - before and + now."""
+    for name, text in (("config", str), ("space", _by_setting), ("seed", str)):
+        lines = unified_diff(text(before[name]).splitlines(), text(now[name]).splitlines(), n=0, lineterm="")
+        changed = [line for line in lines if not line.startswith(("---", "+++"))]
+        if changed:
+            yield f"{name}:"
+            yield from changed
+
+
+def _by_setting(space: dict[str, Any]) -> str:
+    return "\n".join(f"{setting}: {json.dumps(given)}" for setting, given in sorted(space.items()))
