@@ -597,12 +597,13 @@ class Errors(_Messages):
     P780 = "A report needs matplotlib, which is not installed here. Run `pip install 'spacy-ptv2[report]'`."
     P781 = (
         "There is nothing to report on in {path}: expected a folder with model-best, as `spacy train` writes it, a "
-        "pipeline, or the folder of `spacy ptv2 compare`. Give one of these."
+        "pipeline, or the folder of `spacy ptv2 compare` or `spacy ptv2 tune`. Give one of these."
     )
     P782 = "{path} is damaged, or of another version: {error}. Train again, or remove it to report on the rest."
     P783 = (
         "Of {path} there is no pipeline to evaluate on {test}: full fine-tuning in a comparison keeps none that can be "
-        "loaded, and of other runs model-best is missing. Leave out --test, or give the folder of another run."
+        "loaded, and of other runs and trials model-best is missing. Leave out --test, or give the folder of another "
+        "run."
     )
     P784 = "{path} has no documents to evaluate on. Give a .spacy file with gold annotations."
     P785 = "A report cannot be written to {path}. Give the path of a file that ends in .html."

@@ -110,6 +110,26 @@ def lines(
     return draw(title, alt, plot, height=HEIGHT + 0.22 * (len(names) // 2))
 
 
+def points(
+    title: str, alt: str, found: Sequence[Line], x: str, y: str, *, log: bool = False, names: Sequence[str] = ()
+) -> Chart:
+    """Draw points, those of one name in a colour. names (Sequence[str]): Of the places 0, 1, ... on the x axis."""
+
+    def plot(figure: Any, axes: Any) -> None:
+        for i, (name, xs, ys) in enumerate(found):
+            axes.plot(xs, ys, "o", color=COLOURS[i % len(COLOURS)], ms=5, alpha=0.9, label=_entry(name))
+        axes.set(xlabel=x, ylabel=y, xscale="log" if log else "linear")
+        if log:
+            _write_plainly(axes.xaxis)
+        if names:
+            axes.set_xticks(range(len(names)), [plain(name) for name in names])
+            axes.set_xlim(-0.5, len(names) - 0.5)
+        if len(found) > 1:
+            figure.legend(loc="outside lower center", ncols=3)
+
+    return draw(title, alt, plot)
+
+
 def _write_plainly(axis: Any) -> None:
     """Write the numbers of a logarithmic axis as they are; matplotlib's own are formulas."""
     from matplotlib.ticker import LogFormatter

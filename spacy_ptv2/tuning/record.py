@@ -12,7 +12,6 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-import srsly
 from thinc.api import Config
 
 from ..errors import Errors, PTuningError
@@ -42,7 +41,7 @@ def keep_to_record(folder: Path, described: dict[str, Any]) -> None:
     described = json.loads(json.dumps(described))  # as it is read again
     if not path.exists():
         with replacing_file(path) as new:
-            srsly.write_json(new, described)
+            new.write_text(json.dumps(described, indent=2), encoding="utf8")
         return
     try:
         before = read_object(path)

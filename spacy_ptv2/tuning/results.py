@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import srsly
 
 from ..errors import Errors, PTuningError
 from ..reading import read_object
@@ -71,7 +70,7 @@ def ranked(results: Sequence[Result]) -> list[Result]:
 def write_results(folder: Path, results: Sequence[Result]) -> None:
     """Write results, in the order of their numbers."""
     with replacing_file(folder / RESULTS) as new:
-        srsly.write_json(new, {"trials": [asdict(result) for result in results]})
+        new.write_text(json.dumps({"trials": [asdict(result) for result in results]}, indent=2), encoding="utf8")
 
 
 def read_results(folder: Path) -> list[Result]:

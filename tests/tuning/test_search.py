@@ -1,5 +1,7 @@
 """The study: what is asked, what is pruned, and that it outlives its process."""
 
+import math
+
 import pytest
 
 from spacy_ptv2.errors import PTuningError
@@ -18,8 +20,6 @@ def open_search(folder, *, space=SPACE, shipped=SHIPPED, seed=0, prunes=True):
 
 def score(settings):
     """The best are a rate of .1 and a rank of 12."""
-    import math
-
     return 1 - abs(math.log10(settings["rate"]) + 1) / 4 - abs(settings["rank"] - 12) / 32
 
 
@@ -36,6 +36,11 @@ def run(search, n, group):
     while search.n_ended < n:
         end(search, search.ask(min(group, n - search.n_ended)))
     return [result.settings for result in search.results()]
+
+
+def make_folder(folder, name):
+    (folder / name).mkdir()
+    return folder / name
 
 
 def test_the_shipped_config_is_the_first_and_all_differ(tmp_path):
@@ -56,17 +61,12 @@ def test_the_shipped_config_is_the_first_and_all_differ(tmp_path):
 
 
 def test_a_seed_says_what_is_asked(tmp_path):
-    runs = [
-        run(open_search(tmp_path / str(i), seed=seed), 8, 4) for i, seed in enumerate((0, 0, 1)) if make(tmp_path, i)
-    ]
-    assert runs[0] == runs[1]
-    assert runs[0][0] == runs[2][0] == SHIPPED
-    assert not [own for own in runs[0][1:] if own in runs[2]]
-
-
-def make(folder, name):
-    (folder / str(name)).mkdir()
-    return True
+    seeds = {"one": 0, "same": 0, "other": 1}
+    runs = [run(open_search(make_folder(tmp_path, name), seed=seed), 8, 4) for name, seed in seeds.items()]
+    one, same, other = runs
+    assert one == same
+    assert one[0] == other[0] == SHIPPED
+    assert not [settings for settings in one[1:] if settings in other]
 
 
 def test_it_finds_what_is_better(tmp_path):
@@ -105,11 +105,6 @@ def test_interrupted_it_goes_on_as_it_would_have(tmp_path):
         search.ask(4)  # and is killed
         parts = run(open_search(folder), n, 4)
     assert parts == whole
-
-
-def make_folder(folder, name):
-    (folder / name).mkdir()
-    return folder / name
 
 
 def test_a_line_that_was_cut_off_and_a_lock_that_was_left(tmp_path):
