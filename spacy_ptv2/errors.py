@@ -713,6 +713,10 @@ class Errors(_Messages):
         "another folder."
     )
     P847 = "{path} is damaged ({error}). Restore it, or remove its folder to search anew."
+    P848 = (
+        "{path} has files but no search: {got}. A search needs a folder of its own. Give a new one, or that of the "
+        "search to continue."
+    )
 
 
 class Warnings(_Messages):

@@ -6,7 +6,7 @@ In: what is to be searched, and its folder. Out: `tuning.json` there, or an erro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from difflib import unified_diff
 from pathlib import Path
@@ -17,6 +17,8 @@ from thinc.api import Config
 from ..errors import Errors, PTuningError
 from ..reading import read_object
 from ..writing import replacing_file
+from .results import RESULTS
+from .search import JOURNAL
 from .space import Space
 
 RECORD = "tuning.json"
@@ -32,26 +34,39 @@ def describe(config: Config, space: Space, seed: int) -> dict[str, Any]:
     }
 
 
-def keep_to_record(folder: Path, described: dict[str, Any]) -> None:
-    """Write what a folder searches, if it is new.
+def keep_to_record(folder: Path, described: dict[str, Any], known: Collection[str]) -> None:
+    """Write what a folder searches, if it is new. Until a first trial has ended that may still change.
 
-    RAISES (PTuningError): P845 if the folder searches something else, P847 if its record is damaged.
+    known (Collection[str]): Names of files that a new folder may have.
+    RAISES (PTuningError): P845 if the folder searches something else, P847 if its record is damaged, P848 if it has
+        files and no record: what a search removes from its folder must be its own.
     """
     path = folder / RECORD
     described = json.loads(json.dumps(described))  # as it is read again
-    if not path.exists():
-        with replacing_file(path) as new:
-            new.write_text(json.dumps(described, indent=2), encoding="utf8")
-        return
+    if path.exists():
+        differences = _compare(path, described)
+        if not differences:
+            return
+        if (folder / RESULTS).exists():
+            raise PTuningError(Errors.P845.format(path=folder, differences=_shorten(differences)))
+        (folder / JOURNAL).unlink(missing_ok=True)
+    elif others := sorted(file.name for file in folder.iterdir() if file.name not in known):
+        raise PTuningError(Errors.P848.format(path=folder, got=", ".join(others)))
+    with replacing_file(path) as new:
+        new.write_text(json.dumps(described, indent=2), encoding="utf8")
+
+
+def _compare(path: Path, described: dict[str, Any]) -> list[str]:
+    """Return what differs from a record. RAISES (PTuningError): P847."""
     try:
-        before = read_object(path)
-        differences = list(_differences(before, described))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return list(_differences(read_object(path), described))
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise PTuningError(Errors.P847.format(path=path, error=f"{type(error).__name__}: {error}")) from error
-    if differences:
-        shown = [line[:MOST_CHARACTERS] for line in differences[:MOST_LINES]]
-        more = [f"({len(differences) - MOST_LINES} lines more)"] if len(differences) > MOST_LINES else []
-        raise PTuningError(Errors.P845.format(path=folder, differences="\n".join([*shown, *more])))
+
+
+def _shorten(lines: Sequence[str]) -> str:
+    more = [f"({len(lines) - MOST_LINES} lines more)"] if len(lines) > MOST_LINES else []
+    return "\n".join([*(line[:MOST_CHARACTERS] for line in lines[:MOST_LINES]), *more])
 
 
 def is_tuning(folder: Path) -> bool:

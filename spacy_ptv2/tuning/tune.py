@@ -67,7 +67,8 @@ def tune(tuning: Tuning, output: Path, watcher: Watcher) -> list[Result]:
     output (Path): The folder for all of it. watcher (Watcher): Is told how it goes on.
     RETURNS (list[Result]): All trials that have ended, in the order of their numbers.
     RAISES (PTuningError): P840, P842, P843 before anything starts; P844 if another process works in the folder, P845
-        if it searches something else, P847 if it is damaged; P846 if no trial finishes.
+        if it searches something else, P847 if it is damaged, P848 if it is not one of searches; P846 if no trial
+        finishes.
     """
     check_optuna()
     interpolated = tuning.config.interpolate()
@@ -78,7 +79,7 @@ def tune(tuning: Tuning, output: Path, watcher: Watcher) -> list[Result]:
             got = "nothing" if shipped[setting] is MISSING else json.dumps(shipped[setting])
             watcher.on_note(Warnings.PW55.format(setting=setting, got=got, expected=distribution))
     with alone_in(output, LOCK, Errors.P844.format(path=output)):
-        keep_to_record(output, describe(tuning.config, tuning.space, tuning.seed))
+        keep_to_record(output, describe(tuning.config, tuning.space, tuning.seed), known=[LOCK])
         search = Search(output, tuning.space, shipped, seed=tuning.seed, prunes=tuning.prunes)
         _settle(tuning, search, output)
         _run(tuning, search, output, watcher)
@@ -157,18 +158,16 @@ class _Group:
 def _settle(tuning: Tuning, search: Search, output: Path) -> None:
     """Write what has ended, and remove the pipelines of all trials but the best."""
     results = search.results()
-    if not results:
-        return
-    write_results(output, results)
-    with replacing_file(output / TABLE) as new:
-        new.write_text(markdown(results, list(tuning.space), output.resolve().name), encoding="utf8")
     best = best_of(results)
+    if results:
+        write_results(output, results)
+        with replacing_file(output / TABLE) as new:
+            new.write_text(markdown(results, list(tuning.space), output.resolve().name), encoding="utf8")
     if best is not None:
         changes = {} if best.is_shipped else best.settings
         with replacing_file(output / BEST_CONFIG) as new:
-            Config().from_str(tuning.config.to_str(), interpolate=False, overrides=changes).to_disk(
-                new, interpolate=False
-            )
+            written = Config().from_str(tuning.config.to_str(), interpolate=False, overrides=changes)
+            written.to_disk(new, interpolate=False)
     ended = {result.name for result in results}
     for folder in (output / TRIALS).glob("*"):
         if folder.name not in ended:

@@ -160,6 +160,13 @@ def test_one_process_at_a_time(files):
     assert [path.name for path in (files / "out").iterdir()] == [LOCK]
 
 
+def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(files):
+    (files / "out" / "trials" / "mine").mkdir(parents=True)
+    printed = command(files, exit_code=1)
+    assert "P848" in printed and "trials" in printed
+    assert sorted(path.name for path in (files / "out").rglob("*")) == ["mine", "trials", LOCK]
+
+
 @pytest.mark.parametrize("damaged", ["{", "[]", "{}", '{"config": "", "space": {}, "seed": 0}x', '{"config": ""}'])
 def test_a_damaged_record_is_refused(files, damaged):
     (files / "out").mkdir()
@@ -263,3 +270,5 @@ def test_a_config_that_cannot_be_built_is_told_as_such(tiny_folder, corpus, tmp_
             tiny_folder, corpus, tmp_path, {LENGTH: {"choices": [4, 2]}}, changes={"nlp.lang": "no-such"}, n_trials=2
         )
     assert read_results(tmp_path) == []
+    results, _ = tune_here(tiny_folder, corpus, tmp_path, {LENGTH: {"choices": [4, 2]}}, n_trials=1)
+    assert len(results) == 1
