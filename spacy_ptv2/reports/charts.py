@@ -111,16 +111,28 @@ def lines(
 
 
 def points(
-    title: str, alt: str, found: Sequence[Line], x: str, y: str, *, log: bool = False, names: Sequence[str] = ()
+    title: str,
+    alt: str,
+    found: Sequence[Line],
+    x: str,
+    y: str,
+    *,
+    log: bool = False,
+    names: Sequence[str] = (),
+    steps: str | None = None,
 ) -> Chart:
-    """Draw points, those of one name in a colour. names (Sequence[str]): Of the places 0, 1, ... on the x axis."""
+    """Draw points, those of one name in a colour.
+
+    names (Sequence[str]): Of the places 0, 1, ... on the x axis. steps (str | None): Which ones are a line of steps.
+    """
 
     def plot(figure: Any, axes: Any) -> None:
         for i, (name, xs, ys) in enumerate(found):
-            axes.plot(xs, ys, "o", color=COLOURS[i % len(COLOURS)], ms=5, alpha=0.9, label=_entry(name))
+            style = {"drawstyle": "steps-post"} if name == steps else {"ls": "", "marker": "o", "ms": 5}
+            axes.plot(xs, ys, color=COLOURS[i % len(COLOURS)], alpha=0.9, label=_entry(name), **style)
         axes.set(xlabel=x, ylabel=y, xscale="log" if log else "linear")
         if log:
-            _write_plainly(axes.xaxis)
+            _write_few_plainly(axes.xaxis)
         if names:
             axes.set_xticks(range(len(names)), [plain(name) for name in names])
             axes.set_xlim(-0.5, len(names) - 0.5)
@@ -128,6 +140,15 @@ def points(
             figure.legend(loc="outside lower center", ncols=3)
 
     return draw(title, alt, plot)
+
+
+def _write_few_plainly(axis: Any) -> None:
+    """Write 1 and 3 of each decade, for numbers so long that there is no room for more."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _write_plainly(axis: Any) -> None:

@@ -17,7 +17,7 @@ from .charts import Chart, Line
 
 SCORE = "best score on dev, %"
 LOG_FROM = 20  # times the smallest value, from which on an axis is logarithmic
-OTHERS = "pruned"
+OTHERS, SO_FAR = "pruned", "best so far"
 
 
 def of_tuning(results: Sequence[Result], settings: Sequence[str]) -> list[Chart]:
@@ -34,8 +34,8 @@ def _history(results: Sequence[Result]) -> Chart:
     numbers = [float(result.number) for result in results]
     so_far = list(accumulate((100 * result.score for result in results), max))
     alt = f"Score of each of {len(results)} trials; the best so far rises from {so_far[0]:.1f} to {so_far[-1]:.1f}."
-    found: list[Line] = [("best so far", numbers, so_far), ("trial", numbers, [100 * own.score for own in results])]
-    return charts.lines("History", alt, found, "trial", SCORE)
+    found: list[Line] = [("trials", numbers, [100 * own.score for own in results]), (SO_FAR, numbers, so_far)]
+    return charts.points("History", alt, found, "trial", SCORE, steps=SO_FAR)
 
 
 def _curves(results: Sequence[Result]) -> Chart:
