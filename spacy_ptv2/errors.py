@@ -609,12 +609,13 @@ class Errors(_Messages):
     P780 = "A report needs matplotlib, which is not installed here. Run `pip install 'spacy-ptv2[report]'`."
     P781 = (
         "There is nothing to report on in {path}: expected a folder with model-best, as `spacy train` writes it, a "
-        "pipeline, or the folder of `spacy ptv2 compare`. Give one of these."
+        "pipeline, or the folder of `spacy ptv2 compare` or `spacy ptv2 tune`. Give one of these."
     )
     P782 = "{path} is damaged, or of another version: {error}. Train again, or remove it to report on the rest."
     P783 = (
         "Of {path} there is no pipeline to evaluate on {test}: full fine-tuning in a comparison keeps none that can be "
-        "loaded, and of other runs model-best is missing. Leave out --test, or give the folder of another run."
+        "loaded, and of other runs and trials model-best is missing. Leave out --test, or give the folder of another "
+        "run."
     )
     P784 = "{path} has no documents to evaluate on. Give a .spacy file with gold annotations."
     P785 = "A report cannot be written to {path}. Give the path of a file that ends in .html."
@@ -749,6 +750,34 @@ class Errors(_Messages):
         "numbers of words of the sentence. `python -m spacy convert {path} FOLDER --converter conllu` fails on it too."
     )
 
+    # Search for settings
+    P840 = "Tuning needs Optuna, which is not installed here. Run `pip install 'spacy-ptv2[tune]'`."
+    P841 = (
+        "Expected in {path} a JSON object from settings of the config to what each may be, such as "
+        '{{"training.optimizer.learn_rates.lora": {{"low": 0.0001, "high": 0.01, "log": true}}}}, got: {got}.'
+    )
+    P842 = (
+        '{setting} cannot vary so: {problem}. Expected {{"low": NUMBER, "high": NUMBER}}, with "log": true or "step": '
+        'NUMBER if wanted, or {{"choices": [...]}}, got {got}.'
+    )
+    P843 = (
+        "{setting} cannot vary: it decides which batches come when, which must be the same for trials in one pass. "
+        "Remove it from the space, and set it for all with an override of the command."
+    )
+    P845 = (
+        "{path} has another search, which only continues as what it was. Give another folder, or what is recorded "
+        "there (- there, + now):\n{differences}"
+    )
+    P846 = (
+        "None of the {n} trials finished. The last one that failed: {error} Correct the space or the config, and give "
+        "another folder."
+    )
+    P847 = "{path} is damaged ({error}). Restore it, or remove its folder to search anew."
+    P848 = (
+        "{path} has files but no search: {got}. A search needs a folder of its own. Give a new one, or that of the "
+        "search to continue."
+    )
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -835,3 +864,12 @@ class Warnings(_Messages):
         "The component {component!r} of {name!r} compares marked words, which the demo cannot ask for: it stays silent "
         "there. Use it in Python, with doc.spans."
     )
+    PW55 = (
+        "The config has {setting} = {got}, outside of {expected}. The first trial is the config as it is all the same, "
+        "but the search does not look near that value. Widen the space if it should."
+    )
+    PW56 = (
+        "{name} could not be trained ({settings}): {error} It counts as one of the trials, and the search avoids such "
+        "settings."
+    )
+    PW57 = "The space has no more combinations: the search ends after {n} trials of {expected}."

@@ -20,6 +20,7 @@ from .rate_finder import rate_finder_cli
 from .report import report_cli
 from .train import train_cli
 from .trials import trials_cli
+from .tune import tune_cli
 
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}  # --section.setting, as spacy train has
 
@@ -35,6 +36,7 @@ app.command("report")(report_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)
+app.command("tune", context_settings=WITH_OVERRIDES)(tune_cli)
 app.command("lr-find", context_settings=WITH_OVERRIDES)(rate_finder_cli)
 app.command("demo")(demo_cli)
 app.command("package")(package_cli)

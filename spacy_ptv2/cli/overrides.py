@@ -22,11 +22,11 @@ from ..errors import Errors, PTuningError
 VARIABLE = re.compile(r"\$\{([\w.]+)[.:](\w+)\}")
 
 
-def check_overrides(config: Config, overrides: Mapping[str, Any], path: Path) -> None:
+def check_overrides(config: Config, overrides: Mapping[str, Any], path: Path, *, mark: str = "--") -> None:
     """Check that each override is of a setting that the config has, or may have.
 
     config (Config): As it is in the file, not interpolated.
-    overrides (Mapping[str, Any]): By the settings' names with dots.
+    overrides (Mapping[str, Any]): By the settings' names with dots. mark (str): Before these names in the message.
     RAISES (PTuningError): P806 for the first one that is not.
     """
     for key in overrides:
@@ -40,8 +40,8 @@ def check_overrides(config: Config, overrides: Mapping[str, Any], path: Path) ->
                 continue
             choices = [f"{section}.{name}" for name in {**block, **dict.fromkeys(names)}]
         close = get_close_matches(key, choices, n=1)
-        hint = f"Did you mean --{close[0]}?" if close else "Correct it, or add the setting to the file."
-        raise PTuningError(Errors.P806.format(path=path, got=f"--{key}", hint=hint))
+        hint = f"Did you mean {mark}{close[0]}?" if close else "Correct it, or add the setting to the file."
+        raise PTuningError(Errors.P806.format(path=path, got=f"{mark}{key}", hint=hint))
 
 
 def _section(config: Mapping[str, Any], section: str) -> Mapping[str, Any] | None:

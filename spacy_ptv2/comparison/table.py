@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from statistics import mean, stdev
 
+from ..markdown import table
 from ..parameter_groups import PARTS
 from .methods import FULL, METHODS
 from .outcome import Job, Outcome
@@ -58,5 +59,4 @@ def _scores(scores: Sequence[float]) -> str:
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return the table in Markdown."""
-    marks = ["---" if align == "l" else "---:" for align in ALIGNS]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [HEADER, marks, *rows]) + "\n"
+    return table(HEADER, rows, ALIGNS) + "\n"

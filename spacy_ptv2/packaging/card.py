@@ -15,6 +15,7 @@ from typing import Any
 from spacy.language import Language
 
 from ..backbones.source import DOWNLOAD_VARIABLE, OVERRIDE_VARIABLE
+from ..markdown import table
 from .builder import HUB_ID
 from .summary import Summary, summarize
 
@@ -25,8 +26,6 @@ NO_SCORES = ("speed",)
 PUNCTUATION = re.compile(r"([\\`*_{}\[\]<>()#|~&!+=:@$^])")
 URL = re.compile(r"https?://[\w./%?=&#:+~,;-]+", re.ASCII)
 FULL_STOP_AFTER_WWW = re.compile(r"\bwww\.", re.IGNORECASE)  # what GitHub makes a link of by itself
-
-Rows = Sequence[Sequence[str]]
 
 
 def write_card(folder: Path, card: str) -> None:
@@ -48,10 +47,10 @@ def model_card(nlp: Language, meta: Mapping[str, Any], *, package: str, bundled:
         MARK,
         f"# {package}",
         "A pipeline for [spaCy](https://spacy.io), trained with spacy-ptv2: adapters in a frozen transformer.",
-        _table(("about", ""), list(_facts(meta, package, summary, bundled=bundled))),
+        table(("about", ""), list(_facts(meta, package, summary, bundled=bundled))),
         f"## Use\n\nInstall the wheel with pip, then:\n\n{usage}" + ("" if bundled else _on_backbones(summary)),
-        "## Labels\n\n" + _table(("component", "labels"), list(_labels(nlp))),
-        "## What was trained\n\n" + _table(("component", "part", "numbers"), list(_counts(summary))),
+        "## Labels\n\n" + table(("component", "labels"), list(_labels(nlp))),
+        "## What was trained\n\n" + table(("component", "part", "numbers"), list(_counts(summary))),
         *_scores(meta.get("performance")),
         *_data(meta.get("sources")),
     ]
@@ -74,10 +73,6 @@ def code(value: object) -> str:
     text = " ".join(str(value).split())
     is_simple = text and text.isprintable() and len(text) <= MOST_CHARACTERS and not set(text) & set("`|\\")
     return f"`{text}`" if is_simple else plain(value)
-
-
-def _table(header: Sequence[str], rows: Rows) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))
 
 
 def _facts(meta: Mapping[str, Any], package: str, summary: Summary, *, bundled: bool) -> Iterator[tuple[str, str]]:
@@ -132,7 +127,7 @@ def _scores(performance: object) -> Iterator[str]:
     numbers = {name: value for name, value in performance.items() if _is_score(name, value)}
     if numbers:
         rows = [(code(name), f"{value:.4f}") for name, value in numbers.items()]
-        yield "## Scores\n\nOn the dev corpus of its training.\n\n" + _table(("score", ""), rows)
+        yield "## Scores\n\nOn the dev corpus of its training.\n\n" + table(("score", ""), rows)
     for name, by_label in performance.items():
         if not (isinstance(by_label, Mapping) and by_label and all(isinstance(v, Mapping) for v in by_label.values())):
             continue
@@ -141,7 +136,7 @@ def _scores(performance: object) -> Iterator[str]:
             (code(label), *(f"{own[kind]:.4f}" if _is_score(kind, own.get(kind)) else "" for kind in kinds))
             for label, own in list(by_label.items())[:MOST_LABELS]
         ]
-        yield _table((code(name), *map(code, kinds)), labelled)
+        yield table((code(name), *map(code, kinds)), labelled)
 
 
 def _is_score(name: object, value: object) -> bool:
@@ -157,4 +152,4 @@ def _data(sources: object) -> Iterator[str]:
     described = [source if isinstance(source, Mapping) else {"name": source} for source in sources]
     rows = [[plain(source.get(field) or "") for field in fields] for source in described if source.get("name")]
     if rows:
-        yield "## Data\n\n" + _table(("name", "author", "licence", "page"), rows)
+        yield "## Data\n\n" + table(("name", "author", "licence", "page"), rows)

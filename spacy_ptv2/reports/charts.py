@@ -110,6 +110,47 @@ def lines(
     return draw(title, alt, plot, height=HEIGHT + 0.22 * (len(names) // 2))
 
 
+def points(
+    title: str,
+    alt: str,
+    found: Sequence[Line],
+    x: str,
+    y: str,
+    *,
+    log: bool = False,
+    names: Sequence[str] = (),
+    steps: str | None = None,
+) -> Chart:
+    """Draw points, those of one name in a colour.
+
+    names (Sequence[str]): Of the places 0, 1, ... on the x axis. steps (str | None): Which ones are a line of steps.
+    """
+
+    def plot(figure: Any, axes: Any) -> None:
+        for i, (name, xs, ys) in enumerate(found):
+            style = {"drawstyle": "steps-post"} if name == steps else {"ls": "", "marker": "o", "ms": 5}
+            axes.plot(xs, ys, color=COLOURS[i % len(COLOURS)], alpha=0.9, label=_entry(name), **style)
+        axes.set(xlabel=x, ylabel=y, xscale="log" if log else "linear")
+        if log:
+            _write_few_plainly(axes.xaxis)
+        if names:
+            axes.set_xticks(range(len(names)), [plain(name) for name in names])
+            axes.set_xlim(-0.5, len(names) - 0.5)
+        if len(found) > 1:
+            figure.legend(loc="outside lower center", ncols=3)
+
+    return draw(title, alt, plot)
+
+
+def _write_few_plainly(axis: Any) -> None:
+    """Write 1 and 3 of each decade, for numbers so long that there is no room for more."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _write_plainly(axis: Any) -> None:
     """Write the numbers of a logarithmic axis as they are; matplotlib's own are formulas."""
     from matplotlib.ticker import LogFormatter

@@ -10,11 +10,13 @@ from typing import Any
 from spacy.language import Language
 from spacy.training import Example
 
+from ..comparison import table as comparison_table
 from ..comparison.finished import Finished
-from ..comparison.table import ALIGNS, HEADER, rows_of
 from ..parameter_groups import BYTES_PER_NUMBER
 from ..training.trainer import main_score
-from . import bootstrap, confusion, training_charts
+from ..tuning.results import Result, best_of, ranked
+from ..tuning.table import header_of, rows_of, short_names
+from . import bootstrap, confusion, training_charts, tuning_charts
 from .calibration import N_BINS
 from .excerpts import LONGEST, MOST
 from .measured import Measured, measure, other_scores
@@ -52,12 +54,13 @@ def write_training_page(
     nlp: Language | None,
     evaluation: Evaluation | None = None,
     comparison: Finished | None = None,
+    tuning: Sequence[Result] | None = None,
 ) -> None:
     """Write the page.
 
-    training (Training | None): What is shown in detail; None for a comparison of which no pipeline is kept.
+    training (Training | None): What is shown in detail; None if no pipeline of a comparison or a search is kept.
     nlp (Language | None): Its best pipeline, if that is kept. evaluation (Evaluation | None): Of that pipeline.
-    comparison (Finished | None): None for a single training.
+    comparison (Finished | None), tuning (Sequence[Result] | None): None for a single training.
     RAISES (CorpusError): P024 if it cannot be written.
     """
     measured = [] if evaluation is None else measure(evaluation.scores, evaluation.examples)
@@ -70,6 +73,7 @@ def write_training_page(
         training=training,
         evaluation=evaluation,
         table=None if comparison is None else _table(comparison),
+        tuning=None if tuning is None else _tuning(tuning),
         comparison_charts=[] if comparison is None else training_charts.of_comparison(comparison),
         cards=[] if training is None else [*_cards(training, nlp, evaluation, measured, parameters)],
         curve=[] if training is None else training_charts.of_curve(training.curve),
@@ -84,12 +88,24 @@ def write_training_page(
 
 def _table(comparison: Finished) -> dict[str, Any]:
     return {
-        "header": HEADER,
-        "aligns": ALIGNS,
-        "rows": rows_of(comparison.table),
+        "header": comparison_table.HEADER,
+        "aligns": comparison_table.ALIGNS,
+        "rows": comparison_table.rows_of(comparison.table),
         "seeds": sorted({job.seed for runs in comparison.table.values() for job, _ in runs}),
         "others": [(job.name, outcome) for job, outcome in comparison.others],
         "running": comparison.running,
+    }
+
+
+def _tuning(results: Sequence[Result]) -> dict[str, Any]:
+    settings = list(dict.fromkeys(setting for result in results for setting in result.settings))
+    return {
+        "header": header_of(settings),
+        "rows": rows_of(results, settings),
+        "names": short_names(settings),
+        "best": best_of(results),
+        "failed": [result for result in ranked(results) if result.failure],
+        "charts": tuning_charts.of_tuning(results, settings),
     }
 
 

@@ -46,7 +46,8 @@ SHARED_SETTINGS = (
     "training.train_corpus",
 )
 MAX_NAME = 200  # characters; file systems allow 255 bytes
-ReportTrial = Callable[["Trial", Mapping[str, Any]], None]
+ReportTrial = Callable[["Trial", Mapping[str, Any]], bool | None]
+ReportFailure = Callable[["Trial", PTuningError], None]
 
 
 class Trial(Trainer):
@@ -55,6 +56,7 @@ class Trial(Trainer):
     name (str), changes (Mapping[str, Any]): Its name, and the settings that it changes.
     nlp (Language): Its pipeline, initialised. Its heads and layers then draw random numbers as if it trained alone.
     folder (Path): Where it is saved.
+    failure (PTuningError | None): Why its optimizer gave up.
     """
 
     def __init__(self, name: str, changes: Mapping[str, Any], nlp: Language, folder: Path) -> None:
@@ -62,6 +64,7 @@ class Trial(Trainer):
         self.name = name
         self.changes = changes
         self.folder = folder
+        self.failure: PTuningError | None = None
         fix_random_seed(self.settings["seed"] or 0)  # as spacy train does between its start and its first step
         self.state.random = RandomState.capture()
 
@@ -91,6 +94,13 @@ class Trial(Trainer):
         with self._own_numbers():
             for _, pipe in self.trained:
                 pipe.update(examples, drop=self.settings["dropout"], sgd=None, losses=self.state.losses)
+
+    def step(self) -> None:
+        """See `Trainer.step`. Where the optimizer gives up, the other trials still take their step."""
+        try:
+            super().step()
+        except PTuningError as error:
+            self.failure = error
 
     @contextmanager
     def _own_numbers(self) -> Iterator[None]:
@@ -155,6 +165,11 @@ class JointLoop(Loop[Trial]):
             for trial, docs in zip(self.trainers, annotated, strict=True)
         ]
 
+    def leave(self, trial: Trial) -> None:
+        """Let a trial train no further, and the others without it."""
+        self.trainers.remove(trial)
+        self.state.pipelines = [trainer.state for trainer in self.trainers]
+
     def _annotate(self, references: Sequence[Example]) -> list[list[Doc]]:
         """Return the annotated Docs of each trial."""
         layers = [trial.layers(is_train=False) for trial in self.trainers]
@@ -184,16 +199,45 @@ def train_trials(
     RETURNS (list[Trial]): The best first. RAISES (PTuningError): P721-P723 for impossible trials.
     """
     check_variants(variants)
-    trials = [_start(config, name, changes, output, use_gpu) for name, changes in variants.items()]
-    fix_random_seed(config.interpolate()["training"]["seed"] or 0)
-    for reports in JointLoop(trials).run():
-        for own in reports:
-            if own.is_best is not None:
-                own.trainer.keep(own)
-                report(own.trainer, own.info)
+    trials = [start_trial(config, name, changes, output, use_gpu) for name, changes in variants.items()]
+    run_trials(trials, config, report=report)
     trials.sort(key=lambda trial: trial.best, reverse=True)
     srsly.write_json(output / "trials.json", [summary(trial) for trial in trials])
     return trials
+
+
+def run_trials(
+    trials: Sequence[Trial], config: Config, *, report: ReportTrial, report_failure: ReportFailure | None = None
+) -> None:
+    """Train what `start_trial` returned, in one pass over the data.
+
+    config (Config): The config that all were started from, which decides the order of the batches.
+    report (Callable): Called with a trial and what `spacy train` logs, after each of its evaluations. If it returns
+        True the trial trains no further.
+    report_failure (Callable | None): Called with a trial whose training diverged, and why; the others go on. Without
+        it, that is raised.
+    """
+    fix_random_seed(config.interpolate()["training"]["seed"] or 0)
+    loop = JointLoop(trials)
+    for reports in loop.run():
+        for own in reports:
+            trial, failure = own.trainer, own.trainer.failure
+            if failure is not None:
+                if report_failure is None:
+                    raise failure
+                loop.leave(trial)
+                report_failure(trial, failure)
+            elif own.is_best is not None:
+                trial.keep(own)
+                if report(trial, own.info):
+                    loop.leave(trial)
+        if not loop.trainers:
+            return
+
+
+def is_shared(setting: str) -> bool:
+    """Return whether a setting must be the same for all trials. setting (str): Its dotted name."""
+    return any(setting == shared or setting.startswith(f"{shared}.") for shared in SHARED_SETTINGS)
 
 
 def check_variants(variants: Mapping[str, Mapping[str, Any]]) -> None:
@@ -207,7 +251,7 @@ def check_variants(variants: Mapping[str, Mapping[str, Any]]) -> None:
         if not name.isprintable() or len(name) > MAX_NAME or Path(name).name != name or name in (".", ".."):
             raise PTuningError(Errors.P722.format(name=name, problem="it becomes a folder and needs a plain name"))
         for key in changes:
-            if any(key == shared or key.startswith(f"{shared}.") for shared in SHARED_SETTINGS):
+            if is_shared(key):
                 raise PTuningError(Errors.P722.format(name=name, problem=f"{key} must be the same for all trials"))
 
 
@@ -217,7 +261,12 @@ def summary(trial: Trial) -> dict[str, Any]:
     return {"name": trial.name, "score": score, "step": step, "settings": dict(trial.changes)}
 
 
-def _start(config: Config, name: str, changes: Mapping[str, Any], output: Path, use_gpu: int) -> Trial:
+def start_trial(config: Config, name: str, changes: Mapping[str, Any], output: Path, use_gpu: int) -> Trial:
+    """Build and initialise one trial, with an empty learning curve in its folder.
+
+    config (Config): Not interpolated. changes (Mapping): The settings that it changes, by their dotted names.
+    output (Path): Where its folder is. RAISES (PTuningError): P723 if the config has annotating components.
+    """
     own = Config().from_str(config.to_str(), interpolate=False, overrides=dict(changes))
     trial = Trial(name, changes, init_nlp(own, use_gpu=use_gpu), output / name)
     if trial.settings["annotating_components"]:

@@ -2,30 +2,23 @@
 
 import json
 import os
-import signal
 import socket
 import sys
 import traceback
-from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 import torch
 from spacy.training.initialize import init_nlp
-from thinc.api import Config, fix_random_seed
+from thinc.api import fix_random_seed
 
-from spacy_ptv2.distributed import group as module
 from spacy_ptv2.distributed.group import Group
-from spacy_ptv2.errors import DistributedError
-from spacy_ptv2.training.checkpoint import CHECKPOINT, read_checkpoint
-from spacy_ptv2.training.interruption import Interrupted
 from spacy_ptv2.training.loop import Loop
-from spacy_ptv2.training.run import Checkpointing, train
-from spacy_ptv2.training.several_processes import ProcessTrainer, share_of_batch
+from spacy_ptv2.training.several_processes import ProcessTrainer
 from spacy_ptv2.training.trainer import Trainer, resolve_training
 
-from .test_loop import ADAM, small_config
+from .test_loop import small_config
 
 NO_DROPOUT = {"training.dropout": 0.0, "components.token_classifier.dropout": 0.0}
 

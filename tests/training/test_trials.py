@@ -14,7 +14,7 @@ from spacy_ptv2.cli import app
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.parameter_groups import PARTS
 from spacy_ptv2.serialization.models import adapter_shims
-from spacy_ptv2.training.trials import check_variants, train_trials
+from spacy_ptv2.training.trials import check_variants, run_trials, start_trial, train_trials
 
 from ..tiny import small_ner_config
 
@@ -117,6 +117,48 @@ def test_patience_ends_training_when_the_last_trial_stands_still(config, tmp_pat
     seen = []
     train_trials(still, {"a": {}, "b": {}}, tmp_path, report=lambda t, info: seen.append(info["step"]))
     assert max(seen) == 3
+
+
+def test_a_trial_leaves_and_the_others_become_what_they_would(config, tmp_path):
+    """The first one, whose config decides on batches and evaluations."""
+    short = Config().from_str(config.to_str(), interpolate=False, overrides={"initialize.before_init.epochs": 6})
+    seen = []
+
+    def report(trial, info):
+        seen.append((trial.name, info["step"]))
+        return trial.name == "short" and info["step"] == 2
+
+    train_trials(short, VARIANTS, tmp_path / "left", report=report)
+    assert [step for name, step in seen if name == "short"] == [0, 1, 2]
+    assert [step for name, step in seen if name == "long"] == list(range(7))
+    train_trials(short, VARIANTS, tmp_path / "whole", report=lambda *_: None)
+    for name in ("long", "slow"):
+        expected, got = (tensors(tmp_path / folder / name / "model-last") for folder in ("whole", "left"))
+        for key, tensor in expected.items():
+            assert (got[key] - tensor).abs().max() < 1e-4 * tensor.abs().max(), (name, key)
+
+
+def test_once_all_have_left_training_ends(config, tmp_path):
+    seen = []
+    trials = train_trials(config, {"a": {}, "b": {}}, tmp_path, report=lambda t, info: not seen.append(info["step"]))
+    assert seen == [0, 0] and len(trials) == 2
+
+
+def test_what_diverges_ends_trials_that_nobody_watches(config, tmp_path):
+    head = "training.optimizer.learn_rates.head"
+    hopeless = {"training.optimizer.restarts": 0, head: 1e38}
+    with pytest.raises(PTuningError, match="P409"):
+        train_trials(config, {"good": {}, "bad": hopeless}, tmp_path / "trials", report=lambda *_: None)
+    trials = [start_trial(config, *given, tmp_path, -1) for given in (("good", {}), ("bad", hopeless))]
+    failed, steps = [], []
+    run_trials(
+        trials,
+        config,
+        report=lambda trial, info: steps.append((trial.name, info["step"])),
+        report_failure=lambda trial, error: failed.append((trial.name, str(error)[:6])),
+    )
+    assert failed == [("bad", "[P409]")]
+    assert ("good", 20) in steps and ("bad", 20) not in steps
 
 
 @pytest.mark.parametrize(
