@@ -19,7 +19,7 @@ from thinc.api import Config
 
 from ..errors import Errors, PTuningError, Warnings
 from ..training.trials import Trial, run_trials, start_trial
-from ..writing import replacing_file, working_alone
+from ..writing import LOCK, replacing_file, working_alone
 from .record import describe, keep_to_record
 from .results import TRIALS, Result, best_of, name_of, write_results
 from .search import Asked, Search, check_optuna
