@@ -60,10 +60,8 @@ class Annotator:
         """Annotate texts. RETURNS (list): For each its Docs by task, or why there are none."""
         pipelines = load_once(tuple(self.pipelines.items()), self.gpu_id, self.share)
         found: list[Found | str] = [f"expected a text, got a {type(text).__name__}" for text in texts]
-        places = [place for place, text in enumerate(texts) if isinstance(text, str)]
-        for batch in batch_by_tokens(
-            places, pipelines.batch_size, MOST_CHARACTERS, n_tokens=lambda place: len(texts[place])
-        ):
-            for place, own in zip(batch, pipelines.annotate([texts[place] for place in batch]), strict=True):
+        good = [(place, str(text)) for place, text in enumerate(texts) if isinstance(text, str)]  # numpy has its own
+        for batch in batch_by_tokens(good, pipelines.batch_size, MOST_CHARACTERS, n_tokens=lambda pair: len(pair[1])):
+            for (place, _), own in zip(batch, pipelines.annotate([text for _, text in batch]), strict=True):
                 found[place] = own
         return found
