@@ -67,7 +67,7 @@ class Manifest:
 
 def fingerprint_pipeline(pipeline: str) -> str:
     """Return the digest of the files of a package or a folder. RAISES (PTuningError): P613 if there is neither."""
-    content = json.dumps(describe_files(find_target(pipeline).folder), sort_keys=True)
+    content = json.dumps(describe_files(find_target(pipeline).folder, cached=True), sort_keys=True)
     return hashlib.sha256(content.encode("utf8")).hexdigest()
 
 
@@ -131,7 +131,7 @@ def state_of(output: Path) -> tuple[int, int]:
 
 
 def _is_ours(output: Path) -> bool:
-    return (output / MANIFEST).exists() or (output / LOCK).exists()
+    return (output / MANIFEST).exists() or (output / LOCK).parent.exists()  # which a process may just have made
 
 
 def _compare_files(own: Sequence[File], others: Sequence[File]) -> list[str]:

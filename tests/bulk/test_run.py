@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -324,6 +325,22 @@ def test_a_command_that_is_killed_and_repeated(run, lines, tmp_path, pipelines):
         time.sleep(0.1)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(list(done.glob("*.json"))) == 6
+    run(lines, "alone")
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_two_commands_at_a_time(run, lines, tmp_path, pipelines):
+    """No shard is written twice, and none is left."""
+    command = ["ptv2", "annotate", pipelines["ner"], str(lines), str(tmp_path / "out"), "--shard-size", "10"]
+    other = subprocess.Popen([sys.executable, "-m", "spacy", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    while not list((tmp_path / "out" / "_done").glob("*.json")):
+        assert other.poll() is None
+        time.sleep(0.02)
+    own = run(lines)
+    out = " ".join(other.communicate()[0].split())
+    n_shards, n_before = map(int, re.search(r"in (\d+) shards, (\d+) of them from before", out).groups())
+    assert (other.returncode, own.done + n_shards - n_before) == (0, 6)
     run(lines, "alone")
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
