@@ -59,9 +59,14 @@ class Annotator:
     def annotate(self, texts: Sequence[Any]) -> list[Found | str]:
         """Annotate texts. RETURNS (list): For each its Docs by task, or why there are none."""
         pipelines = load_once(tuple(self.pipelines.items()), self.gpu_id, self.share)
-        found: list[Found | str] = [f"expected a text, got a {type(text).__name__}" for text in texts]
+        found: list[Found | str] = [f"expected a text, got {_kind(text)}" for text in texts]
         good = [(place, str(text)) for place, text in enumerate(texts) if isinstance(text, str)]  # numpy has its own
         for batch in batch_by_tokens(good, pipelines.batch_size, MOST_CHARACTERS, n_tokens=lambda pair: len(pair[1])):
             for (place, _), own in zip(batch, pipelines.annotate([text for _, text in batch]), strict=True):
                 found[place] = own
         return found
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is that is no text; in data frames NaN stands for none."""
+    return "none" if value is None or value != value else f"a {type(value).__name__}"

@@ -40,7 +40,7 @@ def test_annotates_as_the_command(engine, run, lines, tmp_path, pipelines):
     assert done.returncode == 0, done.stderr[-3000:]
     table = pq.read_table(tmp_path / "engine").to_pylist()
     *rows, bad = sorted(table, key=lambda row: row["id"])
-    assert (bad["annotations"], bad["problem"][:24]) == (None, "expected a text, got a N")
+    assert (bad["annotations"], bad["problem"]) == (None, "expected a text, got none")
     expected = rows_of(tmp_path / "out")
     assert [row["text"] for row in rows] == [row["text"] for row in expected]
     for row, own in zip(rows, expected, strict=True):
