@@ -91,8 +91,8 @@ def annotate(pipelines: Mapping[str, str], source: Path, output: Path, settings:
 
     pipelines (Mapping[str, str]): Packages or folders, by the names of their tasks.
     source (Path), output (Path): A file or a folder with the input; a folder for shards.
-    RAISES (PTuningError): P613, P792 if a pipeline is missing or cannot be loaded; P810 if the disk is full; P821, P822,
-        P825, P826, P828, P830-P832, P834. What keeps a single shard from being annotated is in the summary.
+    RAISES (PTuningError): P613, P792 if a pipeline is missing or cannot be loaded; P810 if the disk is full; P821,
+        P822, P825, P826, P828, P830-P832, P834. What keeps a single shard from being annotated is in the summary.
     """
     job, shards = _plan(pipelines, source, output, settings, running)
     first, step = running.part
