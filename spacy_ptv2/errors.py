@@ -778,6 +778,47 @@ class Errors(_Messages):
         "search to continue."
     )
 
+    # Annotation in bulk
+    P820 = "Expected --column with one of {expected}, got {got!r}."
+    P821 = "Parquet needs pyarrow, which is not installed here. Run `pip install 'spacy-ptv2[annotate]'`."
+    P822 = "{path} has no files to annotate. Expected a file, or a folder of files, that end in {expected}."
+    P823 = (
+        "{path} {problem}. Nothing of its shard was written. Do not change the input while it is annotated; repeat the "
+        "command, with --force if the input is to stay as it is now."
+    )
+    P824 = (
+        "The shard {shard} could not be annotated: {error}. Nothing of it was written. Repeat the command to try it "
+        "again; what is finished is skipped."
+    )
+    P825 = (
+        "{path} is not empty and was not written by `spacy ptv2 annotate`. Give a new or empty folder for the output."
+    )
+    P826 = "{path} cannot be read: {error}. Remove that folder, or write to another one."
+    P827 = (
+        "The shard {shard} could not be annotated: {n} worker processes ended over it, the last one {how}. If that is "
+        "SIGKILL, memory may have run out: use fewer --workers. Repeat the command to try it again; what is finished "
+        "is skipped."
+    )
+    P828 = (
+        "{n} worker processes ended before they had loaded the pipelines, the last one {how}. If that is SIGKILL, "
+        "memory may have run out: use fewer --workers. Repeat the command; what is finished is skipped."
+    )
+    P829 = "Expected --shard as I/N, with I from 1 to N, for every N-th shard from the I-th on; got {got!r}."
+    P830 = (
+        "{path} has annotations that were made otherwise: {differences}. Write to another folder, or annotate anew "
+        "with --force, which removes them."
+    )
+    P831 = (
+        "Another process has started {path} anew with --force, so this one stopped. What it had finished was made "
+        "otherwise and is gone."
+    )
+    P832 = "Expected one of the formats {expected}, got {got!r}."
+    P833 = (
+        "None of {n:,} records could be annotated. The first: {reason}. All reasons are in {path}. Name the field with "
+        "the text by --column text=NAME."
+    )
+    P834 = "Expected at least {least} as {setting}, got {got}."
+
 
 class Warnings(_Messages):
     """Messages of warnings."""
@@ -873,3 +914,4 @@ class Warnings(_Messages):
         "settings."
     )
     PW57 = "The space has no more combinations: the search ends after {n} trials of {expected}."
+    PW50 = "{n:,} of {total:,} records could not be read or annotated. Which, and why, is in {path}."

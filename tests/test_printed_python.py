@@ -33,6 +33,7 @@ GIVEN = {
 }
 ELSEWHERE = {"README.md", "docs/guides/python.md"}  # run by test_readme.py and test_documentation.py
 RUN = [
+    "docs/guides/annotate.md",
     "docs/guides/engines.md",
     "docs/guides/interchange.md",
     "docs/guides/many_adapters.md",

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any
 
 import spacy_ptv2
-from spacy_ptv2 import serving
+from spacy_ptv2 import bulk, serving
 from spacy_ptv2.annotations import roles
 from spacy_ptv2.interchange import pipelines
 from spacy_ptv2.migration import migrate
@@ -46,6 +46,7 @@ BASES: list[type] = [Head, LabelledHead]
 SECTIONS: dict[str, tuple[Any, list[str]]] = {
     "spacy_ptv2": (spacy_ptv2, [name for name in spacy_ptv2.__all__ if not name.startswith("__")]),
     "spacy_ptv2.serving": (serving, serving.__all__),
+    "spacy_ptv2.bulk": (bulk, bulk.__all__),
     "spacy_ptv2.interchange.pipelines": (pipelines, ["import_adapter", "export_adapter"]),
     "spacy_ptv2.migration.migrate": (migrate, ["migrate_config"]),
     "spacy_ptv2.annotations.roles": (roles, ["to_allennlp"]),

@@ -59,7 +59,7 @@ class _Waiting(Generic[T]):
 
     def is_for(self, doc: Doc, made_of: Hashable) -> bool:
         """Return whether a Doc is that one, and nothing that the value depends on has changed."""
-        return self.doc() is doc and self.made_of == made_of and self.tokenisation == _tokenisation(doc)
+        return self.doc() is doc and self.made_of == made_of and self.tokenisation == tokenisation_of(doc)
 
 
 class Precomputed(Generic[T]):
@@ -77,7 +77,7 @@ class Precomputed(Generic[T]):
                 key = id(doc)
                 self._drop(key)
                 gone = weakref.ref(doc, partial(self._forget, key))
-                self._waiting[key] = _Waiting(gone, len(doc), _tokenisation(doc), made_of(doc), value)
+                self._waiting[key] = _Waiting(gone, len(doc), tokenisation_of(doc), made_of(doc), value)
                 self._n_tokens += len(doc)
             while self._n_tokens > MAX_WAITING_TOKENS and len(self._waiting) > len(docs):
                 self._drop(next(iter(self._waiting)))
@@ -113,7 +113,7 @@ class Precomputed(Generic[T]):
         return Precomputed, ()
 
 
-def _tokenisation(doc: Doc) -> bytes:
+def tokenisation_of(doc: Doc) -> bytes:
     """Return the offset and length of each token."""
     tokenisation: bytes = doc.to_array([IDX, LENGTH]).tobytes()
     return tokenisation

@@ -27,8 +27,9 @@ def demo_cli(
     try:
         check_extra()
         from ..demo.app import create_app
-        from ..demo.loading import load_tasks, name_pipelines
+        from ..demo.loading import load_tasks
         from ..demo.page_guard import is_loopback
+        from ..serving.naming import name_pipelines
 
         named = name_pipelines(pipelines)
         with saying("PW44"):

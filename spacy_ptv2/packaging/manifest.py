@@ -21,9 +21,16 @@ FORMAT_VERSION = 1
 
 def write_manifest(folder: Path) -> None:
     """List the data files in a package's folder."""
-    files = {file.relative_to(folder).as_posix(): _describe(file, cached=False) for file in _data_files(folder)}
-    content = {"format_version": FORMAT_VERSION, "package": folder.name, "files": files}
+    content = {"format_version": FORMAT_VERSION, "package": folder.name, "files": describe_files(folder)}
     (folder / MANIFEST_FILE).write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf8")
+
+
+def describe_files(folder: Path, *, cached: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the size and sha256 of the data files in a package's or a pipeline's folder, by their paths in it.
+
+    cached (bool): As of `package_problems`.
+    """
+    return {file.relative_to(folder).as_posix(): _describe(file, cached=cached) for file in _data_files(folder)}
 
 
 def check_package(folder: Path) -> None:

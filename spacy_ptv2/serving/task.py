@@ -6,7 +6,7 @@ their settings allow. Then each pipeline runs over its own Docs with the precomp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -15,8 +15,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from ..alignment.layouts import DocLayout
 from ..backbones.backbone import Backbone
-from ..bridge.precomputed import Precomputed
+from ..bridge.precomputed import Precomputed, tokenisation_of
 from ..errors import Errors, PTuningError
 from ..layers.listener import PTuningListener
 from ..pipeline.joint_reading import Request, joint_layers, read_ahead
@@ -96,7 +97,7 @@ def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> tuple[list[Doc | None
     done: list[Doc | None] = [None] * len(asked)
     start = perf_counter()
     try:
-        read_ahead([Request(layer, list(docs)) for task, docs in by_task.items() for layer in task.layers])
+        read_ahead(_requests({task: list(docs) for task, docs in by_task.items()}))
         seconds = Seconds(perf_counter() - start)
         for task, docs in by_task.items():
             start = perf_counter()
@@ -108,6 +109,21 @@ def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> tuple[list[Doc | None
         for task, docs in by_task.items():
             task.forget(list(docs))
     return done, seconds
+
+
+def _requests(by_task: Mapping[Task, Sequence[Doc]]) -> list[Request]:
+    """Return what is to be read. A text that several tasks were asked about is one Doc there.
+
+    It is aligned once, and the layers below the first adapter run once over it.
+    """
+    first: dict[Hashable, Doc] = {}
+    requests = []
+    for task, docs in by_task.items():
+        same = [first.setdefault((doc.text, tokenisation_of(doc)), doc) for doc in docs]
+        for layer in task.layers:
+            reads_words_alone = layer.attrs["windows"].layout == DocLayout()
+            requests.append(Request(layer, same, docs) if reads_words_alone else Request(layer, docs))
+    return requests
 
 
 def _listening(models: Sequence[Model[Any, Any] | None]) -> list[Precomputed[Any]]:

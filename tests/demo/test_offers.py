@@ -12,11 +12,12 @@ from spacy_ptv2.demo import server
 from spacy_ptv2.demo.app import PAGE
 from spacy_ptv2.demo.asking import Given, ask
 from spacy_ptv2.demo.examples import MOST, examples_for
-from spacy_ptv2.demo.loading import load_tasks, name_pipelines
+from spacy_ptv2.demo.loading import load_tasks
 from spacy_ptv2.demo.offers import Ask, Offer, describe_offer
 from spacy_ptv2.demo.server import address_of, check_extra, listen
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.serving.annotations import to_json
+from spacy_ptv2.serving.naming import name_pipelines
 
 from ..conftest import ROOT
 from ..tiny import build_pipeline

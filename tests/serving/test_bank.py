@@ -13,6 +13,7 @@ from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 
+from spacy_ptv2.alignment import encoding
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.errors import PTuningError, TaskError
 from spacy_ptv2.serialization.models import adapter_shims
@@ -82,6 +83,18 @@ def test_all_prompts_of_all_tasks_run_in_one_pass(bank, passes):  # noqa: F811
     bank(TEXTS[0], "shared")
     bank(TEXTS[0], "separate")
     assert passes == [3, 3]
+
+
+def test_a_text_of_several_tasks_is_aligned_once(bank, pipelines, monkeypatch):
+    lengths = []
+    original = encoding.piece_docs
+    monkeypatch.setattr(
+        encoding, "piece_docs", lambda docs, *a, **k: lengths.append(len(docs)) or original(docs, *a, **k)
+    )
+    asked = [(text, name) for text in TEXTS for name in pipelines]
+    got = list(bank.pipe(asked))
+    assert lengths == [len(TEXTS)]
+    assert_same(annotations(got), annotations(pipelines[name](text) for text, name in asked))
 
 
 def test_from_disk_in_the_order_given_with_contexts(bank, pipelines, tmp_path):

@@ -1,0 +1,1 @@
+"""Ray Data calls `Annotator`; README.md tells how to start it."""

@@ -1,0 +1,1 @@
+"""Spark calls `Annotator`; README.md tells how to start it."""
