@@ -2,17 +2,14 @@
 
 In: tensors with gradients, one call each, as spaCy's components hand them over. Out: one step of an update rule over
 all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor separately, as it comes.)
-Until a step ends it is on trial (`gradients.py`). It ends, and rule states, averages, schedule and the divergence watch
-advance, when
+Until a step ends it is on trial (`gradients.py`). It ends, and all that depends on the number of steps advances, when
 
-- `step_schedules` is called, as `spacy train` does after every batch; after the first such call the next one is
-  expected, and nothing is tried until then;
+- `step_schedules` is called, as `spacy train` does after every batch; nothing is tried until the next such call;
 - a tensor comes again, or a layer of ours that had its turn in this step begins or finishes another training pass
   (`begins_pass`, `takes_turn`);
 - `step()` is called, or `averages` is read.
 
-A layer whose gradients are not available yet when its component finishes, as with listeners, announces them
-(`turns.py`); a step that ends before they come asks for what there is.
+A layer whose gradients are not available yet when its component finishes, as with listeners, announces them.
 Training that has diverged (`divergence.py`) restarts at lower rates. What is evaluated is an average of the steps.
 """
 
@@ -236,8 +233,7 @@ class StepOptimizer(Optimizer):
 
     def _pending(self, name: str, gradient: FloatsXd) -> Pending:
         """Return a tensor that has gradients in other processes alone."""
-        weights = self.names.known()[name]  # which gives names to tensors that had none
-        key = self.names.key(name)
+        weights, key = self.names.known()[name], self.names.key(name)  # in this order: the first names what had no name
         self.restarts.note(name, weights)
         return Pending(weights, gradient, part_of(key[1]), self._blocks.get(key))
 
@@ -273,11 +269,8 @@ class StepOptimizer(Optimizer):
         self._gradients.undo()
         self._gradients.clear()
         if problem is not None:
-            raise PTuningError(
-                Errors.P409.format(
-                    problem=problem, rates=self.settings.rates_at(self.restarts.peak), restarts=self.restarts.n
-                )
-            )
+            rates = self.settings.rates_at(self.restarts.peak)
+            raise PTuningError(Errors.P409.format(problem=problem, rates=rates, restarts=self.restarts.n))
         if not self.n_left_out:
             warnings.warn(Warnings.PW10.format(norm=norm, n_bad=BAD_STEPS), stacklevel=4)
         self.n_left_out += 1
@@ -289,10 +282,8 @@ class StepOptimizer(Optimizer):
         self._gradients.clear()
         self._averages = None if self._averages is None else Averages()
         self.watch.forget()
-        message = Warnings.PW08.format(
-            problem=problem, rates=self.settings.rates_at(self.restarts.peak), left=self.restarts.left
-        )
-        warnings.warn(message, stacklevel=4)
+        rates = self.settings.rates_at(self.restarts.peak)
+        warnings.warn(Warnings.PW08.format(problem=problem, rates=rates, left=self.restarts.left), stacklevel=4)
 
     def _move_schedule(self) -> None:
         before = self.factor

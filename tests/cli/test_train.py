@@ -15,6 +15,7 @@ from spacy_ptv2.cli import app
 from spacy_ptv2.training.checkpoint import CHECKPOINT, read_checkpoint
 from spacy_ptv2.training.trainer import Trainer
 
+from ..conftest import ROOT
 from ..tiny import small_ner_config
 
 
@@ -140,3 +141,16 @@ def test_other_threads_train_without_signals(arguments):
     thread.start()
     thread.join()
     assert results[0].exit_code == 0, results[0].output
+
+
+@pytest.mark.slow
+def test_torchrun_starts_several_processes_of_which_one_prints(arguments, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "spacy"]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    ended = subprocess.run(
+        [*command, "ptv2", *arguments], capture_output=True, text=True, check=False, env=environment, cwd=ROOT
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("Saved pipeline") == 1
+    assert read_checkpoint(tmp_path / "out" / CHECKPOINT).is_finished
+    assert spacy.load(tmp_path / "out" / "model-best").pipe_names == ["transformer", "token_classifier"]

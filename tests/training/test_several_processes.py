@@ -1,10 +1,15 @@
 """Several processes train one pipeline: the same parameters as one alone, clear ends, one sum in a step."""
 
+import io
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -14,13 +19,15 @@ from spacy.training.initialize import init_nlp
 from thinc.api import fix_random_seed
 
 from spacy_ptv2.distributed.group import Group
+from spacy_ptv2.errors import DistributedError, PTuningError
+from spacy_ptv2.training.checkpoint import CHECKPOINT, read_checkpoint
+from spacy_ptv2.training.interruption import Interrupted
 from spacy_ptv2.training.loop import Loop
-from spacy_ptv2.training.several_processes import ProcessTrainer
+from spacy_ptv2.training.run import Checkpointing, train
+from spacy_ptv2.training.several_processes import ProcessTrainer, share_of_batch
 from spacy_ptv2.training.trainer import Trainer, resolve_training
 
-from .test_loop import small_config
-
-NO_DROPOUT = {"training.dropout": 0.0, "components.token_classifier.dropout": 0.0}
+from .test_loop import ADAM, small_config
 
 
 def free_port():
@@ -31,8 +38,7 @@ def free_port():
 
 def in_processes(n, folder, do, port=None):
     """Call a function in forked processes. RETURNS: What each returned, as JSON, or how it ended."""
-    port = port or free_port()
-    children = [os.fork() for _ in range(1)] if n == 1 else []
+    port, children = port or free_port(), []
     for rank in range(n):
         child = os.fork()
         if not child:
@@ -59,6 +65,10 @@ def _run(rank, n, port, folder, do):
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def join():
+    return Group(torch.device("cpu"))
 
 
 def weights_after(config, steps, group=None):
@@ -108,13 +118,161 @@ TEXTS = [
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_the_parameters_are_those_of_one_process(n, config, tmp_path):
+    """After 50 steps; some steps have fewer examples than processes."""
     torch.set_num_threads(1)
     expected = weights_after(config, 50)
-
-    def do(rank):
-        return weights_after(config, 50, Group(torch.device("cpu")))
-
-    for got in in_processes(n, tmp_path, do):
+    for got in in_processes(n, tmp_path, lambda rank: weights_after(config, 50, join())):
         assert got.keys() == expected.keys()
         for name in expected:
-            np.testing.assert_allclose(got[name], expected[name], atol=1e-4, rtol=0, err_msg=name)
+            np.testing.assert_allclose(got[name], expected[name], atol=1e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_a_batch_is_dealt_out_whole_and_evenly(size, config):
+    batch = list(
+        resolve_training(nlp := init_nlp(config))["batcher"](Trainer(nlp, resolve_training(nlp)).train_corpus(nlp))
+    )
+    examples = [example for part in batch for example in part]
+    shares = [share_of_batch(examples, rank, size) for rank in range(size)]
+    assert sorted(id(example) for share in shares for example in share) == sorted(map(id, examples))
+    lengths = [sum(len(example.predicted) for example in share) for share in shares]
+    assert max(lengths) - min(lengths) <= max(len(example.predicted) for example in examples)
+
+
+def train_in(rank, config, folder, *, start=None, act=None, at=None):
+    """Train in one of several processes; something happens in it before a step. RETURNS: How it ended."""
+
+    def before_update(trainer, progress, own=Trainer.before_update):
+        own(trainer, progress)
+        if act and progress["step"] == at:
+            act()
+
+    group = join()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "before_update", before_update)
+        checkpointing = Checkpointing(config, 60, start, group)
+        try:
+            train(init_nlp(config), folder, stdout=io.StringIO(), checkpointing=checkpointing)
+        except (Interrupted, DistributedError) as error:
+            return str(error)
+    return "ended"
+
+
+def curve(config):
+    return [json.loads(line) for line in Path(config["paths"]["curve"]).read_text().splitlines()]
+
+
+def test_the_first_process_logs_and_writes_what_one_process_would(config, tmp_path):
+    torch.set_num_threads(1)
+    train(init_nlp(config), tmp_path / "one", stdout=io.StringIO(), checkpointing=Checkpointing(config, 60))
+    expected = curve(config)
+    assert in_processes(2, tmp_path, lambda rank: train_in(rank, config, tmp_path / "two")) == ["ended", "ended"]
+    for got, point in zip(curve(config), expected, strict=True):
+        assert (got["step"], got["words"]) == (point["step"], point["words"])
+        assert got["score"] == pytest.approx(point["score"], abs=1e-6)
+        assert got["losses"] == pytest.approx(point["losses"], rel=1e-4)
+    assert spacy.load(tmp_path / "two" / "model-best").meta["performance"]
+    one, two = (read_checkpoint(tmp_path / name / CHECKPOINT) for name in ("one", "two"))
+    assert two.is_finished and two.n_steps == one.n_steps
+    for name in one.arrays:
+        if name.startswith(("weight", "optimizer")):
+            np.testing.assert_allclose(two.arrays[name], one.arrays[name], atol=1e-4, err_msg=name)
+
+
+def test_dropout_differs_between_processes_and_all_else_does_not(config, tmp_path):
+    config["components"]["transformer"]["model"]["runtime"]["backbone_dropout"] = True
+    config["training"]["dropout"] = 0.3
+
+    def do(rank):
+        group, nlp = join(), init_nlp(config)
+        trainer = ProcessTrainer(nlp, resolve_training(nlp), group, seed=0)
+        drawn = []
+        own = trainer.learn_from
+        trainer.learn_from = lambda examples: (drawn.append(float(torch.rand(()))), own(examples))
+        fix_random_seed(0)
+        for number, _ in enumerate(Loop([trainer]).steps(), start=1):
+            if number == 10:
+                break
+        weights = {name: array.ravel().tolist() for name, array in trainer.optimizer.names.known().items()}
+        return [drawn, float(torch.rand(())), weights]
+
+    (drawn, after, weights), (other_drawn, other_after, other_weights) = in_processes(2, tmp_path, do)
+    assert not set(drawn) & set(other_drawn)
+    assert after == other_after and weights == other_weights
+
+
+def test_a_process_that_is_killed_ends_the_others_with_a_checkpoint_that_resumes(config, tmp_path):
+    def do(rank):
+        act = (lambda: os.kill(os.getpid(), signal.SIGKILL)) if rank else None
+        return train_in(rank, config, tmp_path / "out", act=act, at=25)
+
+    begun = monotonic()
+    ended, killed = in_processes(2, tmp_path, do)
+    assert killed == -signal.SIGKILL and "P861" in ended and "--resume" in ended
+    assert monotonic() - begun < 60, "with the start of both"
+    start = read_checkpoint(tmp_path / "out" / CHECKPOINT)
+    assert start.n_steps == 25
+    got = in_processes(2, tmp_path, lambda rank: train_in(rank, config, tmp_path / "out", start=start))
+    assert got == ["ended", "ended"]
+    whole = in_processes(2, tmp_path, lambda rank: train_in(rank, config, tmp_path / "whole"))
+    assert whole == got
+    resumed, whole = (read_checkpoint(tmp_path / name / CHECKPOINT).arrays for name in ("out", "whole"))
+    for name in whole:
+        np.testing.assert_array_equal(resumed[name], whole[name], err_msg=name)
+
+
+def test_a_signal_to_one_process_ends_all_after_the_same_step(config, tmp_path):
+    def do(rank):
+        act = (lambda: os.kill(os.getpid(), signal.SIGTERM)) if rank else None
+        return train_in(rank, config, tmp_path / "out", act=act, at=10)
+
+    assert in_processes(2, tmp_path, do) == ["SIGTERM after 12 steps"] * 2  # known to all with the next step
+    assert read_checkpoint(tmp_path / "out" / CHECKPOINT).n_steps == 12
+
+
+def test_a_process_that_does_not_answer_is_an_error(tmp_path):
+    def do(rank):
+        group = Group(torch.device("cpu"), step=timedelta(seconds=2))
+        if rank:
+            sleep(6)
+            return "late"
+        with pytest.raises(DistributedError, match="P861"):
+            group.sum(torch.zeros(1))
+        return "told"
+
+    assert in_processes(2, tmp_path, do) == ["told", "late"]
+
+
+def test_processes_that_differ_are_told_in_what(tmp_path):
+    def do(rank):
+        group = join()
+        with pytest.raises(DistributedError, match=r"P862.*dropout: 0\.1 in process 0, 0\.2 in process 1"):
+            group.require_same({"dropout": 0.1 + 0.1 * rank, "torch": "2"})
+        group.require_same({"torch": "2"})
+        return group.gather([rank]), list(group.bytes_from_first(b"" if rank else b"\0ab"))
+
+    assert in_processes(2, tmp_path, do) == [[[[0], [1]], [0, 97, 98]]] * 2
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    def do(rank):
+        with pytest.raises(DistributedError, match=r"P860.*127\.0\.0\.1:\d+: the port is in use.*torchrun"):
+            join()
+        return "told"
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert in_processes(1, tmp_path, do, port=taken.getsockname()[1]) == ["told"]
+
+
+def test_other_optimizers_are_refused(config, tmp_path):
+    config["training"]["optimizer"] = ADAM
+
+    def do(rank):
+        nlp = init_nlp(config)
+        with pytest.raises(PTuningError, match="P863.*got Optimizer"):
+            ProcessTrainer(nlp, resolve_training(nlp), join(), seed=0)
+        return "told"
+
+    assert in_processes(2, tmp_path, do) == ["told", "told"]
