@@ -75,12 +75,26 @@ def give_template(folder):
     (folder / "train.cfg").write_text(template("tagger", "parser", "ner"), encoding="utf8")
 
 
+def give_lake(folder):
+    for place in ("texts", "lake/texts"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "one.txt").write_text("Kim gave Lee a book.", encoding="utf8")
+    for name in ("ner", "tags"):
+        shutil.copytree(folder / "en_ptv2_ner", folder / "training" / name / "model-best")
+
+
+def give_space(folder):
+    (folder / "space.json").write_text(first_block("docs/guides/tuning.md", "json"), encoding="utf8")
+
+
 GIVEN = {
     "docs/experiments/tables/optimisation.md": give_adamw,
+    "docs/guides/annotate.md": give_lake,
     "docs/guides/demo.md": give_demo,
     "docs/guides/interchange.md": give_adapters,
     "docs/guides/many_adapters.md": give_assembly,
     "docs/guides/migration.md": give_template,
     "docs/guides/tasks.md": give_corpora_of_tasks,
+    "docs/guides/tuning.md": give_space,
     "docs/reference/formats.md": give_texts,
 }

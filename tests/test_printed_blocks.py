@@ -37,6 +37,7 @@ from .test_workflows import run_line
 SERVICE = "examples/serve/README.md"
 ELSEWHERE = {"README.md", SERVICE}  # run by test_readme.py, and below as one session of a shell
 PAGES = [page for page, text in DOCUMENTS.items() if page not in ELSEWHERE and any(lines_of(text))]
+SCALE = "needs Ray or Spark: `make test-scale` runs both examples"
 NOT_RUN = {
     ".venv/bin/pre-commit install   # lint on every commit, if you like": "writes into .git",
     "source .venv/bin/activate": "the environment of the tests is active",
@@ -53,11 +54,20 @@ NOT_RUN = {
     'EXTRAS=serve --build-arg MORE="cupy-cuda12x[ctk]" .': "needs an engine and a registry",
     'docker run --rm --gpus all -v "$PWD":/data spacy-ptv2-gpu python -m spacy train /data/ner.cfg --output '
     "/data/training --gpu-id 0": "needs the image, and a GPU",
+    'pip install ".[scale]"   # from a checkout': SCALE,
+    'pip install ".[scale]"   # from a checkout; Spark also needs Java, as in Debian\'s default-jre-headless': SCALE,
+    "python examples/ray/annotate.py training/model-best texts.jsonl annotated/ --actors 3": SCALE,
+    "python examples/spark/annotate.py training/model-best texts.jsonl annotated/": SCALE,
 }
 SHORT = "--initialize.before_init.epochs 1 --initialize.before_init.min_steps 4"
 CHANGED = {
     " /models/": " models/",  # folders of the machine, here of the page
     " /data/": " data/",
+    " /lake/": " lake/",
+    "$SLURM_ARRAY_TASK_ID/16": "1/16",  # set by what starts the command
+    "$((JOB_COMPLETION_INDEX + 1))/16": "1/16",
+    "--trials 12 --group 4": "--trials 2 --group 2",  # as short as other trainings
+    "training/tuned_1 --seed 1": "training/tuned_1 --seed 1 --trials 1",
     "train-conll03 .": "train-conll03 . --dry",  # it installs all packages into a new environment; see tests/project
     **({} if torch.cuda.is_available() else {"--gpu-id 0": "--gpu-id -1"}),
 }
@@ -141,6 +151,9 @@ def run_printed(line):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", ["-c", *own])
                 exec(code, {})
+        case ["torchrun", *own]:
+            environment = {**os.environ, "SPACY_CONFIG_OVERRIDES": SHORT, "PYTHONPATH": str(ROOT)}
+            subprocess.run([sys.executable, "-m", "torch.distributed.run", *own], check=True, env=environment)
         case ["make", *own]:
             subprocess.run(["make", "-n", *own], cwd=ROOT, check=True, capture_output=True)
         case _:

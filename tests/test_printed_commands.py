@@ -45,6 +45,8 @@ def check(line, *, is_whole):
     words = shlex.split(line, comments=True)
     while words and re.match(r"[A-Z0-9_]+=", words[0]):
         words.pop(0)
+    if words[0] == "torchrun":  # what it starts is a module
+        words = ["python", *words[words.index("-m") :]]
     program, *rest = words
     program = program.rpartition("/")[2]
     for path in re.findall(r"\bconfigs/[\w.]+", line):

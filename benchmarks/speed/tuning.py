@@ -24,7 +24,7 @@ from thinc.api import Config
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.reading import parse_object
-from spacy_ptv2.training.loop import train
+from spacy_ptv2.training.run import train
 from spacy_ptv2.training.trials import Trial
 from spacy_ptv2.tuning.results import FINISHED, Result, best_of
 from spacy_ptv2.tuning.space import Space, build_distribution

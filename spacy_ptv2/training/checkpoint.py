@@ -7,9 +7,11 @@ it: the pipeline is initialised again from the same config, which gives the same
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ..errors import Errors, FormatError, PTuningError
 from ..optimizers.parameters import parameters_of_pipeline
 from ..optimizers.protocol import load_state, state_of
 from ..optimizers.tensors import copy_like, copy_to_numpy, overwrite
+from ..reading import parse_json
 from ..serialization.models import adapter_shims
 from ..serialization.tensors import dump_tensors, load_tensors, read_file
 from ..writing import replacing_file
@@ -142,10 +145,11 @@ def restore(checkpoint: Checkpoint, trainer: Trainer, state: LoopState) -> None:
             setattr(state, count, header[count])
         states = {name: RandomState.load(_below(arrays, name), v) for name, v in header["random_values"].items()}
         state.start, state.random, state.corpus = states[START], states[RANDOM], header["corpus"]
+        state.random.restore()  # in case there is no batch left to read
         pairs = zip(arrays[SHUFFLES], header["shuffled_normals"], strict=True)
         state.shuffles = [python_of_array(words, normal) for words, normal in pairs]
         _import_pipeline(trainer.state, header)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, JSONDecodeError) as error:
         raise FormatError(Errors.P301.format(path=checkpoint.path, error=repr(error))) from error
 
 
@@ -187,12 +191,13 @@ def _below(arrays: Mapping[str, NDArray[Any]], kind: str) -> dict[str, NDArray[A
 def _export_pipeline(state: PipelineState) -> dict[str, Any]:
     kept = [{key: value for key, value in info.items() if key not in NOT_KEPT} for info in state.reported]
     losses = {name: [float(loss).hex(), _type_of(loss)] for name, loss in state.losses.items()}
-    return {"results": state.results, "reported": _plain(kept), "losses": losses}
+    reported = json.dumps(_plain(kept))  # a text, because a header sorts its keys, and the order of scores is saved
+    return {"results": state.results, "reported": reported, "losses": losses}
 
 
 def _import_pipeline(state: PipelineState, header: Mapping[str, Any]) -> None:
     state.results = [(score, step) for score, step in header["results"]]
-    state.reported = [{**info, "checkpoints": state.results} for info in header["reported"]]
+    state.reported = [{**info, "checkpoints": state.results} for info in parse_json(header["reported"])]
     state.losses = {
         name: float.fromhex(value) if kind == "" else np.dtype(kind).type(float.fromhex(value))
         for name, (value, kind) in header["losses"].items()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def trained_files(folder):
 
 def without_times(checkpoint):
     header = {key: value for key, value in checkpoint.header.items() if key not in ("seconds", "checksum")}
+    header["reported"] = json.loads(header["reported"])
     for info in header["reported"]:
         info.pop("seconds"), info["other_scores"].pop("speed")
     return header, {name: array.tobytes() for name, array in checkpoint.arrays.items()}
@@ -231,3 +233,15 @@ def test_random_numbers_go_on_from_a_state():
     assert draw() == drawn
     RandomState.load(*state.export()).restore()
     assert draw() == drawn
+
+
+def test_killed_after_the_last_step_it_only_has_to_end(tiny_folder, corpus, tmp_path):
+    """Between the checkpoint of the last evaluation and the end."""
+    config = small_config("listener", tiny_folder, corpus, tmp_path, {})
+    expected = run(config, tmp_path / "whole")
+    whole = read_checkpoint(tmp_path / "whole" / CHECKPOINT)
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    fix_random_seed(4)
+    assert run(config, tmp_path / "parts", start=whole) == expected
+    assert trained_files(tmp_path / "parts") == trained_files(tmp_path / "whole")
+    assert without_times(read_checkpoint(tmp_path / "parts" / CHECKPOINT)) == without_times(whole)
