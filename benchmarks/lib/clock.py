@@ -6,6 +6,7 @@ step, which spaCy evaluates, is left out; the last one is, too.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,7 @@ def build_clock_v1(path: str, profile: bool = False) -> Callable[[Language, dict
         if step == 1:
             watches.update(watch_backbones() if profile else {})
             start = time.perf_counter()
-        elif step > 1:
+        elif step > 1 and os.environ.get("RANK", "0") == "0":  # of several processes the first one
             seconds = {name: watch.seconds for name, watch in watches.items()}
             entry = {"steps": step - 1, "all": time.perf_counter() - start, **seconds}
             Path(path).write_text(json.dumps(entry), encoding="utf8")

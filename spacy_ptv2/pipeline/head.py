@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -59,6 +60,8 @@ class Head(SafetensorsPipe):
         self.cfg: dict[str, Any] = {**fixed, **configured, "configured": dict(configured)}
         self._unreported: list[float] = []  # losses since the last step
         self._seen = ChanceLoss(0)  # the gold outputs of the same batches
+        # how many rows or choices of a gold Doc a loss is averaged over, where several processes share a batch
+        self._averaged: WeakKeyDictionary[Doc, int] = WeakKeyDictionary()
 
     slack = 1.0  # see `ChanceLoss`
 
@@ -161,7 +164,10 @@ class Head(SafetensorsPipe):
         whole = whole_batch()
         if whole is None:
             return 1.0
-        return self._n_averaged(gold) / max(1, self._n_averaged(self._gold(self._reading(whole))))
+        for example in whole:
+            if example.reference not in self._averaged:
+                self._averaged[example.reference] = self._n_averaged(self._gold(self._reading([example])))
+        return self._n_averaged(gold) / max(1, sum(self._averaged[example.reference] for example in whole))
 
     def _n_averaged(self, gold: Any) -> int:
         """Return how many rows or choices a loss is averaged over."""
