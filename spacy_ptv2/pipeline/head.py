@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -25,7 +24,7 @@ from ..optimizers.protocol import observe
 from .private_settings import withdraw_downloads
 from .requirements import record_requirements
 from .safetensors_pipe import SafetensorsPipe
-from .whole_batch import whole_batch
+from .whole_batch import Counts, whole_batch
 
 HeadModel = Model[list[Doc], list[Floats2d]]
 Scorer = Callable[..., dict[str, Any]]
@@ -61,7 +60,7 @@ class Head(SafetensorsPipe):
         self._unreported: list[float] = []  # losses since the last step
         self._seen = ChanceLoss(0)  # the gold outputs of the same batches
         # how many rows or choices of a gold Doc a loss is averaged over, where several processes share a batch
-        self._averaged: WeakKeyDictionary[Doc, int] = WeakKeyDictionary()
+        self._averaged = Counts()
 
     slack = 1.0  # see `ChanceLoss`
 

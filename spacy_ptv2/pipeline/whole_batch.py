@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from weakref import WeakKeyDictionary
 
+from spacy.tokens import Doc
 from spacy.training import Example
 
 _whole: ContextVar[Sequence[Example] | None] = ContextVar("whole_batch", default=None)
@@ -28,3 +30,10 @@ def part_of(examples: Sequence[Example]) -> Iterator[None]:
 def whole_batch() -> Sequence[Example] | None:
     """Return the examples of the whole batch; None if what is learned from is all of it."""
     return _whole.get()
+
+
+class Counts(WeakKeyDictionary[Doc, int]):
+    """Numbers of Docs, which it does not keep alive. A copy is empty."""
+
+    def __reduce__(self) -> tuple[type[Counts], tuple[()]]:
+        return Counts, ()
