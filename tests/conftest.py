@@ -5,6 +5,7 @@ Tests marked `real` use the pretrained MiniLM from PyPI, those marked `gpu` a CU
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -88,6 +89,16 @@ def no_network_no_override(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test ask the hub, and keep a developer's own override out."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.delenv("SPACY_PTV2_BACKBONE", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_loaded() -> Iterator[None]:
+    """Let go of the pipelines that annotation in bulk keeps for its process: other tests count on backbones of theirs."""
+    yield
+    for name in ("spacy_ptv2.bulk.pipelines", "spacy_ptv2.bulk.doc_bins"):
+        for function in vars(sys.modules.get(name, object)).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
 
 
 @pytest.fixture(scope="session")
