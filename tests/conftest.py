@@ -93,7 +93,7 @@ def no_network_no_override(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_stays_loaded() -> Iterator[None]:
-    """Let go of the pipelines that annotation in bulk keeps for its process: other tests count on backbones of theirs."""
+    """Let go of the pipelines that annotation in bulk keeps: other tests count on backbones of their own."""
     yield
     for name in ("spacy_ptv2.bulk.pipelines", "spacy_ptv2.bulk.doc_bins"):
         for function in vars(sys.modules.get(name, object)).values():
