@@ -80,6 +80,6 @@ def test_what_is_there_is_not_converted_again(compared, tmp_path):
 def test_cells_name_what_exists():
     for cell in tasks.CELLS.values():
         assert (ROOT / "configs" / f"{cell.config}.cfg").is_file()
-        assert len(cell.files) in (2, 3) and set(cell.cuts) <= {"train", "dev"}
+        assert len(cell.files) in (2, 3) and set(cell.cuts) <= {"train", "dev", "test"}
     defaults = tasks.main.__defaults__
     assert set(defaults[1].split(",")) <= set(METHODS)
