@@ -91,11 +91,17 @@ def assert_goes_on(config, tmp_path, stops):
     assert whole.is_finished and without_times(whole) == without_times(parts)
 
 
-@pytest.mark.parametrize("name", ALL)
+FIRST = ("as shipped", "another optimizer", "batches that grow")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FIRST else pytest.param(name, marks=pytest.mark.exhaustive) for name in ALL]
+)
 def test_it_goes_on_to_the_very_result(name, tiny_folder, corpus, tmp_path):
     assert_goes_on(small_config("listener", tiny_folder, corpus, tmp_path, ALL[name]), tmp_path, STOPS)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_it_goes_on_with_every_kind_of_pipeline(kind, tiny_folder, corpus, tmp_path):
     assert_goes_on(small_config(kind, tiny_folder, corpus, tmp_path, {}), tmp_path, (5,))

@@ -116,7 +116,7 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def test_the_parameters_are_those_of_one_process(n, config, tmp_path):
     """After 50 steps; some steps have fewer examples than processes."""
     torch.set_num_threads(1)
