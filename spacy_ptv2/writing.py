@@ -33,14 +33,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
     RAISES (DiskError): P810 if the disk is full or has an error; the old file is then still there.
     """
-    new = _beside(path, NEW)
-    with _telling_of_disk(path, new):
-        _make_folder(path.parent)
-        _remove(new)
+    with _beside_until_flushed(path) as new:
         yield new
         _flush(new)
         new.replace(path)
-        _flush(path.parent)
 
 
 @contextmanager
@@ -49,16 +45,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     RAISES (DiskError): P810 if the disk is full or has an error; the old folder is then still there.
     """
-    new = _beside(path, NEW)
-    with _telling_of_disk(path, new):
-        _make_folder(path.parent)
+    with _beside_until_flushed(path) as new:
         restore_folder(path)
-        _remove(new)
         new.mkdir()
         yield new
         _flush_tree(new)
         _swap_in(new, path)
-        _flush(path.parent)
     _remove(new)  # since the swap, the old one
 
 
@@ -93,9 +85,14 @@ def _beside(path: Path, kind: str) -> Path:
 
 
 @contextmanager
-def _telling_of_disk(path: Path, new: Path) -> Iterator[None]:
+def _beside_until_flushed(path: Path) -> Iterator[Path]:
+    """Yield the free place beside a path. What comes of it is on the disk afterwards; after an error nothing is."""
+    new = _beside(path, NEW)
     try:
-        yield
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(new)
+        yield new
+        _flush(path.parent)
     except OSError as error:
         _remove(new)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
@@ -133,10 +130,6 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _libc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _remove(path: Path) -> None:

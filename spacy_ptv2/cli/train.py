@@ -160,6 +160,9 @@ def _quiet() -> Iterator[None]:
 
 def _say_how_to_go_on(interrupted: Interrupted, output: Path) -> None:
     """Print the command that goes on, and exit as a process does that the signal ended."""
-    command = shlex.join([*sys.argv, *(() if "--resume" in sys.argv or "-r" in sys.argv else ("--resume",))])
-    msg.warn(f"Interrupted: {interrupted}. A checkpoint is in {output}. To go on:", command)
+    given = sys.argv[1:]
+    command = shlex.join(["python", "-m", "spacy", *given, *([] if {"--resume", "-r"} & set(given) else ["--resume"])])
+    msg.warn(
+        f"Interrupted: {interrupted}. A checkpoint is in {output}. To go on (by torchrun, if it began so):", command
+    )
     raise SystemExit(128 + interrupted.number)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,16 @@ class RandomState:
             torch.from_numpy(arrays[TORCH].copy()),
             tuple(of_gpus),
         )
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Let all generators continue afterwards where they were before, whatever is drawn in between."""
+    before = RandomState.capture()
+    try:
+        yield
+    finally:
+        before.restore()
 
 
 def array_of_python(state: tuple[Any, ...]) -> tuple[NDArray[np.uint32], float | None]:

@@ -25,7 +25,7 @@ from ..optimizers.base import StepOptimizer
 from ..optimizers.gradients import Gradients
 from ..optimizers.parameters import parameters_of_pipeline
 from ..pipeline.whole_batch import part_of
-from .random_state import RandomState
+from .random_state import random_numbers_kept
 from .trainer import Scores, Trainer
 
 VERDICT, SIGNAL = 0, 1  # what is told in addition to gradients
@@ -117,12 +117,9 @@ class ProcessTrainer(Trainer):
     @contextmanager
     def _own_numbers(self, step: int) -> Iterator[None]:
         """Let dropout differ between the processes, while all else that is random stays the same in them."""
-        common = RandomState.capture()
-        fix_random_seed(_mix(self._seed, step, self.group.rank))
-        try:
+        with random_numbers_kept():
+            fix_random_seed(_mix(self._seed, step, self.group.rank))
             yield
-        finally:
-            common.restore()
 
 
 def share_of_batch(batch: Sequence[Example], rank: int, size: int) -> list[Example]:

@@ -27,7 +27,7 @@ from ..pipeline.joint_reading import Request, begin_update_ahead, joint_layers, 
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from .loggers import CURVE, curve_point
 from .loop import Loop, Report
-from .random_state import RandomState
+from .random_state import RandomState, random_numbers_kept
 from .trainer import Scores, Trainer, main_score, resolve_training
 
 # What decides which batches come when, and so must be the same for all trials.
@@ -105,14 +105,13 @@ class Trial(Trainer):
     @contextmanager
     def _own_numbers(self) -> Iterator[None]:
         """Let all random generators continue where this trial left them."""
-        others = RandomState.capture()
-        if self.state.random is not None:
-            self.state.random.restore()
-        try:
-            yield
-        finally:
-            self.state.random = RandomState.capture()
-            others.restore()
+        with random_numbers_kept():
+            if self.state.random is not None:
+                self.state.random.restore()
+            try:
+                yield
+            finally:
+                self.state.random = RandomState.capture()
 
     def annotate(self, docs: Iterable[Doc]) -> Iterator[Doc]:
         """Annotate Docs, in place."""
