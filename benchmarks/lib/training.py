@@ -25,6 +25,7 @@ from spacy_ptv2.training.trainer import Trainer, main_score, resolve_training
 
 from .pipelines import CONFIGS, baseline_config, read_corpus
 
+CLOCK = Path(__file__).with_name("clock.py")  # for --code
 BATCH_WORDS = 640  # padded, of all that is compared: as configs/finetune_ner.cfg has it
 ENCODER = "components.transformer.model"
 PROMPT_RATE = "training.optimizer.learn_rates.prompt"
@@ -146,3 +147,17 @@ class SpacyLoop:
         """Learn from a batch, by its number."""
         self._trainer.update(self.batches[batch], {"step": batch, "epoch": 0})
         self._trainer.step()
+
+
+def write_clocked_epoch(config: Config, folder: Path, *, profile: bool = False) -> tuple[Path, Path]:
+    """Write a config that trains for one epoch under the clock of `clock.py`.
+
+    RETURNS (tuple[Path, Path]): The config, and the file that the clock will write.
+    """
+    path, times = folder / "config.cfg", folder / "times.json"
+    times.unlink(missing_ok=True)
+    own = Config(config)
+    own["initialize"]["before_init"].update(epochs=1, evaluations_per_epoch=1, min_steps=0)
+    own["training"]["before_update"] = {"@callbacks": "benchmarks.clock.v1", "path": str(times), "profile": profile}
+    own.to_disk(path, interpolate=False)
+    return path, times

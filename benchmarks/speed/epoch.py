@@ -26,9 +26,8 @@ from spacy_ptv2.backbones.source import BackboneSource
 
 from ..lib.pipelines import MINILM, spread, top_third
 from ..lib.results import record, table
-from ..lib.training import finetune_config, prompt_config, save_sentences, top_third_changes
+from ..lib.training import CLOCK, finetune_config, prompt_config, save_sentences, top_third_changes, write_clocked_epoch
 
-CLOCK = Path(__file__).parents[1] / "lib" / "clock.py"
 FINETUNING = "fine-tuning"
 
 
@@ -62,12 +61,7 @@ def main(
 
 def run(config: Config, folder: Path, *, profile: bool = False) -> Mapping[str, float]:
     """Train for an epoch in a process of its own. RETURNS: What the clock wrote."""
-    path, times = folder / "config.cfg", folder / "times.json"
-    times.unlink(missing_ok=True)
-    own = Config(config)
-    own["initialize"]["before_init"].update(epochs=1, evaluations_per_epoch=1, min_steps=0)
-    own["training"]["before_update"] = {"@callbacks": "benchmarks.clock.v1", "path": str(times), "profile": profile}
-    own.to_disk(path, interpolate=False)
+    path, times = write_clocked_epoch(config, folder, profile=profile)
     command = [sys.executable, "-m", "spacy", "train", path, "--output", folder / "output", "--code", CLOCK]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode or not times.exists():

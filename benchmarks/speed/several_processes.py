@@ -21,8 +21,7 @@ from thinc.api import Config
 
 from ..lib.pipelines import MINILM, spread
 from ..lib.results import record, table
-from ..lib.training import prompt_config, save_sentences
-from .epoch import CLOCK
+from ..lib.training import CLOCK, prompt_config, save_sentences, write_clocked_epoch
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
@@ -50,12 +49,7 @@ def main(
 
 def run(config: Config, folder: Path, processes: int) -> float:
     """Train. RETURNS: The seconds of the steps."""
-    path, times = folder / "config.cfg", folder / "times.json"
-    times.unlink(missing_ok=True)
-    own = Config(config)
-    own["initialize"]["before_init"].update(epochs=1, evaluations_per_epoch=1, min_steps=0)
-    own["training"]["before_update"] = {"@callbacks": "benchmarks.clock.v1", "path": str(times), "profile": False}
-    own.to_disk(path, interpolate=False)
+    path, times = write_clocked_epoch(config, folder)
     command = [*TORCHRUN, str(processes), "-m", "spacy", "ptv2", "train", str(path), "--code", str(CLOCK)]
     subprocess.run(
         [*command, "--output", str(folder / "training"), "--force"],
