@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import hypothesis
 import pytest
@@ -20,7 +21,7 @@ from spacy.tokens import DocBin
 from thinc.compat import has_cupy_gpu
 
 from spacy_ptv2.adapters import build
-from spacy_ptv2.backbones import precision
+from spacy_ptv2.backbones import precision, registry
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 from spacy_ptv2.backbones.registry import get_backbone
@@ -99,6 +100,12 @@ def nothing_stays_loaded() -> Iterator[None]:
         for function in vars(sys.modules.get(name, object)).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
+
+
+@pytest.fixture
+def own_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test load backbones of its own, also where a fixture of other tests still holds one of the same weights."""
+    monkeypatch.setattr(registry, "_shared", WeakValueDictionary())
 
 
 @pytest.fixture(scope="session")

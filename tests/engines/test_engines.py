@@ -59,6 +59,9 @@ def in_common_cache(common_cache, monkeypatch):
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: common_cache)
 
 
+pytestmark = pytest.mark.usefixtures("own_backbones")
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The cache of graphs, in a folder of its own."""
