@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -27,6 +28,7 @@ from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.corpora.conll import read_conll, to_docs
+from spacy_ptv2.kernels.rounding import make_rounding_reproducible
 
 from .tiny import TRAIN_CONLL, save_tiny_backbone
 
@@ -37,6 +39,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that tests start; the fixture below is for this one
+make_rounding_reproducible()  # before anything is computed: what processes write is compared to the byte
 # Shared machines are slow at times, and a test that fails should fail again.
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("here")
@@ -102,10 +105,19 @@ def nothing_stays_loaded() -> Iterator[None]:
                 function.cache_clear()
 
 
+@contextmanager
+def own_backbones_here() -> Iterator[None]:
+    """Load backbones that nobody else in this process gets: some tests train all weights of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_shared", WeakValueDictionary())
+        yield
+
+
 @pytest.fixture
-def own_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_backbones() -> Iterator[None]:
     """Let a test load backbones of its own, also where a fixture of other tests still holds one of the same weights."""
-    monkeypatch.setattr(registry, "_shared", WeakValueDictionary())
+    with own_backbones_here():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..corpora.text import shorten
+from ..kernels.rounding import make_rounding_reproducible
 from ..packaging.summary import trained_adapters
 from ..serving import AdapterBank
 from ..serving.naming import load_pipeline
@@ -37,6 +38,7 @@ def load_once(named: tuple[tuple[str, str], ...], gpu_id: int, share: int) -> Pi
     import torch
     from thinc.api import require_gpu
 
+    make_rounding_reproducible()
     if gpu_id >= 0:
         require_gpu(gpu_id)
     torch.set_num_threads(max(1, torch.get_num_threads() // share))

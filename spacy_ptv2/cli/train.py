@@ -75,10 +75,12 @@ def train_cli(
 def _train(asked: Asked, group: Group | None) -> None:
     from spacy.training.initialize import init_nlp
 
+    from ..kernels.rounding import make_rounding_reproducible
     from ..training.interruption import Interrupted
     from ..training.run import Checkpointing, train
     from ..writing import working_alone
 
+    make_rounding_reproducible()
     output = asked.output
     with working_alone(output) if group is None or group.is_first else nullcontext():
         start = _find_start(asked, group)

@@ -11,6 +11,7 @@ from spacy_ptv2.comparison.methods import FULL
 from spacy_ptv2.comparison.outcome import LOG, Job, Outcome
 from spacy_ptv2.comparison.table import difference, markdown, rows_of
 
+from ..conftest import own_backbones_here
 from ..tiny import save_tiny_backbone, small_ner_config
 
 SIZES = {"initialize.before_init.epochs": 3, "initialize.before_init.min_steps": 3}
@@ -18,9 +19,8 @@ SIZES = {"initialize.before_init.epochs": 3, "initialize.before_init.min_steps":
 
 @pytest.fixture
 def config(tmp_path, corpus):
-    folder = save_tiny_backbone(tmp_path / "backbone", "bert")  # no other test's: full fine-tuning changes it
     path = tmp_path / "small.cfg"
-    small_ner_config(folder, corpus, SIZES).to_disk(path)
+    small_ner_config(save_tiny_backbone(tmp_path / "backbone", "bert"), corpus, SIZES).to_disk(path)
     return path
 
 
@@ -32,7 +32,8 @@ def called(monkeypatch):
     def run(command, **options):
         folder = Path(command[-1])
         jobs.append(Job.from_disk(folder).name)
-        worker.run(folder)
+        with own_backbones_here():
+            worker.run(folder)
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(runs.subprocess, "run", run)

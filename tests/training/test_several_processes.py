@@ -127,6 +127,37 @@ def test_the_parameters_are_those_of_one_process(n, config, tmp_path):
             np.testing.assert_allclose(got[name], expected[name], atol=1e-5, rtol=0, err_msg=name)
 
 
+def first_gradients(config, group=None):
+    """Take one step. RETURNS: The gradients that the optimizer got, summed over the processes, as lists."""
+    nlp = init_nlp(config)
+    settings = resolve_training(nlp)
+    trainer = Trainer(nlp, settings) if group is None else ProcessTrainer(nlp, settings, group, seed=0)
+    sums, seen = trainer.optimizer.reduce, {}
+
+    def reduce(gradients, has_diverged):
+        summed, is_problem = (gradients, has_diverged) if sums is None else sums(gradients, has_diverged)
+        seen.update({name: array.ravel().tolist() for name, array in summed.items()})
+        return summed, is_problem
+
+    trainer.optimizer.reduce = reduce
+    fix_random_seed(0)
+    next(iter(Loop([trainer]).steps()))
+    return seen
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_the_summed_gradients_are_those_of_one_process(n, config, tmp_path):
+    """To 1e-5 of the largest in each tensor."""
+    torch.set_num_threads(1)
+    expected = first_gradients(config)
+    assert expected
+    for got in in_processes(n, tmp_path, lambda rank: first_gradients(config, join())):
+        assert got.keys() == expected.keys()
+        for name in expected:
+            largest = max(map(abs, expected[name]))
+            np.testing.assert_allclose(got[name], expected[name], atol=1e-5 * largest, rtol=0, err_msg=name)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_a_batch_is_dealt_out_whole_and_evenly(size, config):
     batch = list(
