@@ -23,7 +23,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from ..reading import read_object
-from .openvino_graph import load_openvino
+from .openvino_graph import load_core, load_openvino
 
 MOST_BYTES = 4 << 30
 DESCRIPTION, WEIGHTS = "graph.xml", "graph.bin"
@@ -36,7 +36,7 @@ def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
     folder = _folder(key)
     with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: written by another version of OpenVINO
         if read_object(folder / CHECKSUMS) == _checksums(folder):
-            graph = load_openvino().Core().read_model(folder / DESCRIPTION)
+            graph = load_core().read_model(folder / DESCRIPTION)
             os.utime(folder)
             return graph
     forget_graph(key)  # a graph that is there is damaged

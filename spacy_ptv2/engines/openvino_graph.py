@@ -45,6 +45,16 @@ def load_openvino() -> Any:
     return openvino
 
 
+@cache
+def load_core() -> Any:
+    """Return the one openvino.Core of this process, which stays for good.
+
+    OpenVINO gives the thread that makes one another stack for signals, and takes it away when it is freed. If another
+    thread frees it, the first one is left without a stack, and Ctrl-C ends the process with a segmentation fault.
+    """
+    return load_openvino().Core()
+
+
 def convert_graph(program: ExportedProgram) -> Any:
     """Convert a program that torch exported, without reporting it. RETURNS (openvino.Model)"""
     openvino = load_openvino()
@@ -77,8 +87,7 @@ class CompiledGraph:
     """
 
     def __init__(self, graph: Any, *, width: int, in_bfloat16: bool) -> None:
-        openvino = load_openvino()
-        self._wrap = openvino.Tensor
+        self._wrap = load_openvino().Tensor
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if in_bfloat16 else "f32",
@@ -88,9 +97,9 @@ class CompiledGraph:
         # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html
         with _environment(PROCESS_CACHE, os.environ.get(PROCESS_CACHE, str(KEPT_KERNELS))):
             try:
-                compiled = openvino.Core().compile_model(graph, "CPU", {**settings, GRAPH_CACHE: str(KEPT_KERNELS)})
+                compiled = load_core().compile_model(graph, "CPU", {**settings, GRAPH_CACHE: str(KEPT_KERNELS)})
             except RuntimeError:  # GRAPH_CACHE is undocumented, so a version may not know it
-                compiled = openvino.Core().compile_model(graph, "CPU", settings)
+                compiled = load_core().compile_model(graph, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._n_outputs, self._width = len(compiled.outputs), width
 

@@ -361,3 +361,25 @@ def test_nothing_reports_its_use(tmp_path):
         done = subprocess.run(command, env=home, capture_output=True, text=True, timeout=120, check=True)
         counts.append(int(done.stdout.splitlines()[-1]))
     assert counts[0] == 0 < counts[1]
+
+
+INTERRUPTED = """
+import signal, threading
+import torch
+from spacy_ptv2.engines.openvino_graph import CompiledGraph, convert_graph
+
+program = torch.export.export(torch.nn.Linear(4, 4), (torch.zeros(1, 2, 4),))
+held = [CompiledGraph(convert_graph(program), width=4, in_bfloat16=False)]
+freeing = threading.Thread(target=held.clear)
+freeing.start()
+freeing.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_reaches_python_after_another_thread_freed_a_graph():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
