@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from benchmarks.lib.torch_loops import PeftStates, RowPromptStates
 from benchmarks.lib.training import prompt_config, save_sentences
 from benchmarks.memory import training_memory
-from benchmarks.speed import epoch, gpu_training, training_step
+from benchmarks.speed import checkpoints, epoch, gpu_training, training_step
 
 from ..tiny import save_tiny_backbone
 
@@ -85,6 +85,14 @@ def test_the_clock_of_an_epoch(folder, tmp_path):
     assert times["steps"] >= 2
     assert times["forward"] > 0 and times["backward"] > 0
     assert times["forward"] + times["backward"] < times["all"]
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_checkpoints(folder, tmp_path):
+    lines = run(checkpoints, folder, tmp_path / "results.md", "--steps", "4", "--evaluate-every", "2").splitlines()
+    assert [line.split("  ")[0] for line in lines[2:4]] == ["checkpoint", "model-best, model-last"]
+    assert "4 steps in" in lines[-1]
 
 
 @pytest.mark.slow
