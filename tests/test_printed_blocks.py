@@ -38,7 +38,11 @@ SERVICE = "examples/serve/README.md"
 ELSEWHERE = {"README.md", SERVICE}  # run by test_readme.py, and below as one session of a shell
 PAGES = [page for page, text in DOCUMENTS.items() if page not in ELSEWHERE and any(lines_of(text))]
 SCALE = "needs Ray or Spark: `make test-scale` runs both examples"
+MEASURED = "measures for minutes: tests/benchmarks/test_scale.py does so on little"
 NOT_RUN = {
+    "python -m benchmarks.speed.scale": MEASURED,
+    "python -m benchmarks.speed.scale --backbone /models/all-mpnet-base-v2 --nodes 20 --cores 16 --documents 1e7 "
+    "--tasks 50": MEASURED,
     ".venv/bin/pre-commit install   # lint on every commit, if you like": "writes into .git",
     "source .venv/bin/activate": "the environment of the tests is active",
     'pip install ".[spacy-transformers]"': "needs an older transformers: `make test-spacy-transformers`",

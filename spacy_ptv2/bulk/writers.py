@@ -18,6 +18,7 @@ import srsly
 from spacy.tokens import Doc, DocBin
 
 from ..serving.annotations import to_json
+from .doc_bins import quick_msgpack
 from .pipelines import Found
 from .records import Record
 
@@ -106,9 +107,10 @@ class DocWriter:
     def add(self, record: Record, found: Found) -> None:
         """Take a document."""
         fields = {name: value for name, value in record.fields.items() if name != self._text}
-        for task, doc in found.items():
-            doc.user_data[RECORD] = json.loads(dump(fields))
-            self._bins[task].add(_storable(doc))
+        with quick_msgpack():
+            for task, doc in found.items():
+                doc.user_data[RECORD] = json.loads(dump(fields))
+                self._bins[task].add(_storable(doc))
 
     def close(self) -> None:
         """Write the files."""
