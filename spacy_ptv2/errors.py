@@ -186,6 +186,10 @@ class Errors(_Messages):
         "{n} of {total} Docs have an idx, and the others none, so their predictions cannot be told apart. Convert a "
         "file all of whose rows have one, or none; then they are numbered."
     )
+    P057 = (
+        "Expected a JoinedCorpus.v1 with a share from 0 to 1 and words of at least 2, got share = {share} and words = "
+        "{words}."
+    )
     P042 = "There is no task {got!r}. Expected one of: {expected}."
 
     # Backbones: where they come from, what they are
