@@ -50,7 +50,8 @@ def start(command, name=None):
 
 
 def test_two_machines_train_what_one_does(machines, config, tmp_path):  # noqa: F811
-    config["components"]["transformer"]["model"]["backbone"]["dtype"] = "float32"  # in processes of their own
+    encoder = config["components"]["transformer"]["model"]
+    encoder["backbone"]["dtype"], encoder["runtime"]["mixed_precision"] = "float32", False
     config.to_disk(tmp_path / "train.cfg")
     train = ["spacy", "ptv2", "train", str(tmp_path / "train.cfg"), "--output"]
     meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{HOST}:29531", "--rdzv-id", "test", "--nnodes", "2"]
