@@ -1,11 +1,17 @@
-"""Neighbouring Docs become one, with all that they say, and the same ones each time."""
+"""Running text is cut anew, through no annotation, and in the same way each time."""
+
+import io
 
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
+from spacy.training.initialize import init_nlp
 
 from spacy_ptv2.corpora.joined_corpus import build_joined_corpus_v1
 from spacy_ptv2.errors import PTuningError
+from spacy_ptv2.training.run import train
+
+from ..tiny import small_ner_config
 
 WORDS = [["Peter", "Hansen", "reads"], ["Mary", "\n", "sings"], ["in", "New", "York", "City"], ["again"]] * 25
 
@@ -18,7 +24,9 @@ def path(tmp_path):
     for words in WORDS:
         doc = Doc(vocab, words=words, spaces=[True] * (len(words) - 1) + [False], tags=["T"] * len(words))
         doc.ents = [Span(doc, 0, 1, "PER")] if words[0] != "in" else [Span(doc, 1, 4, "LOC")]
-        doc.spans["parts"] = [Span(doc, 0, len(doc), "ALL")]
+        doc.spans["parts"] = (
+            [Span(doc, len(doc) - 2, len(doc), "VP", span_id="x")] if len(doc) > 2 and "\n" not in words else []
+        )
         docs.append(doc)
     DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "train.spacy")
     return tmp_path / "train.spacy"
@@ -30,36 +38,58 @@ def read(path, **settings):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_nothing_is_lost_or_moved(path, share):
-    examples = read(path, share=share, words=40)
+    examples = read(path, share=share, words=12)
     assert [t.text for e in examples for t in e.reference] == [word for words in WORDS for word in words]
     assert all(e.predicted.text == e.reference.text for e in examples)
-    ents = [ent.text for e in examples for ent in e.reference.ents]
-    assert ents == ["Peter", "Mary", "New York City", "again"] * 25
-    assert sum(len(e.reference.spans["parts"]) for e in examples) == 100
+    ents = [(ent.text, ent.label_) for e in examples for ent in e.reference.ents]
+    assert ents == [("Peter", "PER"), ("Mary", "PER"), ("New York City", "LOC"), ("again", "PER")] * 25
+    spans = [(span.text, span.label_, span.id_) for e in examples for span in e.reference.spans["parts"]]
+    assert spans == [("Hansen reads", "VP", "x"), ("York City", "VP", "x")] * 25
     assert all(token.tag_ == "T" for e in examples for token in e.reference)
     assert not any(e.predicted.ents for e in examples)
 
 
-def test_how_much_is_joined(path):
-    lengths = {share: [len(e.reference) for e in read(path, share=share, words=40)] for share in (0, 0.5, 1)}
+def test_how_much_is_joined_and_where_it_is_cut(path):
+    parts = {share: [e.reference for e in read(path, share=share, words=12)] for share in (0, 0.5, 1)}
+    lengths = {share: [len(doc) for doc in docs] for share, docs in parts.items()}
     assert len(lengths[0]) == 100 and max(lengths[0]) == 4
     assert len(lengths[1]) < len(lengths[0.5]) < 100
-    assert 4 < max(lengths[1]) <= 40
+    assert 4 < max(lengths[1]) <= 12 + 3  # an entity may be at the end
     assert len(set(lengths[1])) > 5, "of many lengths"
-    joined = sum(length for length in lengths[0.5] if length > 4)
-    assert 0.25 < joined / sum(lengths[0.5]) < 0.75
+    firsts = [doc[0].text for doc in parts[1]]
+    assert set(firsts) & {"Hansen", "\n", "sings", "reads", "New"}, "some begin inside a sentence"
+    assert not set(firsts) & {"York", "City"}, "and none inside an entity"
 
 
 def test_the_same_is_drawn_each_time(path):
-    reader = build_joined_corpus_v1(path, words=40)
+    reader = build_joined_corpus_v1(path, words=12)
     nlp = spacy.blank("en")
     first, second = ([e.reference.text for e in reader(nlp)] for _ in range(2))
     assert first == second
-    assert first != [e.reference.text for e in read(path, words=40, seed=1)]
+    assert first != [e.reference.text for e in read(path, words=12, seed=1)]
 
 
-def test_a_doc_that_is_longer_stays_whole(path):
-    assert len(read(path, share=1.0, words=2)) == 100
+def test_trees_and_other_tokens(tmp_path):
+    """A tree is not cut, nor is a word of the pipeline's tokenizer, which has other words here than the corpus."""
+    vocab = spacy.blank("en").vocab
+    tree = Doc(
+        vocab, words=["I", "do", "n't", "sing"], spaces=[True, False, True, False], heads=[3, 3, 3, 3], deps=["d"] * 4
+    )
+    flat = Doc(vocab, words=["a", "b", "c-d", "e"], heads=[0, 1, 2, 3], deps=["ROOT"] * 4)
+    DocBin(docs=[tree, flat] * 20).to_disk(tmp_path / "trees.spacy")
+    examples = read(tmp_path / "trees.spacy", share=1.0, words=3)
+    assert {"b", "c-d", "e"} & {e.reference[0].text for e in examples}
+    for example in examples:
+        assert example.predicted.text == example.reference.text
+        heads = [token.head.text for token in example.reference if token.text in ("I", "do", "n't")]
+        assert set(heads) <= {"sing"}
+
+
+def test_a_pipeline_trains_on_it(tiny_folder, corpus, tmp_path):
+    config = small_ner_config(tiny_folder, corpus, {})
+    config["corpora"]["train"] = {"@readers": "spacy_ptv2.JoinedCorpus.v1", "path": str(corpus), "words": 20}
+    nlp, _ = train(init_nlp(config), stdout=io.StringIO())
+    assert nlp("Peter works in London.")
 
 
 @pytest.mark.parametrize("wrong", [{"share": 1.5}, {"share": -0.1}, {"words": 1}])
