@@ -6,8 +6,11 @@ why a row has none. It can be pickled; each process loads the pipelines once, wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..pipeline.batching import batch_by_tokens
 from ..serving.naming import name_pipelines
@@ -68,5 +71,6 @@ class Annotator:
 
 
 def _kind(value: Any) -> str:
-    """Return what a value is that is no text; in data frames NaN stands for none."""
-    return "none" if value is None or value != value else f"a {type(value).__name__}"
+    """Return what a value is that is no text. In data frames NaN, and NA of pandas, stand for none."""
+    is_nan = isinstance(value, (float, np.floating)) and math.isnan(value)
+    return "none" if value is None or is_nan or type(value).__name__ == "NAType" else f"a {type(value).__name__}"

@@ -29,6 +29,26 @@ def test_a_dict_of_columns(pipelines):
         assert entities == [(e["start"], e["label"]) for e in to_json(nlp(text), "other")["entities"]]
 
 
+class NAType:
+    """What is used of pandas' NA: it equals nothing, and says neither that it does nor that it does not."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_what_stands_for_no_text(pipelines):
+    annotate = Annotator({"ner": pipelines["ner"]})
+    nothing = [None, float("nan"), np.float32("nan"), NAType()]
+    other = [7, ["London"], np.array(["London", "Paris"])]
+    got = annotate.annotate([*nothing, *other])
+    assert got == ["expected a text, got none"] * 4 + [
+        f"expected a text, got a {n}" for n in ("int", "list", "ndarray")
+    ]
+
+
 def test_a_data_frame(pipelines):
     class Frame:
         """What is used of pandas' own; `make test-scale` has that."""
