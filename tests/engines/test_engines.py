@@ -27,7 +27,10 @@ from ..injection.oracles import ORACLES
 from ..tiny import save_tiny_backbone
 from . import memory_of_shapes
 
-pytestmark = pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`")
+pytestmark = [
+    pytest.mark.skipif(not has_openvino(), reason="needs `pip install openvino`"),
+    pytest.mark.usefixtures("own_backbones"),
+]
 
 LEFT_TO_TORCH = {"deberta"}  # it has an operation that OpenVINO does not know
 # Those whose attention is that of another family here.
@@ -57,9 +60,6 @@ def common_cache(tmp_path_factory):
 def in_common_cache(common_cache, monkeypatch):
     """One cache of graphs for all tests that do not look into it: most convert the same one."""
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: common_cache)
-
-
-pytestmark = pytest.mark.usefixtures("own_backbones")
 
 
 @pytest.fixture
