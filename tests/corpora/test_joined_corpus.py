@@ -85,6 +85,32 @@ def test_trees_and_other_tokens(tmp_path):
         assert set(heads) <= {"sing"}
 
 
+def test_messy_text(tmp_path):
+    """Whitespace at every place, Docs without words or without a word on entities, and words that hold whitespace."""
+    nlp = spacy.blank("en")
+    texts = [
+        "Peter  Hansen reads \n",
+        "\tMary\nAnn sings\n\n",
+        "New\t\tYork  City",
+        " again ",
+        "  ",
+        "Dr. O'Neil's U.K.",
+    ]
+    docs = [nlp.make_doc(text) for text in texts]
+    for doc in docs[:3]:
+        doc.ents = [Span(doc, 1 if doc[0].is_space else 0, 3, "X")]
+    docs += [Doc(nlp.vocab, words=["a\n", "b", "c\n"], spaces=[True, True, False]), Doc(nlp.vocab)]
+    docs[6].set_ents([], default="missing")
+    DocBin(docs=docs * 6).to_disk(tmp_path / "messy.spacy")
+    examples = read(tmp_path / "messy.spacy", share=1.0, words=8)
+    assert [e.predicted.text for e in examples] == [e.reference.text for e in examples]
+    assert [t.text for e in examples for t in e.reference] == [t.text for doc in docs * 6 for t in doc]
+    assert [e.text for x in examples for e in x.reference.ents] == [e.text for doc in docs * 6 for e in doc.ents]
+    assert sum(token.ent_iob == 0 for e in examples for token in e.reference) == 6 * sum(
+        token.ent_iob == 0 for doc in docs for token in doc
+    )
+
+
 def test_a_pipeline_trains_on_it(tiny_folder, corpus, tmp_path):
     config = small_ner_config(tiny_folder, corpus, {})
     config["corpora"]["train"] = {"@readers": "spacy_ptv2.JoinedCorpus.v1", "path": str(corpus), "words": 20}
