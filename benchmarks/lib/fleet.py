@@ -101,17 +101,18 @@ class Tasks:
 
 def adapted(constants: Constants, work: Work, fleet: Fleet) -> Tasks:
     """Return what tasks over one backbone take."""
-    disk = constants.backbone_bytes + work.tasks * constants.task_bytes
-    return Tasks(
-        disk,
-        constants.backbone_bytes + work.tasks * constants.task_memory,
-        fleet.nodes * disk,
-        work.tasks * constants.task_seconds * fleet.nodes * fleet.cores / 3600,
+    disk, memory = (
+        constants.backbone_bytes + work.tasks * own for own in (constants.task_bytes, constants.task_memory)
     )
+    return _tasks(work, fleet, disk, memory, constants.task_seconds)
 
 
 def fine_tuned(constants: Constants, work: Work, fleet: Fleet) -> Tasks:
     """Return what tasks take of which each has all weights for itself. They load as ours do, and then their weights."""
     disk = work.tasks * constants.backbone_bytes
-    loading = constants.task_seconds + constants.backbone_seconds
-    return Tasks(disk, disk, fleet.nodes * disk, work.tasks * loading * fleet.nodes * fleet.cores / 3600)
+    return _tasks(work, fleet, disk, disk, constants.task_seconds + constants.backbone_seconds)
+
+
+def _tasks(work: Work, fleet: Fleet, disk: float, memory: float, loading: float) -> Tasks:
+    """Return it from bytes, and the seconds to load a task."""
+    return Tasks(disk, memory, fleet.nodes * disk, work.tasks * loading * fleet.nodes * fleet.cores / 3600)

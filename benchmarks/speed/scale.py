@@ -33,19 +33,9 @@ from spacy_ptv2.bridge.adapter_shim import AdapterShim
 from spacy_ptv2.bulk.pipelines import load_once
 from spacy_ptv2.bulk.run import Running, Settings, annotate
 
+from ..lib import fleet as arithmetic
 from ..lib.annotators import Text, cut_texts, padded_windows, read_texts
-from ..lib.fleet import (
-    Constants,
-    Fleet,
-    Tasks,
-    Work,
-    adapted,
-    cores_per_gpu,
-    cpu_hours,
-    fine_tuned,
-    gpu_hours,
-    node_megabytes_per_second,
-)
+from ..lib.fleet import Constants, Fleet, Tasks, Work
 from ..lib.memory import in_fresh_process, resident_bytes
 from ..lib.pipelines import MINILM, draw_head, seconds
 from ..lib.results import record, table
@@ -178,16 +168,19 @@ def show_costs(constants: Constants, work: Work, fleet: Fleet) -> list[str]:
     rows = [
         (
             what,
-            show_hours(cpu_hours(constants, own, fleet)),
-            show_hours(gpu_hours(constants, own, fleet)),
-            f"{node_megabytes_per_second(constants, own, fleet):.1f}",
+            show_hours(arithmetic.cpu_hours(constants, own, fleet)),
+            show_hours(arithmetic.gpu_hours(constants, own, fleet)),
+            f"{arithmetic.node_megabytes_per_second(constants, own, fleet):.1f}",
         )
         for what, own in runs
     ]
     machines = (f"{fleet.nodes} nodes of {fleet.cores} cores", f"{fleet.gpus} GPUs (assumed)", "MB a second and node")
-    busy = cores_per_gpu(constants, fleet)
+    busy = arithmetic.cores_per_gpu(constants, fleet)
     feeding = f"A GPU at {fleet.gpu_operations:.0e} operations a second keeps {busy:.0f} cores busy."
-    kinds = {"ours": adapted(constants, work, fleet), "fine-tuned": fine_tuned(constants, work, fleet)}
+    kinds = {
+        "ours": arithmetic.adapted(constants, work, fleet),
+        "fine-tuned": arithmetic.fine_tuned(constants, work, fleet),
+    }
     header = (f"{work.tasks} tasks", "GB on disk", "GB in a process", "GB read by the nodes", "core hours to load")
     return [
         table(("computed", *machines), rows),

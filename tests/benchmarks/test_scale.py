@@ -2,17 +2,8 @@
 
 import pytest
 
-from benchmarks.lib.fleet import (
-    Constants,
-    Fleet,
-    Work,
-    adapted,
-    cores_per_gpu,
-    cpu_hours,
-    fine_tuned,
-    gpu_hours,
-    node_megabytes_per_second,
-)
+from benchmarks.lib import fleet
+from benchmarks.lib.fleet import Constants, Fleet, Work
 from benchmarks.speed import scale
 
 from ..tiny import save_tiny_backbone
@@ -36,20 +27,22 @@ FLEET = Fleet(nodes=10, cores=10, gpus=2, gpu_operations=1e12)
 
 def test_hours_of_nodes_and_of_gpus():
     """3.6e8 words: on 100 cores of 10,000 words a second 360 s; on two GPUs of 20,000 words a second 9,000 s."""
-    assert cpu_hours(ROUND, WORK, FLEET) == pytest.approx(0.1)
-    assert gpu_hours(ROUND, WORK, FLEET) == pytest.approx(2.5)
-    assert cores_per_gpu(ROUND, FLEET) == pytest.approx(0.4)
+    assert fleet.cpu_hours(ROUND, WORK, FLEET) == pytest.approx(0.1)
+    assert fleet.gpu_hours(ROUND, WORK, FLEET) == pytest.approx(2.5)
+    assert fleet.cores_per_gpu(ROUND, FLEET) == pytest.approx(0.4)
 
 
 def test_each_task_reads_the_documents_again():
     every = Work(documents=1e6, words=360, tasks=1000, passes=1000)
-    assert cpu_hours(ROUND, every, FLEET) == pytest.approx(100)
-    assert node_megabytes_per_second(ROUND, WORK, FLEET) == pytest.approx(1.0)  # 100,000 words a second, ten bytes each
-    assert node_megabytes_per_second(ROUND, every, FLEET) == pytest.approx(0.4006)
+    assert fleet.cpu_hours(ROUND, every, FLEET) == pytest.approx(100)
+    assert fleet.node_megabytes_per_second(ROUND, WORK, FLEET) == pytest.approx(
+        1.0
+    )  # 100,000 words a second, ten bytes each
+    assert fleet.node_megabytes_per_second(ROUND, every, FLEET) == pytest.approx(0.4006)
 
 
 def test_tasks_over_one_backbone_and_with_weights_of_their_own():
-    ours, others = adapted(ROUND, WORK, FLEET), fine_tuned(ROUND, WORK, FLEET)
+    ours, others = fleet.adapted(ROUND, WORK, FLEET), fleet.fine_tuned(ROUND, WORK, FLEET)
     assert (ours.disk, others.disk) == (1.1e9, 100e9)
     assert (ours.memory, others.memory) == (2.1e9, 100e9)
     assert (ours.traffic, others.traffic) == (11e9, 1000e9)

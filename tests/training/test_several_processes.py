@@ -71,12 +71,18 @@ def join():
     return Group(torch.device("cpu"))
 
 
-def weights_after(config, steps, group=None):
-    """Train some steps. RETURNS: The parameters as lists."""
+def trainer_of(config, group=None):
+    """A trainer of one process, or of those of a group, with the random numbers that all begin with."""
     nlp = init_nlp(config)
     settings = resolve_training(nlp)
     trainer = Trainer(nlp, settings) if group is None else ProcessTrainer(nlp, settings, group, seed=0)
     fix_random_seed(0)
+    return trainer
+
+
+def weights_after(config, steps, group=None):
+    """Train some steps. RETURNS: The parameters as lists."""
+    trainer = trainer_of(config, group)
     for number, _ in enumerate(Loop([trainer]).steps(), start=1):
         if number == steps:
             break
@@ -129,9 +135,7 @@ def test_the_parameters_are_those_of_one_process(n, config, tmp_path):
 
 def first_gradients(config, group=None):
     """Take one step. RETURNS: The gradients that the optimizer got, summed over the processes, as lists."""
-    nlp = init_nlp(config)
-    settings = resolve_training(nlp)
-    trainer = Trainer(nlp, settings) if group is None else ProcessTrainer(nlp, settings, group, seed=0)
+    trainer = trainer_of(config, group)
     sums, seen = trainer.optimizer.reduce, {}
 
     def reduce(gradients, has_diverged):
@@ -140,7 +144,6 @@ def first_gradients(config, group=None):
         return summed, is_problem
 
     trainer.optimizer.reduce = reduce
-    fix_random_seed(0)
     next(iter(Loop([trainer]).steps()))
     return seen
 
@@ -215,12 +218,9 @@ def test_dropout_differs_between_processes_and_all_else_does_not(config, tmp_pat
     config["training"]["dropout"] = 0.3
 
     def do(rank):
-        group, nlp = join(), init_nlp(config)
-        trainer = ProcessTrainer(nlp, resolve_training(nlp), group, seed=0)
-        drawn = []
+        trainer, drawn = trainer_of(config, join()), []
         own = trainer.learn_from
         trainer.learn_from = lambda examples: (drawn.append(float(torch.rand(()))), own(examples))
-        fix_random_seed(0)
         for number, _ in enumerate(Loop([trainer]).steps(), start=1):
             if number == 10:
                 break
