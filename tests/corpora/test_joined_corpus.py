@@ -6,6 +6,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training.initialize import init_nlp
+from spacy.util import resolve_dot_names
 
 from spacy_ptv2.corpora.joined_corpus import build_joined_corpus_v1
 from spacy_ptv2.errors import PTuningError
@@ -75,10 +76,13 @@ def test_trees_and_other_tokens(tmp_path):
     tree = Doc(
         vocab, words=["I", "do", "n't", "sing"], spaces=[True, False, True, False], heads=[3, 3, 3, 3], deps=["d"] * 4
     )
-    flat = Doc(vocab, words=["a", "b", "c-d", "e"], heads=[0, 1, 2, 3], deps=["ROOT"] * 4)
+    flat = Doc(
+        vocab, words=["a", "b", "c", "d"], spaces=[True, False, False, True], heads=[0, 1, 2, 3], deps=["ROOT"] * 4
+    )
     DocBin(docs=[tree, flat] * 20).to_disk(tmp_path / "trees.spacy")
     examples = read(tmp_path / "trees.spacy", share=1.0, words=3)
-    assert {"b", "c-d", "e"} & {e.reference[0].text for e in examples}
+    firsts = {e.reference[0].text for e in examples}
+    assert "b" in firsts and not firsts & {"c", "d"}, "which are inside 'bcd'"
     for example in examples:
         assert example.predicted.text == example.reference.text
         heads = [token.head.text for token in example.reference if token.text in ("I", "do", "n't")]
@@ -113,9 +117,17 @@ def test_messy_text(tmp_path):
 
 def test_a_pipeline_trains_on_it(tiny_folder, corpus, tmp_path):
     config = small_ner_config(tiny_folder, corpus, {})
-    config["corpora"]["train"] = {"@readers": "spacy_ptv2.JoinedCorpus.v1", "path": str(corpus), "words": 20}
+    config["corpora"]["train"] = {
+        "@readers": "spacy_ptv2.JoinedCorpus.v1",
+        "path": str(corpus),
+        "share": 1.0,
+        "words": 20,
+    }
     nlp, _ = train(init_nlp(config), stdout=io.StringIO())
-    assert nlp("Peter works in London.")
+    (reader,) = resolve_dot_names(nlp.config.interpolate(), ["corpora.train"])
+    sentences = build_joined_corpus_v1(corpus, share=0.0)(nlp)
+    assert max(len(e.reference) for e in reader(nlp)) > max(len(e.reference) for e in sentences)
+    assert nlp("Peter works in London.").spans["ents"].attrs.keys() == {"scores"}
 
 
 @pytest.mark.parametrize("wrong", [{"share": 1.5}, {"share": -0.1}, {"words": 1}])
