@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from ..comparison.methods import METHODS
+from ..comparison.methods import METHODS, PLAIN
 from ..errors import Errors, PTuningError
 from .messages import fail
 from .training_config import CodePath, ConfigPath, GpuId, read_training_config
@@ -23,9 +23,12 @@ def compare_cli(
     config_path: ConfigPath,
     output: Annotated[Path, typer.Argument(help="The folder for comparison.md and a folder per run.")],
     test: Annotated[
-        Path | None, typer.Option("--test", "-t", help="A .spacy file to score the best pipeline of each run on.")
+        list[Path] | None,
+        typer.Option("--test", "-t", help="A .spacy file to score the best pipeline of each run on; may be repeated."),
     ] = None,
-    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = ",".join(METHODS),
+    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = ",".join(
+        method for method in METHODS if method != PLAIN
+    ),
     seeds: Annotated[str, typer.Option("--seeds", help="With commas; the first one chooses the rate.")] = "0,1,2",
     rates: Annotated[str, typer.Option("--rates", help="Learning rates of full fine-tuning.")] = "5e-5,1e-4,2e-4",
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="How many runs at a time.", min=1)] = 1,
@@ -46,7 +49,7 @@ def compare_cli(
             methods.split(","),
             _numbers(seeds, int),
             _numbers(rates, float),
-            test=None if test is None else str(test),
+            tests=tuple(map(str, test or ())),
             gpu_id=use_gpu,
             code=None if code is None else str(code),
         )
@@ -74,6 +77,6 @@ def _numbers(text: str, kind: type) -> list:  # type: ignore[type-arg]
 
 
 def _print_run(job: Job, outcome: Outcome, was_there: bool) -> None:
-    test = "" if outcome.test is None else f", test {outcome.test:.4f}"
+    test = f", test {' '.join(f'{score:.4f}' for score in outcome.tests)}" if outcome.tests else ""
     when = "finished before" if was_there else f"{outcome.n_steps} steps in {outcome.seconds:.0f} s"
     msg.info(f"{job.name}: dev {outcome.dev:.4f}{test} ({when})")

@@ -89,10 +89,10 @@ def _write(page: Path, folder: Path, test: Path | None) -> None:
 
 def _best(comparison: Finished, folder: Path) -> Training | None:
     """Return the run of a comparison that was best on dev, of those whose pipeline is kept."""
-    from ..comparison.methods import FULL
+    from ..comparison.methods import METHODS
     from ..reports.training import has_pipeline, read_training
 
-    runs = [run for method, own in comparison.table.items() if method != FULL for run in own]
+    runs = [run for method, own in comparison.table.items() if not METHODS[method].is_full for run in own]
     kept = [(job, outcome) for job, outcome in runs if has_pipeline(folder / job.name)]
     if not kept:
         return None

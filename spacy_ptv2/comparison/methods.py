@@ -1,7 +1,7 @@
 """The methods that are compared. Each is a change to one config; everything else stays as the config has it.
 
-In: a training config. Out: a copy in which another part of the model trains. Data, steps, batches, head, scalar mix and
-word shape are the same for all methods.
+In: a training config. Out: a copy in which another part of the model trains. Data, steps, batches and head are the same
+for all methods, scalar mix and word shape for all but the last, which is what fine-tuning commonly is.
 Sources: Liu et al. 2021, sections 3.1 and 4 (prompts in all layers and in the first alone, fine-tuning),
 https://arxiv.org/abs/2110.07602; Hu et al. 2021 (LoRA), https://arxiv.org/abs/2106.09685.
 """
@@ -28,15 +28,20 @@ OPTIONS = {
 # A prompt that trains alone needs more positions and higher rates than one with LoRA (docs/experiments/recipes.md).
 LONG_PROMPT = 64
 RATES_OF_PROMPTS = {"prompt": 0.03, "word_shape": 0.005, "head": 0.005}
-FULL = "full"
+FULL, PLAIN = "full", "full-plain"
 
 
 @dataclass(frozen=True)
 class Method:
-    """What trains. label (str): In a table. change (Callable): Changes a config in place."""
+    """What trains.
+
+    label (str): In a table. change (Callable): Changes a config in place.
+    is_full (bool): The backbone's weights train, at one of several learning rates.
+    """
 
     label: str
     change: Callable[[Config], None]
+    is_full: bool = False
 
 
 def apply(method: str, config: Config) -> Config:
@@ -122,11 +127,19 @@ def _train_everything(config: Config) -> None:
         optimizer["restarts"] = 0
 
 
+def _train_everything_under_heads_alone(config: Config) -> None:
+    _train_everything(config)
+    _set(config, "adapter", scalar_mix=False, word_shape=False)
+
+
 METHODS: dict[str, Method] = {
     "probe": Method("head alone (probe)", _train_head_alone),
     "input-prompt": Method("prompt of the first layer alone (P-tuning v1)", _train_prompt_of_first_layer),
     "prompt": Method("deep prompts", _train_prompt_alone),
     "lora": Method("LoRA", _train_lora_alone),
     "prompt+lora": Method("deep prompts + LoRA", _train_prompt_and_lora),
-    FULL: Method("full fine-tuning", _train_everything),
+    FULL: Method("full fine-tuning", _train_everything, is_full=True),
+    PLAIN: Method(
+        "full fine-tuning without scalar mix and word shape", _train_everything_under_heads_alone, is_full=True
+    ),
 }

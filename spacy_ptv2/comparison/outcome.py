@@ -17,14 +17,14 @@ class Job:
 
     method (str): A name in `methods.METHODS`. seed (int): Of everything random.
     rate (float | None): The backbone's learning rate, of full fine-tuning.
-    test (str | None): A corpus to score the best pipeline on, read as the dev corpus is; None for dev alone.
+    tests (tuple[str, ...]): Corpora to score the best pipeline on, read as the dev corpus is.
     gpu_id (int): -1 for the CPU. code (str | None): A Python file with registered functions.
     """
 
     method: str
     seed: int
     rate: float | None = None
-    test: str | None = None
+    tests: tuple[str, ...] = ()
     gpu_id: int = -1
     code: str | None = None
 
@@ -41,7 +41,8 @@ class Job:
     @classmethod
     def from_disk(cls, folder: Path) -> Job:
         """Read what `to_disk` wrote."""
-        return cls(**srsly.read_json(folder / JOB))
+        saved = srsly.read_json(folder / JOB)
+        return cls(**{**saved, "tests": tuple(saved["tests"])})
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Outcome:
     """What a run reached.
 
     dev (float): The best score on the dev corpus, by the config's `score_weights`. step (int): The step that had it.
-    test (float | None): The score of that pipeline on the test corpus.
-    scores (dict[str, Any]): All scores there, or on dev without a test corpus.
+    tests (list[float]): The score of that pipeline on each test corpus.
+    scores (dict[str, Any]): All scores on the first of them, or on dev without a test corpus.
     parameters (dict[str, int]): Trained parameters by part (see `parameter_groups`), those of a fine-tuned backbone
         under "backbone". of_backbone (int): How many the backbone has.
     n_bytes (int): Of the saved pipeline. n_steps (int), words (int), seconds (float): Of training, with evaluations.
@@ -59,7 +60,7 @@ class Outcome:
 
     dev: float
     step: int
-    test: float | None
+    tests: list[float]
     scores: dict[str, Any]
     parameters: dict[str, int]
     of_backbone: int

@@ -19,7 +19,7 @@ from thinc.api import Config
 from ..errors import Errors, PTuningError
 from ..writing import working_alone
 from . import worker
-from .methods import FULL, apply
+from .methods import METHODS, apply
 from .outcome import CONFIG, LOG, OUTCOME, Job, Outcome
 
 TAIL = 1500  # characters of a failed run's output that are shown
@@ -33,14 +33,14 @@ class Comparison:
     config (Config): A training config, not interpolated. methods (Sequence[str]): See `methods.METHODS`.
     seeds (Sequence[int]): The first one chooses the learning rate.
     rates (Sequence[float]): Learning rates of full fine-tuning, of which the best on dev is taken.
-    test (str | None), gpu_id (int), code (str | None): See `Job`.
+    tests (tuple[str, ...]), gpu_id (int), code (str | None): See `Job`.
     """
 
     config: Config
     methods: Sequence[str]
     seeds: Sequence[int]
     rates: Sequence[float]
-    test: str | None = None
+    tests: tuple[str, ...] = ()
     gpu_id: int = -1
     code: str | None = None
 
@@ -55,7 +55,7 @@ class Comparison:
 
     def job(self, method: str, seed: int, rate: float | None) -> Job:
         """Return one run."""
-        return Job(method, seed, rate, self.test, self.gpu_id, self.code)
+        return Job(method, seed, rate, self.tests, self.gpu_id, self.code)
 
 
 def compare(comparison: Comparison, output: Path, *, jobs: int, report: ReportRun) -> dict[str, list[Job]]:
@@ -72,10 +72,10 @@ def compare(comparison: Comparison, output: Path, *, jobs: int, report: ReportRu
 
 def _compare(comparison: Comparison, output: Path, jobs: int, report: ReportRun) -> dict[str, list[Job]]:
     first, *others = comparison.seeds
-    tried = {
-        method: [comparison.job(method, first, rate) for rate in (comparison.rates if method == FULL else [None])]
-        for method in comparison.methods
-    }
+    tried = {}
+    for method in comparison.configs:
+        rates = comparison.rates if METHODS[method].is_full else [None]
+        tried[method] = [comparison.job(method, first, rate) for rate in rates]
     outcomes = _run_all(comparison, [job for own in tried.values() for job in own], output, jobs, report)
     best = {method: max(own, key=lambda job: outcomes[job].dev) for method, own in tried.items()}
     rest = {

@@ -14,6 +14,7 @@ from .outcome import Job, Outcome
 HEADER = ("what trains", "adapter", "% of backbone", "heads", "MB saved", "seconds", "dev", "test", "test - full")
 ALIGNS = ("l", *"rrrrrrrr")
 HEAD = PARTS[-1]
+BETWEEN = " / "  # the scores of two test corpora
 
 
 def rows_of(runs: Mapping[str, Sequence[tuple[Job, Outcome]]]) -> list[tuple[str, ...]]:
@@ -35,24 +36,28 @@ def _row(method: str, runs: Sequence[tuple[Job, Outcome]], full: Mapping[int, Ou
         f"{first.n_bytes / 1e6:.1f}",
         f"{mean(outcome.seconds for outcome in outcomes):.0f}",
         _scores([outcome.dev for outcome in outcomes]),
-        _scores([outcome.test for outcome in outcomes if outcome.test is not None]),
+        BETWEEN.join(_scores(scores) for scores in zip(*(outcome.tests for outcome in outcomes), strict=False)),
         "" if method == FULL else difference(pairs),
     )
 
 
 def difference(pairs: Sequence[tuple[Outcome, Outcome]]) -> str:
-    """Return the mean of the differences, such as to full fine-tuning with the same seed, and its standard error."""
-    differences = [100 * (a.test - b.test) for a, b in pairs if a.test is not None and b.test is not None]
-    if not differences:
-        return ""
-    error = f" ± {stdev(differences) / sqrt(len(differences)):.1f}" if len(differences) > 1 else ""
-    return f"{mean(differences):+.1f}{error}"
+    """Return the mean of the differences, such as to full fine-tuning with the same seed, and its standard error.
+
+    RETURNS (str): Of each test corpus, empty without one.
+    """
+    by_seed = [[100 * (x - y) for x, y in zip(a.tests, b.tests, strict=False)] for a, b in pairs]
+    return BETWEEN.join(mean_and_error(differences) for differences in zip(*by_seed, strict=False))
+
+
+def mean_and_error(values: Sequence[float]) -> str:
+    """Return the mean, signed, and its standard error if there are several values."""
+    error = f" ± {stdev(values) / sqrt(len(values)):.1f}" if len(values) > 1 else ""
+    return f"{mean(values):+.1f}{error}"
 
 
 def _scores(scores: Sequence[float]) -> str:
     """Return the mean, and each score, in percent."""
-    if not scores:
-        return ""
     each = " ".join(f"{100 * score:.1f}" for score in scores)
     return each if len(scores) == 1 else f"{100 * mean(scores):.1f} ({each})"
 

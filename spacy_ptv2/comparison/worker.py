@@ -20,7 +20,7 @@ from ..serialization.models import trained_parameters
 from ..training.loop import Loop
 from ..training.trainer import Scores, Trainer, main_score, resolve_training
 from .full_fine_tuning import WEIGHTS, FullFineTuning
-from .methods import FULL
+from .methods import METHODS
 from .outcome import CONFIG, Job, Outcome
 
 
@@ -57,15 +57,15 @@ def _train(trainer: Trainer, job: Job, folder: Path) -> Outcome:
             best = report.info["other_scores"]
     n_bytes = sum(file.stat().st_size for file in trainer.best_of(folder).rglob("*") if file.is_file())
     trainer.restore_best(folder)
-    scored = score_on(trainer, job.test) if job.test else None
-    if job.method == FULL:
+    scored = [score_on(trainer, path) for path in job.tests]
+    if METHODS[job.method].is_full:
         (trainer.best_of(folder) / WEIGHTS).unlink()  # as large as the backbone itself, and nothing loads it
     dev, at = trainer.state.best
     return Outcome(
         dev=dev,
         step=at,
-        test=None if scored is None else scored[0],
-        scores=best if scored is None else scored[1],
+        tests=[score for score, _ in scored],
+        scores=scored[0][1] if scored else best,
         **_counts(trainer.nlp, job.method),
         n_bytes=n_bytes,
         n_steps=loop.state.n_steps,
@@ -89,7 +89,7 @@ def _counts(nlp: Language, method: str) -> dict[str, Any]:
     models = [pipe.model for _, pipe in nlp.pipeline if getattr(pipe, "model", None) is not None]  # type: ignore[attr-defined]
     counts = trained_parameters(models)
     of_backbone = counts.pop("backbone", 0)
-    if method == FULL:
+    if METHODS[method].is_full:
         counts["backbone"] = of_backbone
     return {"parameters": {part: count for part, count in counts.items() if count}, "of_backbone": of_backbone}
 

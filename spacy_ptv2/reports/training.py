@@ -15,7 +15,7 @@ from typing import Any
 from spacy.training.loop import DIR_MODEL_BEST
 
 from ..comparison.finished import read_run
-from ..comparison.methods import FULL, METHODS
+from ..comparison.methods import METHODS
 from ..comparison.outcome import OUTCOME
 from ..errors import Errors, PTuningError
 from ..reading import read_object
@@ -84,7 +84,7 @@ def read_training(folder: Path) -> Training:
     method, curve, kept = None, _read_curve(folder), True
     if (folder / OUTCOME).is_file():
         job, outcome = read_run(folder)
-        method, kept = METHODS[job.method].label, job.method != FULL
+        method, kept = METHODS[job.method].label, not METHODS[job.method].is_full
         curve = curve or [Point(int(step), seconds, score) for step, seconds, score in outcome.curve]
     n_bytes = sum(file.stat().st_size for file in pipeline.rglob("*") if file.is_file())
     return Training(folder.resolve().name, pipeline if kept else None, method, meta, curve, n_bytes)

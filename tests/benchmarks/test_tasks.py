@@ -11,7 +11,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 import spacy_ptv2.cli  # noqa: F401  (which adds the commands to spaCy's)
-from benchmarks.accuracy import tasks
+from benchmarks.accuracy import cells, tasks
 from spacy_ptv2.comparison.methods import METHODS
 
 from ..conftest import DATA, ROOT
@@ -49,7 +49,7 @@ def compared(monkeypatch):
         result = CliRunner().invoke(command, others)
         assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
 
-    monkeypatch.setattr(tasks, "run", run)
+    monkeypatch.setattr(cells, "run", run)
     return calls
 
 
@@ -71,7 +71,7 @@ def test_files_become_what_is_compared(name, compared, tmp_path):
 def test_what_is_there_is_not_converted_again(compared, tmp_path):
     folder = tmp_path / "out" / "corpora" / "rte"
     folder.mkdir(parents=True)
-    for part in tasks.PARTS:
+    for part in cells.PARTS:
         (folder / f"{part}.spacy").touch()
     tasks.main(tmp_path, tmp_path / "out", cells="rte", methods="probe", seeds="0")
     assert len(compared) == 1

@@ -46,7 +46,18 @@ def compare(config, output, *options):
 
 
 def test_runs_and_table(config, corpus, tmp_path, called):
-    options = ["--methods", "probe,full", "--seeds", "0", "--rates", "1e-3", "--test", str(corpus)]
+    options = [
+        "--methods",
+        "probe,full",
+        "--seeds",
+        "0",
+        "--rates",
+        "1e-3",
+        "--test",
+        str(corpus),
+        "--test",
+        str(corpus),
+    ]
     code, printed = compare(config, tmp_path / "out", *options)
     assert code == 0, printed
     assert called == ["probe_seed0", "full_0.001_seed0"]
@@ -58,7 +69,8 @@ def test_runs_and_table(config, corpus, tmp_path, called):
     assert full.parameters["backbone"] == full.of_backbone > full.parameters["head"] > 0
     assert full.n_bytes > 4 * full.of_backbone
     assert full.curve[-1][0] == full.n_steps - 1
-    assert (full.dev, full.test) == (max(score for _, _, score in full.curve), pytest.approx(full.dev))
+    assert full.dev == max(score for _, _, score in full.curve)
+    assert full.tests == [pytest.approx(full.dev)] * 2
     probe = Outcome.from_disk(tmp_path / "out" / "probe_seed0")
     assert set(probe.parameters) == {"head", "scalar_mix", "word_shape"}
     code, printed = compare(config, tmp_path / "out", *options)
@@ -119,9 +131,9 @@ def test_wrong_options(config, tmp_path, options, code):
     assert code in compare(config, tmp_path / "out", *options)[1]
 
 
-def outcome(test, *, dev=0.5, **parameters):
+def outcome(*tests, dev=0.5, **parameters):
     own = {"step": 10, "scores": {}, "of_backbone": 10000, "n_bytes": 2_000_000, "n_steps": 11, "words": 5}
-    return Outcome(dev=dev, test=test, parameters=parameters or {"head": 1}, seconds=9.6, curve=[], **own)
+    return Outcome(dev=dev, tests=list(tests), parameters=parameters or {"head": 1}, seconds=9.6, curve=[], **own)
 
 
 def test_table():
@@ -143,5 +155,7 @@ def test_table():
     # Of an unfinished comparison, what has no partner with the same seed is left out.
     assert rows_of({"lora": [(Job("lora", 7), outcome(0.9)), *lora], FULL: full[1:]})[0][-1] == "-2.0"
     assert difference([(outcome(0.5), outcome(0.6))]) == "-10.0"
-    assert difference([(outcome(None), outcome(0.6))]) == ""
+    assert difference([(outcome(), outcome(0.6))]) == ""
+    two = {"lora": [(Job("lora", 0), outcome(0.6, 0.4))], FULL: [(Job(FULL, 0, 1e-4), outcome(0.5, 0.5))]}
+    assert [row[-2:] for row in rows_of(two)] == [("60.0 / 40.0", "+10.0 / -10.0"), ("50.0 / 50.0", "")]
     assert markdown([]).splitlines()[1].startswith("| --- | ---: |")

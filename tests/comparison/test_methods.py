@@ -4,7 +4,7 @@ import pytest
 from spacy.util import load_config
 from thinc.api import Config
 
-from spacy_ptv2.comparison.methods import FULL, LONG_PROMPT, METHODS, apply
+from spacy_ptv2.comparison.methods import FULL, LONG_PROMPT, METHODS, PLAIN, apply
 from spacy_ptv2.errors import PTuningError
 
 from ..conftest import ROOT
@@ -35,8 +35,10 @@ def test_only_what_trains_changes(name, method):
     allowed = {"lora_rank", "length", "layers"}
     if "prompt" in method:
         allowed |= {"prompt", "word_shape", "head"}
-    if method == FULL:
+    if METHODS[method].is_full:
         allowed |= {"dtype", "engine", "attention_dropout", "restarts"}
+    if method == PLAIN:
+        allowed |= {"scalar_mix", "word_shape"}
     assert {key.rpartition(".")[2] for key in changes} <= allowed
     assert bool(changes) == (method != "prompt+lora" or name == "reference_ner.cfg")
 
@@ -50,6 +52,7 @@ def test_only_what_trains_changes(name, method):
         ("lora", 0, 7, None),
         ("prompt+lora", 8, 7, None),
         (FULL, 0, 0, None),
+        (PLAIN, 0, 0, None),
     ],
 )
 def test_methods(method, length, rank, layers):
@@ -59,7 +62,7 @@ def test_methods(method, length, rank, layers):
     assert (adapter["prompt"]["length"], adapter["lora_rank"], adapter["prompt"]["layers"]) == (length, rank, layers)
     rates = changed["training"]["optimizer"]["learn_rates"]
     assert (rates["prompt"], rates["head"]) == ((0.03, 0.005) if length == LONG_PROMPT else (0.01, 0.001))
-    assert encoder["runtime"]["engine"] == ("torch" if method == FULL else "auto")
+    assert encoder["runtime"]["engine"] == ("torch" if METHODS[method].is_full else "auto")
 
 
 def test_blocks_that_a_config_leaves_out_are_added():

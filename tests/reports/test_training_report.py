@@ -189,7 +189,7 @@ def test_large_corpora_make_bounded_pages(training, tmp_path):
 
 def outcome(dev, **changes):
     values = {
-        "step": 10, "test": dev - 0.01, "scores": {}, "parameters": {"lora": 150, "head": 9}, "of_backbone": 10_000,
+        "step": 10, "tests": [dev - 0.01], "scores": {}, "parameters": {"lora": 150, "head": 9}, "of_backbone": 10_000,
         "n_bytes": 2_000_000, "n_steps": 11, "words": 5, "seconds": 9.6, "curve": [(0, 1.0, 0.1), (10, 9.6, dev)],
     }  # fmt: skip
     return Outcome(dev=dev, **{**values, **changes})
