@@ -30,7 +30,7 @@ PTV2 = ("-m", "spacy", "ptv2")
 class Cell:
     """A task and a corpus.
 
-    config (str): A shipped config.
+    config (str): A shipped config by its name, or the path of a config.
     files (tuple[str, ...]): Train, dev and test below the folder of the data, or train and test. Several that belong
         together are joined by "+".
     steps (int): Of each training.
@@ -53,7 +53,15 @@ class Cell:
 
 
 def compare_cell(
-    name: str, cell: Cell, data: Path, output: Path, *, methods: str, seeds: str, jobs: int = 1, settings: Any = None
+    name: str,
+    cell: Cell,
+    data: Path,
+    output: Path,
+    *,
+    methods: str,
+    seeds: str,
+    jobs: int = 1,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Convert what is not there yet, and compare the methods.
 
@@ -79,7 +87,7 @@ def compare_cell(
     }
     options = [text for key, value in changes.items() for text in (f"--{key}", value)]
     options += [text for path in paths for text in ("--test", path)]
-    config = CONFIGS / f"{cell.config}.cfg"
+    config = Path(cell.config) if cell.config.endswith(".cfg") else CONFIGS / f"{cell.config}.cfg"
     run([*PTV2, "compare", config, output / name, "--methods", methods, "--seeds", seeds, "--jobs", jobs, *options])
     return output / name
 

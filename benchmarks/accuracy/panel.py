@@ -1,7 +1,7 @@
 """Adapters against fine-tuning over many corpora, and one score: the mean difference, with its standard error.
 
 python -m benchmarks.accuracy.panel DATA OUTPUT [--form cheap] [--cells conll03,btc] [--seeds 0] [--jobs 1]
-    [--methods prompt+lora,full-plain,full] [--multilingual FOLDER] [--set training.batcher.size=320] [--results FILE]
+    [--methods prompt+lora,full-plain,full] [--config configs/ner.cfg] [--multilingual FOLDER] [--results FILE]
 
 DATA is as for `tasks.py`, with conll2003 (CoNLL columns), btc (its sections f for dev, h for test, a, b, e and g for
 training) and turku_one (TSV) in addition; Wikigold is in the repository. All methods train on the same cut, for as many
@@ -9,8 +9,9 @@ steps, with the same batches, head and averages: deep prompts + LoRA as `configs
 `configs/tagging_parsing.cfg` have them, and every weight under a head alone ("full-plain"), or with our scalar mix and
 word shape too ("full"), at the best of three rates on dev. Where a corpus says where documents begin, each pipeline
 reads its test set twice: by sentences, and as whole documents, words joined by single spaces. What is finished is not
-repeated: with `--set` only methods train anew whose config has changed, so a change that only adapters see is cheap.
-The time is that until the best dev score of "full-plain" was passed, as a share of what "full-plain" took to it.
+repeated, and other methods that are finished there are in the table, too: to try a changed config, train its adapters
+alone (`--methods prompt+lora --config CHANGED`). The time is that until the best dev score of "full-plain" was passed,
+as a share of what "full-plain" took to it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from wasabi import msg
 from spacy_ptv2.comparison.finished import Finished, Run, read_comparison
 from spacy_ptv2.comparison.methods import METHODS, PLAIN
 
+from ..lib.pipelines import CONFIGS
 from ..lib.results import record, table
 from ..lib.training import ENCODER
 from .accuracy import seconds_until
@@ -85,7 +87,7 @@ def main(
     methods: Annotated[str, typer.Option(help="Of `compare`, with commas.")] = f"{ADAPTER},{PLAIN}",
     seeds: str = "0",
     multilingual: Annotated[Path | None, typer.Option(help=f"The folder of {MULTILINGUAL}.")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="Change a setting, KEY=VALUE.")] = None,
+    config: Annotated[Path, typer.Option(help="Of the cells for entities.")] = CONFIGS / "ner.cfg",
     jobs: int = 1,
     results: Path | None = None,
 ) -> None:
@@ -93,29 +95,25 @@ def main(
     if form not in FORMS:
         raise typer.BadParameter(f"expected --form {' or '.join(FORMS)}, got {form}")
     chosen = cells or (CHEAP if form == "cheap" else ",".join(CELLS))
-    changes = dict(change.split("=", 1) for change in setting or ())
     rows: list[tuple[str, ...]] = []
     differences: list[float] = []
     for name in chosen.split(","):
         cell = FORMS[form].cut(CELLS[name])
-        own = {**changes, **backbone_of(name, cell, multilingual)}
-        if cell.backbone and not own:
+        if cell.config == CONLL.config:
+            cell = replace(cell, config=str(config))
+        if cell.backbone and not multilingual:
             msg.warn(f"{name} is left out: --multilingual has no folder of {MULTILINGUAL}")
             continue
         if name.startswith(WIKIGOLD) and not (output / "corpora" / name / f"{DOCUMENTS}.spacy").exists():
             save_fold(int(name.removeprefix(WIKIGOLD)), FOLDS, output / "corpora" / name)
+        own = {f"{ENCODER}.backbone.path": multilingual} if cell.backbone else {}
         folder = compare_cell(name, cell, data, output, methods=methods, seeds=seeds, jobs=jobs, settings=own)
         finished = read_comparison(folder)
         differences += differences_of(finished)
         rows += rows_of(name, cell, finished)
     text = f"{table(HEADER, rows)}\n\n{summary(differences)}"
     print(text)
-    record(f"Panel, {form} form, {' '.join(setting or ['as shipped'])}", text, results)
-
-
-def backbone_of(name: str, cell: Cell, multilingual: Path | None) -> dict[str, object]:
-    """Return the settings of a cell's backbone, none if it is not there or that of the config."""
-    return {f"{ENCODER}.backbone.path": multilingual} if cell.backbone and multilingual else {}
+    record(f"Panel, {form} form, {config.name}", text, results)
 
 
 HEADER = ("corpus", "sentences", "steps", "what trains", "dev", "test", "difference", "time")

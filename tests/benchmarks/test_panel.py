@@ -59,11 +59,12 @@ def test_rows_and_the_mean_difference(compared, tmp_path, capsys):
 
 
 def test_the_full_form_takes_whole_test_sets_and_other_settings(compared, tmp_path):
-    panel.main(tmp_path, tmp_path / "out", form="full", cells="conll04,ewt", setting=["training.dropout=0.2"])
+    panel.main(tmp_path, tmp_path / "out", form="full", cells="conll04,ewt", config=tmp_path / "changed.cfg")
     cell, settings = compared["conll04"]
     assert (cell.steps, cell.cuts) == (3000, {"train": 8000, "dev": 1000})
-    assert settings == {"training.dropout": "0.2"}
-    assert compared["ewt"][0].cuts == {"train": 800, "dev": 100}
+    assert (cell.config, settings) == (str(tmp_path / "changed.cfg"), {})
+    cell, _ = compared["ewt"]
+    assert (cell.config, cell.cuts) == ("tagging_parsing", {"train": 800, "dev": 100})
 
 
 def test_other_weights_only_where_they_are(compared, tmp_path, capsys):
