@@ -754,6 +754,9 @@ class Errors(_Messages):
         "numbers of words of the sentence. `python -m spacy convert {path} FOLDER --converter conllu` fails on it too."
     )
 
+    # Deep prompts alone
+    P851 = "--prompts-only leaves LoRA out, but the config {task!r} has none. Drop the option, or give another task."
+
     # Search for settings
     P840 = "Tuning needs Optuna, which is not installed here. Run `pip install 'spacy-ptv2[tune]'`."
     P841 = (

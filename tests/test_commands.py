@@ -20,6 +20,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.cfg"))
 FINE_TUNING = ROOT / "configs" / "finetune_ner.cfg"
 BACKBONE_SETTING = {
     "ner": "components.transformer.model.backbone.name",
+    "ner_prompts": "components.transformer.model.backbone.name",
     "multitask": "paths.backbone",
     "reference_ner": "components.transformer.model.backbone.name",
     "finetune_ner": "paths.backbone",
@@ -117,6 +118,14 @@ SMALL = {
             "training.batcher.size": 12,
         }
         for name in TREES
+    },
+    "ner_prompts": {
+        "components.transformer.model.windows.length": 32,
+        "components.transformer.model.windows.overlap": 8,
+        "components.transformer.model.adapter.prompt.length": 8,
+        "initialize.before_init.min_steps": 0,
+        "initialize.before_init.epochs": 30,
+        "training.batcher.size": 6,
     },
     "finetune_ner": {
         "components.transformer.model.get_spans.window": 16,

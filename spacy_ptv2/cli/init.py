@@ -15,6 +15,7 @@ from ..corpora.tasks import plain_name
 from ..errors import PTuningError
 from ..shipped import SUFFIX, shipped_text
 from .messages import fail, next_command, refuse_to_overwrite, say_where_backbone_is
+from .prompts_only import NAMED, train_prompts_only
 
 BACKBONE = re.compile(r'^(name|backbone) = (".+")$', re.MULTILINE)  # one line of each config
 LANG = 'lang = "en"'
@@ -33,7 +34,7 @@ def init_cli(
     task: Annotated[
         str,
         typer.Argument(
-            help="ner, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, treebank, "
+            help="ner, ner_prompts, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, treebank, "
             "multitask, multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
@@ -45,13 +46,15 @@ def init_cli(
     init_adapter: Annotated[
         str | None, typer.Option("--init-adapter", "-a", help="A trained pipeline whose adapter this one starts from.")
     ] = None,
+    prompts_only: Annotated[bool, typer.Option("--prompts-only", help="Deep prompts alone, without LoRA.")] = False,
     force: Annotated[bool, typer.Option("--force", "-F", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a shipped training config for your language and backbone, ready for `spacy train`."""
     task = plain_name(task)
-    path = output or Path(task + SUFFIX)
+    name = task + NAMED if prompts_only else task
+    path = output or Path(name + SUFFIX)
     try:
-        text = write_config(task, lang, backbone, init_adapter)
+        text = write_config(task, lang, backbone, init_adapter, prompts_only=prompts_only)
         if str(path) == "-":
             print(text, end="")
             return
@@ -59,25 +62,36 @@ def init_cli(
     except (PTuningError, ImportError) as error:  # spaCy raises ImportError for an unknown language
         fail(f"Cannot write {path}", str(error))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace(f"configs/{task}{SUFFIX}", shlex.quote(str(path))), encoding="utf8")
-    (_, name) = BACKBONE.findall(text)[0]
-    say_where_backbone_is(json.loads(name))
+    path.write_text(text.replace(f"configs/{name}{SUFFIX}", shlex.quote(str(path))), encoding="utf8")
+    (_, source) = BACKBONE.findall(text)[0]
+    say_where_backbone_is(json.loads(source))
     msg.good(f"{path} is ready:")
     print(next_command(path))
 
 
-def write_config(task: str, lang: str = "en", backbone: str | None = None, init_adapter: str | None = None) -> str:
+def write_config(
+    task: str,
+    lang: str = "en",
+    backbone: str | None = None,
+    init_adapter: str | None = None,
+    *,
+    prompts_only: bool = False,
+) -> str:
     """Return the text of a shipped config, comments included, with only the requested changes.
 
     task (str): The name of its file.
     lang (str): spaCy's code of a language. The config also gets its tokenizer.
     backbone (str | None): A hub id or a folder; None for the config's own.
     init_adapter (str | None): A trained pipeline whose adapter this one starts from, by its folder or package.
-    RAISES (PTuningError): P412 if there is no such config. RAISES (ImportError): E048 for an unknown language.
+    prompts_only (bool): Of the adapter deep prompts train, and no LoRA. The config is named after that too.
+    RAISES (PTuningError): P412 if there is no such config, P851 if it has no LoRA to leave out.
+    RAISES (ImportError): E048 for an unknown language.
     """
     from spacy.util import get_lang_class
 
     text = shipped_text(task)
+    if prompts_only:
+        text = train_prompts_only(task, text)
     if backbone is not None:
         text = BACKBONE.sub(lambda found: f"{found[1]} = {json.dumps(backbone)}", text)
     if init_adapter is not None:

@@ -10,12 +10,16 @@ from spacy.util import load_config, load_config_from_str, load_model_from_config
 from typer.testing import CliRunner
 
 from spacy_ptv2.cli.init import write_config
+from spacy_ptv2.cli.prompts_only import COMMENTS
+from spacy_ptv2.comparison.methods import apply
 from spacy_ptv2.errors import PTuningError
 
 from ..conftest import MINILM, ROOT
 from ..test_commands import BACKBONE_SETTING, CONFIGS
 
 NAMES = [path.stem for path in CONFIGS]
+WITHOUT_LORA = ("finetune_ner", "ner_prompts", "reference_ner")
+WITH_LORA = [name for name in NAMES if name not in WITHOUT_LORA]
 
 
 def init(*arguments):
@@ -66,6 +70,37 @@ def test_an_adapter_to_start_from(name):
     callback.clear()
     config["initialize"]["after_init"] = None
     assert config == load_config(ROOT / "configs" / f"{name}.cfg")
+
+
+@pytest.mark.parametrize("name", WITH_LORA)
+def test_prompts_only_is_what_compare_trains(name):
+    before, text = write_config(name), write_config(name, prompts_only=True)
+    assert load_config_from_str(text) == apply("prompt", load_config_from_str(before))
+    comments, own = ([line for line in config.splitlines() if line.startswith("#")] for config in (text, before))
+    assert len(comments) == len(own) + 3 and max(map(len, comments)) <= 120
+    assert " ".join(comments).count("LoRA") == 1 and f"configs/{name}_prompts.cfg" in text
+
+
+def test_prompts_only_is_the_shipped_file_to_the_letter():
+    assert write_config("ner", prompts_only=True) == write_config("ner_prompts")
+    assert all(any(said in write_config(name) for name in WITH_LORA) for said in COMMENTS)
+
+
+def test_prompts_only_with_all_else(tmp_path, monkeypatch, tiny_folder):
+    monkeypatch.chdir(tmp_path)
+    options = ("--lang", "de", "--backbone", tiny_folder, "--init-adapter", "some/folder", "--prompts-only")
+    code, output = init("textcat", *options)
+    assert code == 0 and "python -m spacy train textcat_prompts.cfg" in output
+    text = (tmp_path / "textcat_prompts.cfg").read_text(encoding="utf8")
+    assert text == write_config("textcat", "de", str(tiny_folder), "some/folder", prompts_only=True).replace(
+        "configs/textcat_prompts.cfg", "textcat_prompts.cfg"
+    )
+
+
+@pytest.mark.parametrize("name", WITHOUT_LORA)
+def test_prompts_only_needs_lora_to_leave_out(name, tmp_path):
+    code, output = init(name, tmp_path / "any.cfg", "--prompts-only")
+    assert code == 1 and "P851" in output and name in output and not (tmp_path / "any.cfg").exists()
 
 
 def test_where_the_backbone_is(tiny_folder, tmp_path):
