@@ -1,4 +1,4 @@
-"""Texts of several languages, by tokenizers that are trained here: the pieces of a Doc are those of its running text."""
+"""Texts of several languages, by tokenizers trained here: the pieces of a Doc are those of its running text."""
 
 from types import SimpleNamespace
 from unicodedata import combining
@@ -30,7 +30,7 @@ RUNNING = [
     "Die Straße\n  nach Ko\u0308ln, L'Assemble\u0301e\n\nVäinö\t\tMäkeläinen",
     "我在北京大学学习。 他住在上海。\n東京都",
 ]
-# In order: a space before the first word too, offsets without spaces, one for the text as a whole
+# Whether the first word gets a space too, and whether offsets leave the space out.
 BYTE_LEVEL = {"modernbert": (False, True), "gpt2": (False, False), "roberta": (True, True), "spaces": (True, False)}
 SPACE = "Ġ"
 
@@ -85,7 +85,7 @@ def test_each_word_has_its_own_pieces(kind_and_tokenizer):
         normal = tokenizer.backend_tokenizer.normalizer
         wanted = [normal.normalize_str(word) if normal else word for word in words]
         assert all(word in own for word, own in zip(wanted, found, strict=True))
-    ids, own = pieces_of(spacy.blank("en")("Peter opens the\noffice  in"), tokenizer)
+    _, own = pieces_of(spacy.blank("en")("Peter opens the\noffice  in"), tokenizer)
     strings = ["".join(pieces) for pieces in own]
     first = SPACE if BYTE_LEVEL[kind][0] else ""
     assert strings == [f"{first}Peter", f"{SPACE}opens", f"{SPACE}the", "office", f"{SPACE}in"]
