@@ -15,6 +15,9 @@ from .prompt import FlatPrompt, MLPPrompt, PromptEncoder
 from .prompt_starts import start_prompt
 from .scalar_mix import ScalarMix
 
+# In each script with two cases; a tokenizer without the pieces of a script has nothing but unknown ones for its word.
+CASED_WORDS = ("paris", "москва", "αθηνα", "երևան")
+
 
 def build_encoder(
     backbone: Backbone, adapter: AdapterOptions, runtime: RuntimeOptions, *, n_word_shapes: int
@@ -85,9 +88,14 @@ def build_lora(backbone: Backbone, layers: tuple[int, ...], rank: int) -> LoRA |
 
 
 def drops_case(backbone: Backbone) -> bool:
-    """Return whether the tokenizer ignores case."""
-    upper, lower = (backbone.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("PARIS", "paris"))
-    return bool(upper == lower)
+    """Return whether the tokenizer ignores case, in a script that it knows."""
+    tokenizer = backbone.tokenizer
+    pairs = (
+        [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (word.upper(), word)]
+        for word in CASED_WORDS
+    )
+    known = [(upper, lower) for upper, lower in pairs if tokenizer.unk_token_id not in upper + lower]
+    return bool(known) and all(upper == lower for upper, lower in known)
 
 
 def resolve_switch(value: Switch, automatic: bool) -> bool:

@@ -15,6 +15,7 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ..errors import CorpusError, Errors
+from .spacing import is_unspaced, spaces_between
 
 Granularity = Literal["sentence", "document"]
 Entity = tuple[int, int, str]  # first token, end (exclusive), label
@@ -104,23 +105,27 @@ def to_docs(
 
     granularity ("sentence" | "document"): One Doc per sentence, or one per document of the file.
     spans_key (str | None): A group of `doc.spans` for all entities. Of those that overlap, `doc.ents` has the longest.
-    YIELDS (Doc): Docs whose words are joined by single spaces, unless the file records the original spacing.
+    YIELDS (Doc): Docs whose words are joined by single spaces, or as `spacing.py` says where most words of the file are
+        of a script without spaces, unless the file records the original spacing.
     RAISES (CorpusError): P007.
     """
     if granularity not in ("sentence", "document"):
         raise CorpusError(Errors.P007.format(got=granularity))
+    unspaced = is_unspaced(word for document in documents for s in document.sentences for word in s.words)
     for document in documents:
-        if granularity == "document":
-            yield _build_doc(document.sentences, vocab, document.has_sentences, spans_key)
-        else:
-            for sentence in document.sentences:
-                yield _build_doc([sentence], vocab, document.has_sentences, spans_key)
+        parts = [document.sentences] if granularity == "document" else [[s] for s in document.sentences]
+        for sentences in parts:
+            yield _build_doc(sentences, vocab, document.has_sentences, spans_key, unspaced=unspaced)
 
 
-def _build_doc(sentences: list[Sentence], vocab: Vocab, has_sentences: bool, spans_key: str | None) -> Doc:
+def _build_doc(
+    sentences: list[Sentence], vocab: Vocab, has_sentences: bool, spans_key: str | None, *, unspaced: bool
+) -> Doc:
     words = [word for sentence in sentences for word in sentence.words]
     tags = [tag for sentence in sentences for tag in sentence.tags]
     spaces = [space for sentence in sentences for space in sentence.spaces]
+    if unspaced and not spaces:
+        spaces = spaces_between(words)
     starts: list[bool | int | None] | None = None
     if has_sentences:
         starts = [i == 0 for sentence in sentences for i in range(len(sentence.words))]

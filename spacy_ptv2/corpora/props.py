@@ -21,6 +21,7 @@ from ..annotations.roles import VERB, set_roles
 from ..errors import CorpusError, Errors
 from .conll2012 import BEGIN, is_conll_2012
 from .faults import Faults
+from .spacing import is_unspaced, spaces_between
 from .text import read_text, shorten
 
 CELL = re.compile(r"((?:\([^()*\s]+)*)\*(\)*)")
@@ -109,7 +110,9 @@ def _build(rows: Sequence[Row], columns: Columns, path: Path, vocab: Vocab) -> D
     if n_lemmas != len(brackets) and not is_2012:
         where = f"{path}:{rows[0][0]}"
         raise CorpusError(Errors.P037.format(place=where, n_lemmas=n_lemmas, n_columns=len(brackets)))
-    doc = Doc(vocab, words=[cells[columns.word] for _, cells in rows], sent_starts=[not i for i in range(len(rows))])
+    words = [cells[columns.word] for _, cells in rows]
+    spaces = spaces_between(words) if is_unspaced(words) else None
+    doc = Doc(vocab, words=words, spaces=spaces, sent_starts=[not i for i in range(len(rows))])
     doc.spans[PREDICATES] = [Span(doc, start, end, label=lemma) for start, end, lemma in predicates]
     set_roles(doc, roles)
     return doc

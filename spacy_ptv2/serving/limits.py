@@ -19,9 +19,10 @@ Text = Annotated[str, AfterValidator(_writable)]
 class Limits(BaseModel):
     """Of one request: its texts, the characters of each and of all, and its time. Of the process: requests at a time.
 
-    tokenizer_work (int): Of all texts, the squared lengths of their stretches without white space, added up. spaCy's
-    tokenizer cuts brackets and the like off the ends of a stretch one at a time and reads all that is left each time,
-    0.2 microseconds a character, while nothing else in the process runs. seconds (float): For all of a request, from
+    tokenizer_work (int): Of all texts, the lengths of their stretches without white space times how many characters
+    stand before the first and after the last word of each, added up. spaCy's tokenizer cuts brackets and the like off
+    the ends one at a time and reads all that is left each time, 0.2 microseconds a character, while nothing else in the
+    process runs. seconds (float): For all of a request, from
     its headers to its answer.
     """
 

@@ -61,6 +61,20 @@ def test_what_is_written_makes_a_pipeline(tiny_folder, tmp_path):
     assert nlp.pipe_names == ["transformer", "token_classifier"]
 
 
+@pytest.mark.parametrize(
+    ("lang", "tokenizer", "settings"),
+    [
+        ("zh", "spacy.zh.ChineseTokenizer", {"segmenter": "char"}),
+        ("ja", "spacy.ja.JapaneseTokenizer", {"split_mode": None}),
+        ("th", "spacy.th.ThaiTokenizer", {}),
+        ("fi", "spacy.Tokenizer.v1", {}),
+    ],
+)
+def test_a_language_brings_its_tokenizer(lang, tokenizer, settings):
+    nlp = load_config_from_str(write_config("ner", lang))["nlp"]
+    assert (nlp["lang"], nlp["tokenizer"]) == (lang, {"@tokenizers": tokenizer, **settings})
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "finetune_ner"])
 def test_an_adapter_to_start_from(name):
     config = load_config_from_str(write_config(name, init_adapter="some/folder"))
