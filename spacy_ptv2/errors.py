@@ -887,8 +887,8 @@ class Warnings(_Messages):
         "sgd=create_optimizer(nlp, total_steps)), from spacy_ptv2.optimizers."
     )
     PW14 = (
-        "The temperature of {name!r} stays {kept:g}: half of the dev corpus has {n} entities, expected at least {least}. "
-        "Use a larger dev corpus, or set [training] before_to_disk to null."
+        "The temperature of {name!r} stays {kept:g}: half of the dev corpus has {n} entities, expected at least "
+        "{least}. Use a larger dev corpus, or set [training] before_to_disk to null."
     )
     PW15 = (
         "There is no temperature to fit: none of the components {got} has confidences and is trained. Expected a "

@@ -1,4 +1,4 @@
-"""``spacy ptv2 calibrate``: fits the temperature of a trained pipeline's confidences to texts like those it will read."""
+"""``spacy ptv2 calibrate``: fits the temperature of a pipeline's confidences to texts like those that it will read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The temperature at which a head's confidences fit how often it is right.
 
-In: gold Docs, and what a head found in them. Out: which of that is right, and the temperature with the smallest log loss
-of right and wrong. Source: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599; here over entities, not rows.
+In: gold Docs, and what a head found in them. Out: which of that is right, and the temperature with the smallest log
+loss of right and wrong. Source: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599; here over entities
+instead of rows.
 """
 
 from __future__ import annotations

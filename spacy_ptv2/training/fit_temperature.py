@@ -1,8 +1,8 @@
 """Fits the temperature of confidences when a pipeline is saved, so that the file has it.
 
-In: a pipeline with the weights that are about to be saved, and one half of its dev corpus, every second example. Out: the
+In: a pipeline with the weights that are about to be saved, and half of its dev corpus, every second example. Out: the
 same pipeline, in which each head with confidences has the temperature that suits these weights. The other half is left
-to measure it on. Nothing else changes: neither weights nor random numbers, nor which entities are found.
+to measure it on. Nothing else changes: neither weights nor random numbers.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def build_fit_temperature_v1(min_entities: int = MIN_ENTITIES) -> Callable[[Lang
     min_entities (int): Where a head finds fewer in the half of the dev corpus, or only right or only wrong ones, its
         temperature is that of the config; with a warning (PW14) if there are no more to be found.
     RETURNS (Callable[[Language], Language]): Fits the temperature of every `token_classifier`, `span_labeler` and
-        `predicate_finder` that is not frozen; warns (PW15) if there is none. A pipeline that is loaded does not call it.
+        `predicate_finder` that is not frozen; warns (PW15) if there is none. What is loaded does not call it.
     RAISES (PTuningError): P407 for an impossible number.
     """
     if min_entities < 1:
