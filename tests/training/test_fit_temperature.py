@@ -18,6 +18,7 @@ from spacy_ptv2.pipeline.confidences import CONFIDENCES
 from spacy_ptv2.pipeline.temperature import fit, heads_of, judge, log_loss, smallest
 from spacy_ptv2.training.fit_temperature import FitTemperature, build_fit_temperature_v1, fitted_half
 from spacy_ptv2.training.run import train
+from spacy_ptv2.training.trainer import Trainer, resolve_training
 
 from ..tiny import FAST, build_pipeline, small_ner_config
 from ..tiny import train as train_nlp
@@ -175,6 +176,14 @@ def test_too_few_entities_are_told_once(trained, doubtful, tmp_path):
         FitTemperature(2, lambda nlp: examples_of(nlp, doubtful))(trained)
     assert head.cfg["temperature"] != 1.0
     head.cfg["temperature"] = 1.0
+
+
+def test_a_training_without_a_config_fits_to_its_own_dev_corpus(trained, doubtful, tmp_path):
+    settings = {**resolve_training(trained), "before_to_disk": FitTemperature(2)}
+    trainer = Trainer(trained, settings, (lambda nlp: [], lambda nlp: examples_of(nlp, doubtful)))
+    trainer.save(tmp_path, is_best=True)
+    assert spacy.load(tmp_path / "model-best").get_pipe(HEAD).cfg["temperature"] != 1.0
+    trained.get_pipe(HEAD).cfg["temperature"] = 1.0
 
 
 def test_an_impossible_number_is_refused():
