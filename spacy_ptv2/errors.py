@@ -785,6 +785,16 @@ class Errors(_Messages):
         "search to continue."
     )
 
+    # Calibration
+    P849 = (
+        "There is no temperature to fit: none of the components {got} has confidences of entities. Expected a "
+        "token_classifier, span_labeler or predicate_finder."
+    )
+    P858 = (
+        "Every second Doc of {path} is too little to fit a temperature. Expected that at least {least} entities are "
+        "found, some right and some wrong, got in gold: {got}. Annotate more Docs."
+    )
+
     # Annotation in bulk
     P820 = "Expected --column with one of {expected}, got {got!r}."
     P821 = "Parquet needs pyarrow, which is not installed here. Run `pip install 'spacy-ptv2[annotate]'`."
@@ -878,6 +888,14 @@ class Warnings(_Messages):
         "The training corpus cannot be read, so the steps in the config are used as they are: {reason} In a loop of "
         "your own that needs no corpus, pass an optimizer for your number of steps: nlp.initialize(get_examples, "
         "sgd=create_optimizer(nlp, total_steps)), from spacy_ptv2.optimizers."
+    )
+    PW14 = (
+        "The temperature of {name!r} stays {kept:g}: half of the dev corpus has {n} entities, expected at least "
+        "{least}. Use a larger dev corpus, or set [training] before_to_disk to null."
+    )
+    PW15 = (
+        "There is no temperature to fit: none of the components {got} has confidences and is trained. Expected a "
+        "token_classifier, span_labeler or predicate_finder; or set [training] before_to_disk to null."
     )
     PW18 = (
         "Left out, because it comes after the backbone's hidden states, which are the same without it: {lost}. If it "

@@ -1,7 +1,10 @@
 """How far confidences of a trained `token_classifier` can be believed: products of tag probabilities, and marginals.
 
-python -m benchmarks.accuracy.calibration PIPELINE CORPUS.spacy [CORPUS.spacy ...] [--bins 15]
+python -m benchmarks.accuracy.calibration PIPELINE CORPUS.spacy [CORPUS.spacy ...] [--dev DEV.spacy] [--bins 15]
     [--component token_classifier]
+
+Each kind is measured at the temperature 1 and at that of the pipeline. With `--dev` it is one for each kind instead, as
+`spacy_ptv2.fit_temperature.v1` fits it to every second Doc of that corpus, the other half of which is measured too.
 
 Of every predicted entity it is known whether it is right (boundaries and label) and how sure each kind was of it.
 "ECE": expected calibration error, the mean distance of confidence and precision over bins of equally many entities.
@@ -21,9 +24,12 @@ import spacy
 import typer
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 
 from spacy_ptv2.pipeline.confidences import CONFIDENCES
+from spacy_ptv2.pipeline.temperature import Judged, fit, judge
 from spacy_ptv2.reports.calibration import Floats1d, calibration_error, ranking
+from spacy_ptv2.training.fit_temperature import fitted_half, other_half
 
 from ..lib.pipelines import corpus_name, read_corpus
 from ..lib.results import record, table
@@ -33,6 +39,7 @@ HEADER = (
     "entities",
     "right",
     "confidence",
+    "T",
     "mean",
     "ECE",
     "Brier",
@@ -48,38 +55,49 @@ THRESHOLDS = np.linspace(0, 1, 21)
 def main(
     pipeline: Path,
     corpora: Annotated[list[Path], typer.Argument()],
+    dev: Path | None = None,
     bins: int = 15,
     component: str = "token_classifier",
     results: Path | None = None,
 ) -> None:
-    """Print and record a row per corpus and kind of confidence."""
+    """Print and record a row per corpus, kind of confidence and temperature."""
     nlp = spacy.load(pipeline)
-    rows = []
-    for corpus in corpora:
-        gold = list(read_corpus(corpus, nlp.vocab))
-        n_gold = sum(len(doc.ents) for doc in gold)
+    head: Any = nlp.get_pipe(component)
+    parts = {corpus_name(corpus): examples_of(nlp, corpus) for corpus in corpora}
+    temperatures = dict.fromkeys(CONFIDENCES, head.cfg["temperature"])
+    if dev is not None:
+        examples = examples_of(nlp, dev)
+        parts = {f"half of {corpus_name(dev)}": other_half(examples), **parts}
+        judged = judge(nlp, {component: head}, fitted_half(examples))[component]
         for kind in CONFIDENCES:
-            nlp.get_pipe(component).cfg["confidence"] = kind  # type: ignore[attr-defined]
-            confidences, right = judge(nlp, gold, component)
-            counts = [corpus_name(corpus), str(len(right)), f"{right.sum() / max(1, len(right)):.4f}"]
-            rows.append([*counts, kind, *measure(confidences, right, bins), *gain(confidences, right, n_gold)])
+            head.cfg["confidence"] = kind
+            temperatures[kind] = fit(judged)
+    rows = []
+    for name, part in parts.items():
+        judged = judge(nlp, {component: head}, part)[component]
+        for kind, fitted in temperatures.items():
+            head.cfg["confidence"] = kind
+            rows += [[name, *row_of(judged, kind, at, bins)] for at in dict.fromkeys((1.0, fitted))]
     text = table(HEADER, rows)
     print(text)
     record(f"Calibration: {pipeline.parent.name}/{pipeline.name}", text, results)
 
 
-def judge(nlp: Language, gold: list[Doc], component: str) -> tuple[Floats1d, Floats1d]:
-    """Return the confidence of each predicted entity, and 1 where it is right. Shape of both: (n_entities,)"""
-    key = nlp.get_pipe(component).cfg["spans_key"]  # type: ignore[attr-defined]
-    spaces = [[bool(token.whitespace_) for token in doc] for doc in gold]
-    texts = [Doc(nlp.vocab, words=[t.text for t in doc], spaces=own) for doc, own in zip(gold, spaces, strict=True)]
-    judged: list[tuple[float, bool]] = []
-    for doc, reference in zip(nlp.pipe(texts), gold, strict=True):
-        entities = {(ent.start, ent.end, ent.label_) for ent in reference.ents}
-        found = [(span.start, span.end, span.label_) in entities for span in doc.spans[key]]
-        judged += zip(doc.spans[key].attrs["scores"], found, strict=True)
-    confidences, right = np.array(judged, dtype=float).reshape(-1, 2).T
-    return confidences, right
+def examples_of(nlp: Language, corpus: Path) -> list[Example]:
+    """Return the Docs of a corpus, to be annotated anew, with their gold annotations."""
+    examples = []
+    for gold in read_corpus(corpus, nlp.vocab):
+        doc = Doc(nlp.vocab, words=[t.text for t in gold], spaces=[bool(t.whitespace_) for t in gold])
+        examples.append(Example(doc, gold))
+    return examples
+
+
+def row_of(judged: Judged, kind: str, temperature: float, bins: int) -> list[str]:
+    """Return a line of the table after its first column."""
+    confidences, right = judged.confidences(temperature), judged.right
+    counts = [str(len(right)), f"{right.sum() / max(1, len(right)):.4f}"]
+    measured = measure(confidences, right, bins)
+    return [*counts, kind, f"{temperature:g}", *measured, *gain(confidences, right, judged.n_gold)]
 
 
 def measure(confidences: Floats1d, right: Floats1d, bins: int) -> list[str]:

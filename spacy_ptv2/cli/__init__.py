@@ -6,6 +6,7 @@ import typer
 from spacy.cli._util import app as spacy_app
 
 from .annotate import annotate_cli
+from .calibrate import calibrate_cli
 from .compare import compare_cli
 from .convert import convert_cli
 from .data_report import data_report_cli
@@ -32,6 +33,7 @@ app.command("convert")(convert_cli)
 app.command("data-report")(data_report_cli)
 app.command("train", context_settings=WITH_OVERRIDES)(train_cli)
 app.command("evaluate")(evaluate_cli)
+app.command("calibrate")(calibrate_cli)
 app.command("annotate")(annotate_cli)
 app.command("compare", context_settings=WITH_OVERRIDES)(compare_cli)
 app.command("report")(report_cli)

@@ -65,6 +65,7 @@ def make_token_classifier(
     overwrite: bool,
     confidence: Confidence,
     threshold: float,
+    temperature: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that labels entities with a linear head."""
@@ -79,6 +80,7 @@ def make_token_classifier(
         overwrite=overwrite,
         confidence=confidence,
         threshold=threshold,
+        temperature=temperature,
         scorer=scorer,
     )
 
@@ -103,13 +105,14 @@ def make_span_labeler(
     spans_key: str,
     confidence: Confidence,
     threshold: float,
+    temperature: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that labels the spans of a span group with a linear head."""
     from .span_labeler import SpanLabeler
 
-    settings = {"scheme": scheme, "confidence": confidence, "threshold": threshold, "scorer": scorer}
-    return SpanLabeler(nlp.vocab, model, name, spans_key=spans_key, **settings)  # type: ignore[arg-type]
+    rated: dict[str, Any] = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
+    return SpanLabeler(nlp.vocab, model, name, spans_key=spans_key, scheme=scheme, scorer=scorer, **rated)
 
 
 @Language.factory(
@@ -130,13 +133,14 @@ def make_predicate_finder(
     spans_key: str,
     confidence: Confidence,
     threshold: float,
+    temperature: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that finds the predicates that `role_labeler` reads."""
     from .predicate_finder import PredicateFinder
 
-    settings = {"confidence": confidence, "threshold": threshold, "scorer": scorer}
-    return PredicateFinder(nlp.vocab, model, name, spans_key=spans_key, **settings)  # type: ignore[arg-type]
+    rated: dict[str, Any] = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
+    return PredicateFinder(nlp.vocab, model, name, spans_key=spans_key, scorer=scorer, **rated)
 
 
 @Language.factory(

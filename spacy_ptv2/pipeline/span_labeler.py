@@ -41,17 +41,13 @@ class SpanLabeler(TokenClassifier):
     ) -> None:
         super().__init__(vocab, model, name, spans_key=spans_key, scorer=scorer, **settings)
 
-    def label_of(self, span: Span) -> str:
-        """Return the label that is learned of a gold span."""
-        return span.label_
-
     def make_span(self, doc: Doc, start: int, end: int, label: str) -> Span:
         """Return the span that is written for one that was found."""
         return Span(doc, start, end, label=label)
 
     def labels_of(self, example: Example) -> Iterable[str]:
         """Return the labels of an example's spans."""
-        return (self.label_of(span) for span in self._gold_spans(example))
+        return (self.label_of(span) for span in self.gold_spans(example.reference) or ())
 
     def set_annotations(self, docs: Iterable[Doc], predictions: list[Prediction]) -> None:
         """Write the spans of Docs that do not have the group, and their confidences."""
@@ -61,21 +57,21 @@ class SpanLabeler(TokenClassifier):
                 spans = [self.make_span(doc, start, end, label) for start, end, label, _ in found]
                 doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={SCORES: [score for *_, score in found]})
 
-    def _gold_spans(self, example: Example) -> Iterable[Span]:
-        spans: Iterable[Span] = example.reference.spans.get(self.cfg["spans_key"], ())
-        return spans
+    def gold_spans(self, reference: Doc) -> SpanGroup | None:
+        """Return the group of a gold Doc; None if it has none."""
+        return reference.spans.get(self.cfg["spans_key"])
 
     def _gold_tags(self, example: Example) -> Iterator[int | None]:
         """Yield the tag of each token; None for spaces, and for all where the group is not there.
 
         RAISES (PTuningError): P448 if spans overlap. P401 for a label that is none of the head's.
         """
-        doc = example.predicted
-        if self.cfg["spans_key"] not in example.reference.spans:
+        doc, gold = example.predicted, self.gold_spans(example.reference)
+        if gold is None:
             yield from [None] * len(doc)
             return
         tags: list[str | None] = [None if token.is_space else OUTSIDE for token in doc]
-        for span in self._gold_spans(example):
+        for span in gold:
             words = [token.i for token in place_span(span, doc) if not token.is_space]
             if any(tags[word] != OUTSIDE for word in words):
                 raise PTuningError(Errors.P448.format(name=self.name, span=span.text, key=self.cfg["spans_key"]))

@@ -5,22 +5,39 @@ In: Docs and their token vectors. Out: `doc.ents`, and the entities found here, 
 Source: Liu et al. 2021, section 3.3 ("Classification Head"), https://arxiv.org/abs/2110.07602.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
+from thinc.api import Optimizer
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
-from .confidences import CONFIDENCES, DEFAULTS, Confidence, wrong_setting
+from .confidences import CONFIDENCES, DEFAULTS, Confidence, at_temperature, wrong_setting
 from .entities import FreeTokens, Prediction, add_entities, find_free_tokens
 from .head import HeadModel, Scorer
 from .labelled_head import LabelledHead
 from .losses import log_softmax
+from .marginals import Entity, Floats1d
 from .tag_schemes import SCHEMES, Scheme, TagScheme
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What is found in some Docs, without confidences.
+
+    free (FreeTokens): The tokens that were decoded.
+    log_probabilities (Floats2d): Of their tags. Shape: (n_free, n_tags)
+    entities (list[tuple[int, int, str]]): (start, end, label) in free tokens, end exclusive.
+    """
+
+    free: FreeTokens
+    log_probabilities: Floats2d
+    entities: list[Entity]
 
 
 class TokenClassifier(LabelledHead):
@@ -32,6 +49,7 @@ class TokenClassifier(LabelledHead):
     overwrite (bool): Replace entities that are already set, instead of keeping them.
     confidence ("product" | "marginal"): See `confidences.py`.
     threshold (float): Entities with a lower confidence are left out; from 0 to 1.
+    temperature (float): Confidences are computed with logits divided by it. Which entities are found is not.
     """
 
     def __init__(
@@ -45,15 +63,17 @@ class TokenClassifier(LabelledHead):
         overwrite: bool = False,
         confidence: Confidence = DEFAULTS["confidence"],
         threshold: float = DEFAULTS["threshold"],
+        temperature: float = DEFAULTS["temperature"],
         scorer: Scorer | None = None,
     ) -> None:
-        configured = {"confidence": confidence, "threshold": threshold}
+        configured = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
         if wrong := wrong_setting(configured):
             raise PTuningError(Errors.P407.format(name=wrong[0], expected=wrong[1], got=configured[wrong[0]]))
         fixed = {"scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
         super().__init__(vocab, model, name, fixed=fixed, configured=configured, scorer=scorer)
         self.overwrite = overwrite
         self._tag_scheme: TagScheme | None = None
+        self.observer: Callable[[Decoded], object] | None = None  # is told of all that is found, with no threshold
 
     @property
     def tag_scheme(self) -> TagScheme:
@@ -81,22 +101,46 @@ class TokenClassifier(LabelledHead):
         if wrong := wrong_setting({**DEFAULTS, **cfg}):
             raise FormatError(Errors.P641.format(path=where, field=wrong[0], expected=wrong[1], got=cfg[wrong[0]]))
 
+    def label_of(self, span: Span) -> str:
+        """Return the label that is learned of a gold span."""
+        return span.label_
+
     def labels_of(self, example: Example) -> Iterable[str]:
         """Return the labels of an example's entities."""
         return (ent.label_ for ent in example.reference.ents)
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
-        """Return each Doc's entities with a confidence."""
+        """Return each Doc's entities with a confidence, without those below the threshold."""
         docs = list(docs)
-        if not any(len(doc) for doc in docs):
-            return [[] for _ in docs]
-        logits = self.model.predict(docs)
-        return self._decode(docs, self.model.ops.to_numpy(self.model.ops.xp.concatenate(logits)))
+        logits: Floats2d = np.zeros((0, 1), dtype=np.float32)
+        if any(len(doc) for doc in docs):
+            logits = self.model.ops.to_numpy(self.model.ops.xp.concatenate(self.model.predict(docs)))
+        decoded = self._decode(docs, logits)
+        if self.observer is not None:
+            self.observer(decoded)
+        confidences = self.confidences(decoded, self.cfg["temperature"])
+        kept = np.flatnonzero(~(confidences < self.cfg["threshold"]))
+        return decoded.free.in_docs([decoded.entities[place] for place in kept], confidences[kept].tolist())
+
+    def confidences(self, decoded: Decoded, temperature: float) -> Floats1d:
+        """Return the confidence of each entity at a temperature. Shape: (n_entities,)"""
+        log_probabilities = at_temperature(decoded.log_probabilities, temperature)
+        measure = CONFIDENCES[self.cfg["confidence"]]
+        return measure(self.tag_scheme, log_probabilities, decoded.entities, decoded.free.lengths)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: list[Prediction]) -> None:
         """Write `doc.ents` and the confidences."""
         for doc, prediction in zip(docs, predictions, strict=True):
             add_entities(doc, prediction, self.cfg["spans_key"], overwrite=self.overwrite)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Let the optimizer step. A temperature that was fitted was so for the weights before: the config's counts."""
+        super().finish_update(sgd)
+        self.cfg["temperature"] = self.cfg["configured"]["temperature"]
+
+    def gold_spans(self, reference: Doc) -> Sequence[Span] | None:
+        """Return what a gold Doc has of what is looked for; None if that is not known of all its tokens."""
+        return reference.ents if reference.has_annotation("ENT_IOB", require_complete=True) else None
 
     def _gold(self, examples: Sequence[Example]) -> list[int | None]:
         return [tag for example in examples for tag in self._gold_tags(example)]
@@ -111,12 +155,9 @@ class TokenClassifier(LabelledHead):
     def _free_tokens(self, docs: list[Doc]) -> FreeTokens:
         return find_free_tokens(docs, overwrite=self.overwrite)
 
-    def _decode(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
-        """Return each Doc's entities. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
+    def _decode(self, docs: list[Doc], logits: Floats2d) -> Decoded:
+        """Return what is found in Docs. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
         free = self._free_tokens(docs)
         log_probabilities = log_softmax(np, np.asarray(logits)[free.rows])
         tags = self.tag_scheme.decode(log_probabilities, free.lengths)
-        entities = self.tag_scheme.entities(tags)
-        confidences = CONFIDENCES[self.cfg["confidence"]](self.tag_scheme, log_probabilities, entities, free.lengths)
-        kept = np.flatnonzero(~(confidences < self.cfg["threshold"]))
-        return free.in_docs([entities[place] for place in kept], confidences[kept].tolist())
+        return Decoded(free, log_probabilities, self.tag_scheme.entities(tags))

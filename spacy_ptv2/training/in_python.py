@@ -18,6 +18,7 @@ from thinc.api import fix_random_seed
 from ..corpora.examples import Source, read_examples
 from ..errors import CorpusError, Errors
 from ..optimizers.creation import OURS, SHIPPED
+from ..pipeline.temperature import heads_of
 from ..shipped import read_shipped
 from .loggers import CURVE
 from .planning import count_steps, write_plan
@@ -95,6 +96,8 @@ def _choose_training(nlp: Language, seed: int, curve: str | None) -> None:
         task = next((TASKS[factory] for factory in nlp.pipe_factories.values() if factory in TASKS), SHIPPED)
         block = read_shipped(task)["training"]
         del block["score_weights"]  # the components' own stay
+        if not heads_of(nlp):
+            block["before_to_disk"] = None
         training.update(block)
     training["seed"], training["gpu_allocator"] = seed, None
     if training["logger"]["@loggers"] == CURVE_LOGGER:

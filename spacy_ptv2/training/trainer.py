@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from thinc.api import Optimizer
 from ..optimizers.parameters import parameters_of_pipeline
 from ..optimizers.protocol import drive, introduce
 from ..writing import replacing_folder
+from .fit_temperature import FitTemperature
 from .progress import PipelineState
 
 Scores = tuple[float, dict[str, Any]]  # the main score, and all scores
@@ -57,6 +59,8 @@ class Trainer:
         self.state = PipelineState()
         names = [settings["train_corpus"], settings["dev_corpus"]]
         self.train_corpus, self.dev_corpus = corpora or resolve_dot_names(nlp.config.interpolate(), names)
+        if corpora is not None and isinstance(callback := settings["before_to_disk"], FitTemperature):
+            settings["before_to_disk"] = replace(callback, corpus=self.dev_corpus)
         self._evaluate = create_evaluation_callback(nlp, self.dev_corpus, self.settings["score_weights"])
         drive(self.optimizer)
         introduce(self.optimizer, nlp, parameters_of_pipeline)

@@ -44,14 +44,25 @@ def test_command(tiny_folder, corpus, tmp_path):
     nlp = build_pipeline(tiny_folder, corpus)
     train(nlp, corpus, steps=15)
     pipeline = tmp_path / "model-best"
-    nlp.to_disk(pipeline)
     app = typer.Typer()
     app.command()(calibration.main)
     results = tmp_path / "results.md"
+    nlp.get_pipe("token_classifier").cfg["temperature"] = 2.0
+    nlp.to_disk(pipeline)
     arguments = [str(pipeline), str(corpus), "--bins", "2", "--results", str(results)]
     outcome = CliRunner().invoke(app, arguments)
     assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
     rows = [line.split() for line in outcome.output.splitlines()[2:]]
-    assert [row[3] for row in rows] == [*CONFIDENCES]
-    assert rows[0][4] != rows[1][4]
+    assert [row[3:5] for row in rows] == [[kind, at] for kind in CONFIDENCES for at in ("1", "2")]
+    assert len({row[5] for row in rows}) == 4
     assert f"## Calibration: {tmp_path.name}/model-best" in results.read_text(encoding="utf8")
+
+
+def test_temperatures_are_fitted_to_half_of_dev(tiny_folder, corpus, tmp_path):
+    nlp = build_pipeline(tiny_folder, corpus)
+    train(nlp, corpus, steps=5)
+    nlp.to_disk(tmp_path / "model-best")
+    results = tmp_path / "results.md"
+    calibration.main(tmp_path / "model-best", [corpus], dev=corpus, bins=2, results=results)
+    lines = [line for line in results.read_text(encoding="utf8").splitlines() if " product " in line]
+    assert [line.startswith("half of") for line in lines] == [True, True, False, False]

@@ -9,7 +9,8 @@ from spacy.cli.find_threshold import find_threshold
 from spacy.tokens import DocBin
 
 from spacy_ptv2.errors import FormatError, PTuningError
-from spacy_ptv2.pipeline.confidences import CONFIDENCES, entity_products
+from spacy_ptv2.pipeline.confidences import CONFIDENCES, at_temperature, entity_products
+from spacy_ptv2.pipeline.losses import log_softmax
 from spacy_ptv2.pipeline.tag_schemes import TagScheme
 
 from ..tiny import build_pipeline, train
@@ -62,6 +63,36 @@ def test_both_confidences(trained, saved):
 
 
 @pytest.mark.parametrize("kind", CONFIDENCES)
+def test_a_temperature_changes_confidences_and_not_what_is_found(saved, kind):
+    by_temperature = {}
+    for at in (0.5, 1, 3):
+        settings = {"components.token_classifier.confidence": kind, "components.token_classifier.temperature": at}
+        by_temperature[at] = found(spacy.load(saved, config=settings))
+    texts = [list(entities) for entities in by_temperature.values()]
+    assert texts[0] == texts[1] == texts[2] != []
+    sums = [sum(entities.values()) for entities in by_temperature.values()]
+    assert sums[0] > sums[1] > sums[2]
+
+
+def test_the_temperature_by_hand():
+    logits = np.array([[2.0, 0.0, 1.0], [0.0, -1.0, 4.0]])
+    expected = log_softmax(np, logits / 4)
+    np.testing.assert_allclose(at_temperature(log_softmax(np, logits), 4.0), expected)
+    assert at_temperature(expected, 1.0) is expected
+    assert len(at_temperature(expected[:0], 2.0)) == 0
+
+
+def test_a_threshold_is_for_confidences_at_the_temperature(saved):
+    nlp = spacy.load(saved)
+    nlp.get_pipe("token_classifier").cfg["temperature"] = 3.0
+    everything = found(nlp)
+    cut = max(everything.values())
+    nlp.get_pipe("token_classifier").cfg["threshold"] = cut
+    assert found(nlp) == {text: c for text, c in everything.items() if c == cut}
+    assert cut < max(found(spacy.load(saved)).values())
+
+
+@pytest.mark.parametrize("kind", CONFIDENCES)
 def test_entities_below_the_threshold_are_left_out(saved, kind):
     nlp = spacy.load(saved, config={"components.token_classifier.confidence": kind})
     everything = found(nlp)
@@ -96,21 +127,29 @@ def test_a_config_that_says_otherwise_goes_before_what_was_saved(saved, tmp_path
 def test_pipelines_saved_without_these_settings(saved):
     file = saved / "token_classifier" / "cfg"
     cfg = json.loads(file.read_text())
-    for name in ("threshold", "confidence", "configured"):
+    for name in ("threshold", "confidence", "temperature", "configured"):
         del cfg[name]
     file.write_text(json.dumps(cfg))
     config = saved / "config.cfg"
-    config.write_text(config.read_text().replace('confidence = "product"\nthreshold = 0.0\n', ""))
+    settings = 'confidence = "product"\nthreshold = 0.0\ntemperature = 1.0\n'
+    config.write_text(config.read_text().replace(settings, ""))
     assert "threshold" not in config.read_text()
     assert (
         spacy.load(saved).config["components"]["token_classifier"]["threshold"] == 0.0
     )  # `find-threshold` asks for it
     nlp = spacy.load(saved, config={"components.token_classifier.threshold": 0.5})
     assert nlp.get_pipe("token_classifier").cfg["threshold"] == 0.5
+    assert nlp.get_pipe("token_classifier").cfg["temperature"] == 1.0
 
 
 @pytest.mark.parametrize(
-    "change", [{"threshold": 2}, {"threshold": "0.5"}, {"threshold": True}, {"confidence": ["x"]}, {"configured": 3}]
+    "change",
+    [
+        *({"threshold": value} for value in (2, "0.5", True)),
+        *({"temperature": value} for value in (0, "1", True)),
+        {"confidence": ["x"]},
+        {"configured": 3},
+    ],
 )
 def test_damaged_settings_are_refused(saved, change):
     file = saved / "token_classifier" / "cfg"
@@ -119,9 +158,15 @@ def test_damaged_settings_are_refused(saved, change):
         spacy.load(saved)
 
 
-@pytest.mark.parametrize("settings", [{"threshold": 1.5}, {"threshold": -0.1}])
-def test_thresholds_that_cannot_be(settings):
-    with pytest.raises(PTuningError, match="P407.*threshold.*from 0 to 1"):
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        *(({"threshold": value}, "threshold.*from 0 to 1") for value in (1.5, -0.1)),
+        *(({"temperature": value}, "temperature.*above 0") for value in (0.0, -1.0)),
+    ],
+)
+def test_settings_that_cannot_be(settings, expected):
+    with pytest.raises(PTuningError, match=f"P407.*{expected}"):
         spacy.blank("en").add_pipe("token_classifier", config=settings)
 
 

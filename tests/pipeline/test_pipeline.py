@@ -97,7 +97,8 @@ def test_confidence_is_the_product_of_the_tags(nlp):
     probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
     tags = head.tag_scheme.decode(np.log(probabilities), [len(doc) for doc in docs])
     expected = probabilities[np.arange(43), tags]
-    predictions = head._decode(docs, logits)
+    decoded = head._decode(docs, logits)
+    predictions = decoded.free.in_docs(decoded.entities, head.confidences(decoded, 1.0))
     assert (0, 20, "PER") in [entity[:3] for entity in predictions[0]]
     for first, prediction in zip((0, 40, 40), predictions, strict=True):
         for start, end, _, confidence in prediction:

@@ -1,0 +1,119 @@
+"""The temperature at which a head's confidences fit how often it is right.
+
+In: gold Docs, and what a head found in them. Out: which of that is right, and the temperature with the smallest log
+loss of right and wrong. Source: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599; here over entities
+instead of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.training import Example
+
+from .entities import Prediction
+from .marginals import Floats1d
+from .token_classifier import Decoded, TokenClassifier
+
+LOWEST, HIGHEST = 0.25, 8.0  # temperatures that are tried
+PRECISION = 0.002  # of the logarithm of the temperature
+DIGITS = 3
+GOLDEN = (math.sqrt(5) - 1) / 2
+SURE = 1e-6  # the loss of an entity is that of no surer confidence, or one error would decide
+
+
+class Judged:
+    """What a head found in examples, and whether it is right (`right`: 1 or 0); `n_gold`, how much there was to find.
+
+    head (TokenClassifier): It gives confidences at any temperature.
+    examples (Sequence[Example]): Their predicted Docs are those that were decoded, in order.
+    decoded (Sequence[Decoded]): One of each batch.
+    """
+
+    def __init__(self, head: TokenClassifier, examples: Sequence[Example], decoded: Sequence[Decoded]) -> None:
+        self._head = head
+        self._decoded = decoded
+        self.n_gold = sum(len(head.gold_spans(example.reference) or ()) for example in examples)
+        predictions = chain.from_iterable(one.free.in_docs(one.entities, [0.0] * len(one.entities)) for one in decoded)
+        pairs = zip(examples, predictions, strict=True)
+        judged = [verdict for example, found in pairs for verdict in _verdicts(head, example, found)]
+        self._is_known = np.array([verdict is not None for verdict in judged], dtype=bool)
+        self.right: NDArray[np.float64] = np.array([verdict for verdict in judged if verdict is not None], dtype=float)
+
+    def confidences(self, temperature: float) -> Floats1d:
+        """Return the confidence of all that is judged. Shape, and that of `right`: (n_judged,)"""
+        batches = [self._head.confidences(one, temperature) for one in self._decoded]
+        return np.concatenate([np.zeros(0), *batches])[self._is_known]
+
+
+def heads_of(nlp: Language, leaving_out: Sequence[str] = ()) -> dict[str, TokenClassifier]:
+    """Return the components whose confidences have a temperature. leaving_out (Sequence[str]): Names of others."""
+    heads = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, TokenClassifier)}
+    return {name: head for name, head in heads.items() if name not in leaving_out}
+
+
+def judge(nlp: Language, heads: Mapping[str, TokenClassifier], examples: Sequence[Example]) -> dict[str, Judged]:
+    """Annotate copies of examples once, as `nlp.evaluate` does, and judge what the heads found.
+
+    heads (Mapping): Components of the pipeline by name.
+    """
+    copies = [Example(example.predicted.copy(), example.reference) for example in examples]
+    decoded: dict[str, list[Decoded]] = {name: [] for name in heads}
+    last = max(nlp.pipe_names.index(name) for name in heads)
+    try:
+        for name, head in heads.items():
+            head.observer = decoded[name].append
+        for _ in nlp.pipe((example.predicted for example in copies), disable=nlp.pipe_names[last + 1 :]):
+            pass
+    finally:
+        for head in heads.values():
+            head.observer = None
+    return {name: Judged(head, copies, decoded[name]) for name, head in heads.items()}
+
+
+def fit(judged: Judged) -> float:
+    """Return the temperature with the smallest log loss, by golden section."""
+
+    def loss(log_temperature: float) -> float:
+        return log_loss(judged.confidences(math.exp(log_temperature)), judged.right)
+
+    return round(math.exp(smallest(loss, math.log(LOWEST), math.log(HIGHEST))), DIGITS)
+
+
+def log_loss(confidences: Floats1d, right: Floats1d) -> float:
+    """Return the mean log loss in nats. right (Floats1d): 1 or 0. Shape of both: (n_entities,)"""
+    p = np.clip(confidences, SURE, 1 - SURE)
+    return float(-np.where(right > 0, np.log(p), np.log1p(-p)).mean())
+
+
+def smallest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function with one minimum has it. low, high (float): Between which it is looked for."""
+    inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
+    values = [function(place) for place in inner]
+    while high - low > PRECISION:
+        if values[0] <= values[1]:
+            high, inner[1], values[1] = inner[1], inner[0], values[0]
+            inner[0] = high - GOLDEN * (high - low)
+            values[0] = function(inner[0])
+        else:
+            low, inner[0], values[0] = inner[0], inner[1], values[1]
+            inner[1] = low + GOLDEN * (high - low)
+            values[1] = function(inner[1])
+    return (low + high) / 2
+
+
+def _verdicts(head: TokenClassifier, example: Example, found: Prediction) -> Iterator[bool | None]:
+    """Yield of everything that was found whether spaCy's scorers count it as right; None if that is unknown."""
+    gold = head.gold_spans(example.reference)
+    expected = {(span.start, span.end, head.label_of(span)) for span in gold or ()}
+    for start, end, label, _ in found:
+        tokens = example.alignment.x2y[start:end]
+        if gold is None or not len(tokens):
+            yield None
+        else:
+            yield (int(tokens[0]), int(tokens[-1]) + 1, label) in expected
