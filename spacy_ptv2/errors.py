@@ -33,6 +33,14 @@ class TaskError(PTuningError):
     """A bank has no task of that name."""
 
 
+class StoredTaskError(PTuningError):
+    """A store has a task of that name that cannot be loaded."""
+
+
+class QueueError(PTuningError):
+    """A queue of single requests takes no more of them."""
+
+
 class DiskError(PTuningError):
     """A disk is full, cannot be written to or has an error."""
 
@@ -601,13 +609,21 @@ class Errors(_Messages):
     )
     P716 = "Expected a pipeline as the name of a package, the path of a folder or an nlp object, got a {got}."
     P717 = (
-        "Expected (text or Doc, name of a task), or with as_tuples=True ((text or Doc, name of a task), context), got "
-        "{got!r:.100}."
+        "Expected (text or Doc, name of a task or None), or with as_tuples=True such a pair and a context as a pair, "
+        "got {got!r:.100}."
     )
     P718 = (
         "The Doc for the task {name!r} has another vocabulary than its pipeline. Make it with "
         "Doc(bank.vocab({name!r}), words=...), or pass the text."
     )
+    P730 = "There is no folder {path} with tasks. Give a folder whose folders are saved pipelines."
+    P731 = (
+        "Expected limit_mb to be above 0, with a store whose tasks it limits; got limit_mb={got!r}, store={store!r}. "
+        "Tasks that bank.load loads stay until bank.unload."
+    )
+    P732 = "The task {name!r} cannot be loaded from {path}: {error} Save the pipeline there again, or remove it."
+    P733 = "The queue is closed and takes no more requests. Make a new one."
+    P734 = "Expected {name} {expected}, got {got!r}."
 
     # Reports
     P780 = "A report needs matplotlib, which is not installed here. Run `pip install 'spacy-ptv2[report]'`."

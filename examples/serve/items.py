@@ -8,9 +8,9 @@ from spacy_ptv2.serving.limits import Text
 
 
 class Item(BaseModel):
-    """A text and the task that is to annotate it."""
+    """A text and the task that is to annotate it; null to have it tokenised alone."""
 
     model_config = ConfigDict(extra="forbid")
 
     text: Text
-    task: str
+    task: str | None

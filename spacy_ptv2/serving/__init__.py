@@ -5,6 +5,7 @@ the backbone. docs/guides/serving.md explains how to use it, and examples/serve 
 """
 
 from .bank import AdapterBank
-from .info import BankInfo, TaskInfo
+from .gathering import RequestQueue
+from .info import BankInfo, BankStatus, StoreUse, TaskInfo, TaskStatus
 
-__all__ = ["AdapterBank", "BankInfo", "TaskInfo"]
+__all__ = ["AdapterBank", "BankInfo", "BankStatus", "RequestQueue", "StoreUse", "TaskInfo", "TaskStatus"]

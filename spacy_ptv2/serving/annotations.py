@@ -17,7 +17,7 @@ from ..annotations.roles import SCORES, frames_of
 Json = dict[str, Any]
 
 
-def to_json(doc: Doc, task: str) -> Json:
+def to_json(doc: Doc, task: str | None) -> Json:
     """Return what a task found: always its entities, and of everything else what the Doc has."""
     others = {
         "tags": [_tag(token, names) for token in doc] if (names := _tagged(doc)) else [],

@@ -1,8 +1,9 @@
-"""What a bank contains, and how many bytes its tensors take."""
+"""What a bank contains, how many bytes that takes, and how it is used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from spacy.language import Language
 
@@ -35,6 +36,43 @@ class BankInfo:
     fingerprint: str
     backbone_bytes: int
     tasks: dict[str, TaskInfo]
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """The use of a task that is in memory.
+
+    n_bytes (int): Of its tensors, and what its Python objects are reckoned at.
+    n_texts (int): How many texts it was asked about. idle_seconds (float): Since the last one, or since it was loaded.
+    """
+
+    n_bytes: int
+    n_texts: int
+    idle_seconds: float
+
+
+class StoreUse(NamedTuple):
+    """The use of a store.
+
+    limit (int | None), bytes (int): The most bytes of its tasks in memory, and those of the present ones.
+    hits (int): Texts whose task was in memory. misses, failures (int): Tasks that were loaded, and that could not be.
+    evictions (int): Tasks that left memory for others. loading_seconds (float): Of all loading.
+    """
+
+    limit: int | None
+    bytes: int = 0
+    hits: int = 0
+    misses: int = 0
+    failures: int = 0
+    evictions: int = 0
+    loading_seconds: float = 0.0
+
+
+class BankStatus(NamedTuple):
+    """The tasks in memory by name, and the use of the store; None without one."""
+
+    tasks: dict[str, TaskStatus]
+    store: StoreUse | None
 
 
 def describe_task(name: str, nlp: Language) -> TaskInfo:

@@ -3,7 +3,8 @@
 `spacy.load(path, vocab=...)` will not do: it first empties the strings and lexemes of that vocabulary (spaCy 3.8,
 `Vocab.from_disk`), although Docs of other pipelines still use it. Here the strings are added to it instead. Tokenizers
 are shared too. Each puts its special cases into its vocabulary, 1.2 MB for English, and nothing removes them again
-(spaCy 3.8, `Vocab.make_fused_token`), so that each additional one would outlive its pipeline in memory.
+(spaCy 3.8, `Vocab.make_fused_token`), so that each additional one would outlive its pipeline in memory. Of folders with
+equal configs only the first is built, the others are copies (`blanks.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..errors import Errors, PTuningError
+from .blanks import CONFIG, Blanks
 
 Tokenize = Callable[[str], Doc]
 
@@ -32,6 +34,13 @@ class SharedVocabularies:
     def __init__(self) -> None:
         self._vocabs: dict[str | None, Vocab] = {}
         self._tokenizers: dict[tuple[str | None, bytes], Tokenize] = {}
+        self._blanks = Blanks()
+
+    def blank(self, lang: str) -> Language:
+        """Return a pipeline without components, over the vocabulary of its language."""
+        nlp = spacy.blank(lang)
+        self._vocabs.setdefault(nlp.lang, nlp.vocab)
+        return nlp
 
     def load(self, pipeline: str | Path | Language) -> Language:
         """Return a new pipeline from a package, a folder, or a pipeline in memory, which is copied.
@@ -39,28 +48,38 @@ class SharedVocabularies:
         RAISES (PTuningError): P716 for anything else.
         """
         if isinstance(pipeline, (str, Path)):
+            folder = Path(pipeline)
+            if (folder / CONFIG).is_file() and not (isinstance(pipeline, str) and spacy.util.is_package(pipeline)):
+                return self._load_folder(folder)
             pipeline = spacy.load(pipeline)
         if not isinstance(pipeline, Language):
             raise PTuningError(Errors.P716.format(got=type(pipeline).__name__))
         return self._copy(pipeline)
+
+    def _load_folder(self, folder: Path) -> Language:
+        loaded = self._blanks.load(folder)
+        if loaded is None:
+            loaded = self._copy(spacy.load(folder))
+            nlp = loaded
+            if nlp.vocab is self._vocabs[nlp.lang]:
+                self._blanks.keep(folder, lambda: _build(nlp, nlp.vocab, nlp.tokenizer))
+        return loaded
 
     def _copy(self, nlp: Language) -> Language:
         shared = self._vocabs.get(nlp.lang)
         if shared is None:
             shared = self._vocabs[nlp.lang] = type(nlp)().vocab
         if _brings_data(nlp.vocab, shared):
-            return _rebuild(nlp, type(nlp), True, exclude=[])
+            return _fill(_build(nlp, True), nlp, exclude=[])
         for text in nlp.vocab.strings:
             shared.strings.add(text)
         key = (nlp.lang, _identity(nlp))
         tokenizer = self._tokenizers.get(key)
         if tokenizer is None:
-            copied = _rebuild(nlp, type(nlp), shared, exclude=["vocab"])
+            copied = _fill(_build(nlp, shared), nlp, exclude=["vocab"])
             self._tokenizers[key] = copied.tokenizer
-        else:
-            copied = _rebuild(nlp, _tokenizing_with(tokenizer, type(nlp)), shared, exclude=["vocab", "tokenizer"])
-            copied.__class__ = type(nlp)
-        return copied
+            return copied
+        return _fill(_build(nlp, shared, tokenizer), nlp, exclude=["vocab", "tokenizer"])
 
 
 def _brings_data(vocab: Vocab, shared: Vocab) -> bool:
@@ -75,18 +94,24 @@ def _identity(nlp: Language) -> bytes:
     return hashlib.sha256(settings.encode("utf8") + content).digest()
 
 
-def _tokenizing_with(tokenizer: Tokenize, language: type[Language]) -> type[Language]:
-    """Return a class of pipelines that start with this tokenizer instead of building one."""
+def _build(nlp: Language, vocab: Any, tokenizer: Tokenize | None = None) -> Language:
+    """Return a pipeline of the same config that has not learned anything.
 
-    class Sharing(language):  # type: ignore[misc, valid-type]
+    tokenizer (Callable | None): What it starts with instead of building one, which takes most of the time.
+    """
+
+    class Sharing(type(nlp)):  # type: ignore[misc]
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **{**settings, "create_tokenizer": lambda nlp: tokenizer})
 
-    return Sharing
+    language = type(nlp) if tokenizer is None else Sharing
+    built = language.from_config(nlp.config, vocab=vocab, meta=nlp.meta, auto_fill=False)
+    built.__class__ = type(nlp)
+    return built
 
 
-def _rebuild(nlp: Language, language: type[Language], vocab: Any, exclude: list[str]) -> Language:
-    copied = language.from_config(nlp.config, vocab=vocab, meta=nlp.meta, auto_fill=False)
-    copied.from_bytes(nlp.to_bytes(exclude=exclude), exclude=exclude)
-    copied.set_error_handler(nlp.default_error_handler)
-    return copied
+def _fill(built: Language, nlp: Language, exclude: list[str]) -> Language:
+    """Give a pipeline what another one has learned."""
+    built.from_bytes(nlp.to_bytes(exclude=exclude), exclude=exclude)
+    built.set_error_handler(nlp.default_error_handler)
+    return built

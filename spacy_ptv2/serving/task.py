@@ -6,9 +6,10 @@ their settings allow. Then each pipeline runs over its own Docs with the precomp
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from spacy.language import Language
@@ -23,7 +24,10 @@ from ..layers.listener import PTuningListener
 from ..pipeline.joint_reading import Request, joint_layers, read_ahead
 from ..pipeline.shared_backbone import names_of_shared_backbones
 from ..serialization.models import adapter_shims
-from .info import TaskInfo, describe_backbone, describe_task
+from .info import TaskInfo, TaskStatus, describe_backbone, describe_task
+
+# What the Python objects of a component take in addition to its tensors (benchmarks/results/store.md).
+COMPONENT_BYTES = 70_000
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Task:
 
     name (str), nlp (Language): The task's name and its pipeline.
     layers (list[Model]): Those of its layers with an adapter that can share a pass with others.
+    n_bytes (int): Of its tensors, and what its Python objects are reckoned at.
+    last_use (float): When it was last asked about a text, as of `time.monotonic`.
     RAISES (PTuningError): P714 if the pipeline has no adapter, P715 if one is over another backbone.
     """
 
@@ -56,6 +62,21 @@ class Task:
         self.layers = joint_layers(models)
         self._handovers = [shim.predicted for shim in shims] + _listening(models)
         self._spared = names_of_shared_backbones(nlp)
+        self.n_bytes = self.info.adapter_bytes + self.info.head_bytes + COMPONENT_BYTES * len(nlp.components)
+        self.last_use = monotonic()
+        self._n_texts = 0
+        self._counting = threading.Lock()
+
+    def note_use(self) -> None:
+        """Note that it was asked about a text."""
+        with self._counting:
+            self.last_use = monotonic()
+            self._n_texts += 1
+
+    def status(self) -> TaskStatus:
+        """Return what it takes and how it is used."""
+        with self._counting:
+            return TaskStatus(self.n_bytes, self._n_texts, monotonic() - self.last_use)
 
     def make_doc(self, text: str | Doc) -> Doc:
         """Return a text as a Doc of this task, tokenised by its pipeline.
@@ -86,15 +107,18 @@ class Task:
             handover.take(docs)
 
 
-def annotate_jointly(asked: Sequence[tuple[Doc, Task]]) -> tuple[list[Doc | None], Seconds]:
-    """Annotate the Docs and return them in order, and the time that it took.
+def annotate_jointly(asked: Sequence[tuple[Doc, Task | None]]) -> tuple[list[Doc | None], Seconds]:
+    """Annotate the Docs and return them in order, and the time that it took. One without a task stays as it is.
 
     RETURNS (tuple): The Docs, None for one that its pipeline's error handler dropped; and the seconds.
     """
     by_task: dict[Task, dict[Doc, list[int]]] = {}
-    for place, (doc, task) in enumerate(asked):
-        by_task.setdefault(task, {}).setdefault(doc, []).append(place)
     done: list[Doc | None] = [None] * len(asked)
+    for place, (doc, task) in enumerate(asked):
+        if task is None:
+            done[place] = doc
+        else:
+            by_task.setdefault(task, {}).setdefault(doc, []).append(place)
     start = perf_counter()
     try:
         read_ahead(_requests({task: list(docs) for task, docs in by_task.items()}))

@@ -291,7 +291,7 @@ def test_p711_also_where_it_is_taken_while_loading(bank, pipelines, monkeypatch)
     assert "new" in bank
 
 
-@pytest.mark.parametrize("name", ["other", None])
+@pytest.mark.parametrize("name", ["other", 3])
 def test_p713_unknown_tasks_name_the_known_ones(bank, name):
     for call in (
         lambda: bank("Peter", name),
@@ -301,6 +301,12 @@ def test_p713_unknown_tasks_name_the_known_ones(bank, name):
     ):
         with pytest.raises(TaskError, match=rf"P713.*{name}.*'shared', 'separate'"):
             call()
+
+
+def test_p713_no_task_has_no_vocabulary(bank):
+    for call in (bank.vocab, bank.unload, bank.check, lambda name: bank.make_doc("Peter", name)):
+        with pytest.raises(TaskError, match="P713.*None"):
+            call(None)
 
 
 def test_p713_of_an_empty_bank(tiny_folder):

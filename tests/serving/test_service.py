@@ -250,7 +250,7 @@ def test_other_addresses_and_methods_are_json_too(client):
 
 def test_commands_of_the_readme(client):
     commands = [shlex.split(line) for line in README.splitlines() if line.startswith("curl")]
-    assert [command[2].rpartition("/")[2] for command in commands] == ["annotate", "tasks", "health"]
+    assert [command[2].rpartition("/")[2] for command in commands] == ["annotate", "tasks", "status", "metrics", "health"]
     for command in commands:
         path = command[2].removeprefix("http://localhost:8000")
         if "-d" in command:
@@ -267,11 +267,12 @@ def test_commands_of_the_readme(client):
 
 
 def test_the_python_of_the_guide_runs(nlp, tiny_folder, tmp_path, capsys):
-    nlp.to_disk(tmp_path / "model")
+    (tmp_path / "models").mkdir()
+    nlp.to_disk(tmp_path / "models" / "letters")
     guide = (ROOT / "docs" / "guides" / "serving.md").read_text(encoding="utf8")
-    (block,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
-    for name, path in (("sentence-transformers/all-MiniLM-L6-v2", tiny_folder), ("en_ptv2_news", tmp_path / "model"),
-                       ("/models/letters", tmp_path / "model")):  # fmt: skip
+    block = "".join(re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL))
+    for name, path in (("sentence-transformers/all-MiniLM-L6-v2", tiny_folder), ('"/models', f'"{tmp_path}/models'),
+                       ("en_ptv2_news", tmp_path / "models" / "letters")):  # fmt: skip
         assert name in block
         block = block.replace(name, str(path))
     exec(block, {})
