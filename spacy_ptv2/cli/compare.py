@@ -17,6 +17,8 @@ from .training_config import CodePath, ConfigPath, GpuId, read_training_config
 if TYPE_CHECKING:
     from ..comparison.outcome import Job, Outcome
 
+COMMON = ",".join(method for method in METHODS if method != PLAIN)
+
 
 def compare_cli(
     ctx: typer.Context,
@@ -26,9 +28,7 @@ def compare_cli(
         list[Path] | None,
         typer.Option("--test", "-t", help="A .spacy file to score the best pipeline of each run on; may be repeated."),
     ] = None,
-    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = ",".join(
-        method for method in METHODS if method != PLAIN
-    ),
+    methods: Annotated[str, typer.Option("--methods", "-m", help="Which methods, with commas.")] = COMMON,
     seeds: Annotated[str, typer.Option("--seeds", help="With commas; the first one chooses the rate.")] = "0,1,2",
     rates: Annotated[str, typer.Option("--rates", help="Learning rates of full fine-tuning.")] = "5e-5,1e-4,2e-4",
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="How many runs at a time.", min=1)] = 1,

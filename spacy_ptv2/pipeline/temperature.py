@@ -48,7 +48,8 @@ class Judged:
     def confidences(self, temperature: float) -> Floats1d:
         """Return the confidence of all that is judged. Shape, and that of `right`: (n_judged,)"""
         batches = [self._head.confidences(one, temperature) for one in self._decoded]
-        return np.concatenate([np.zeros(0), *batches])[self._is_known]
+        known: Floats1d = np.concatenate([np.zeros(0), *batches])[self._is_known]
+        return known
 
 
 def heads_of(nlp: Language, leaving_out: Sequence[str] = ()) -> dict[str, TokenClassifier]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from spacy.tokens import Doc, Span
+from numpy.typing import NDArray
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Optimizer
@@ -31,12 +32,12 @@ class Decoded:
     """What is found in some Docs, without confidences.
 
     free (FreeTokens): The tokens that were decoded.
-    log_probabilities (Floats2d): Of their tags. Shape: (n_free, n_tags)
+    log_probabilities (NDArray): Of their tags. Shape: (n_free, n_tags)
     entities (list[tuple[int, int, str]]): (start, end, label) in free tokens, end exclusive.
     """
 
     free: FreeTokens
-    log_probabilities: Floats2d
+    log_probabilities: NDArray[np.floating[Any]]
     entities: list[Entity]
 
 
@@ -112,7 +113,7 @@ class TokenClassifier(LabelledHead):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Return each Doc's entities with a confidence, without those below the threshold."""
         docs = list(docs)
-        logits: Floats2d = np.zeros((0, 1), dtype=np.float32)
+        logits: Any = np.zeros((0, 1), dtype=np.float32)
         if any(len(doc) for doc in docs):
             logits = self.model.ops.to_numpy(self.model.ops.xp.concatenate(self.model.predict(docs)))
         decoded = self._decode(docs, logits)
@@ -138,7 +139,7 @@ class TokenClassifier(LabelledHead):
         super().finish_update(sgd)
         self.cfg["temperature"] = self.cfg["configured"]["temperature"]
 
-    def gold_spans(self, reference: Doc) -> Sequence[Span] | None:
+    def gold_spans(self, reference: Doc) -> Sequence[Span] | SpanGroup | None:
         """Return what a gold Doc has of what is looked for; None if that is not known of all its tokens."""
         return reference.ents if reference.has_annotation("ENT_IOB", require_complete=True) else None
 
