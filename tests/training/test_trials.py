@@ -81,6 +81,7 @@ def test_one_pass_for_all(config, tmp_path, monkeypatch):
     original = joint_pass._read_batch
     monkeypatch.setattr(joint_pass, "_read_batch", lambda e, *args: passes.append(len(e)) or original(e, *args))
     short = Config().from_str(config.to_str(), interpolate=False, overrides={"initialize.before_init.epochs": 1})
+    short["training"]["before_to_disk"] = None  # a temperature is fitted to each alone
     train_trials(short, VARIANTS, tmp_path, report=lambda *_: None)
     assert set(passes) == {3}
 
