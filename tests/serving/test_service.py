@@ -247,7 +247,8 @@ def test_other_addresses_and_methods_are_json_too(client):
 
 def test_commands_of_the_readme(client):
     commands = [shlex.split(line) for line in README.splitlines() if line.startswith("curl")]
-    assert [command[2].rpartition("/")[2] for command in commands] == ["annotate", "tasks", "status", "metrics", "health"]
+    paths = [command[2].rpartition("/")[2] for command in commands]
+    assert paths == ["annotate", "tasks", "status", "metrics", "health"]
     for command in commands:
         path = command[2].removeprefix("http://localhost:8000")
         if "-d" in command:
