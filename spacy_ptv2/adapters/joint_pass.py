@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,13 +48,33 @@ def read_batches(encoders: Sequence[AdaptedEncoder], batches: Sequence[PieceBatc
     seeds = [encoder.begin_pass() for encoder in encoders if encoder.training]
     with drawing_from(seeds[0], device) if seeds else nullcontext():  # some models draw numbers without effect (T5)
         prompts = [encoder.draw_prompts() for encoder in encoders]
-        by_batch = [_read_batch(encoders, prompts, batch.to(device)) for batch in batches]
+        by_batch = [_read_present(encoders, prompts, batch.to(device)) for batch in batches]
     return [torch.cat(states) for states in zip(*by_batch, strict=True)]
 
 
-def _read_batch(
+def _read_present(
     encoders: Sequence[AdaptedEncoder], prompts: Sequence[Callable[[int], LayerPrompts]], batch: PieceBatch
 ) -> list[torch.Tensor]:
+    """Read a batch with those encoders that want any of it: of many, few do. In training all draw numbers for it."""
+    first = min(encoder.first_layer for encoder in encoders)
+    present = [number for number, reading in enumerate(batch.readings) if len(reading.rows)]
+    if encoders[0].training or len(present) < 2 or len(present) == len(encoders):
+        return _read_batch(encoders, prompts, batch, first)
+    own = replace(batch, readings=[batch.readings[number] for number in present])
+    read = _read_batch([encoders[n] for n in present], [prompts[n] for n in present], own, first)
+    by_encoder = [states.new_zeros(0, states.shape[-1]) for states in read[:1] * len(encoders)]
+    for number, states in zip(present, read, strict=True):
+        by_encoder[number] = states
+    return by_encoder
+
+
+def _read_batch(
+    encoders: Sequence[AdaptedEncoder],
+    prompts: Sequence[Callable[[int], LayerPrompts]],
+    batch: PieceBatch,
+    first: int,
+) -> list[torch.Tensor]:
+    """Return the wanted hidden states for each encoder. first (int): The first layer that any of the pass changes."""
     leader = encoders[0]
     embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
     if batch.types is not None:
@@ -62,7 +83,6 @@ def _read_batch(
         _inputs_of(encoder, prompt_for(len(reading.rows)), batch, embeddings, reading.rows)
         for encoder, prompt_for, reading in zip(encoders, prompts, batch.readings, strict=True)
     ]
-    first = min(encoder.first_layer for encoder in encoders)
     by_encoder = _run_in_engine(encoders, inputs) if len(encoders) == 1 or first == 0 else None
     if by_encoder is None:
         rows = torch.cat([reading.rows for reading in batch.readings])

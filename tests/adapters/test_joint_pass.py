@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from spacy_ptv2.adapters import joint_pass
 from spacy_ptv2.adapters.batches import PieceBatch, Reading
 from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones.registry import get_backbone
@@ -79,6 +80,15 @@ def test_together_equals_alone(family, lowest, rows):
         for number, encoder in enumerate(encoders):
             expected = alone(encoder, batch, number) if rows[number] else torch.zeros(0, family.hidden_width)
             torch.testing.assert_close(together[number], torch.cat([expected, expected]), atol=1e-5, rtol=1e-5)
+
+
+def test_an_encoder_that_reads_nothing_of_a_batch_is_left_out_of_it(family, monkeypatch):
+    encoders, calls = make_encoders(family, 1), []
+    original = joint_pass._inputs_of
+    monkeypatch.setattr(joint_pass, "_inputs_of", lambda encoder, *a: calls.append(encoder) or original(encoder, *a))
+    with torch.no_grad():
+        read_batches(encoders, [make_batch([[], [2, 3], [1]]), make_batch([[0], [1], []])])
+    assert calls == [encoders[1], encoders[2], encoders[0], encoders[1]]
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
