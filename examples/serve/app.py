@@ -99,7 +99,7 @@ def add_annotate(app: FastAPI, bank: AdapterBank, workers: Workers, limits: Limi
     @app.post("/annotate")
     async def answer(items: list[Item], request: Request) -> Response:
         check_size([item.text for item in items], limits)
-        for task in {item.task for item in items} - {None}:
+        for task in {item.task for item in items if item.task is not None}:
             bank.check(task)
         deadline = request.scope["deadline"]
 
