@@ -258,8 +258,10 @@ def test_the_service_is_started_asked_and_stopped(folder):
     script = "\n".join(session).replace("8000", port)
     result = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr + (folder / "log").read_text()
-    answers, tasks, health = map(json.loads, result.stdout.splitlines())
+    lines = result.stdout.splitlines()
+    answers, tasks, status, health = (json.loads(line) for line in lines if line.startswith(("[", "{")))
+    assert 'spacy_ptv2_requests_total{path="/annotate",status="200"} 1' in lines
     assert [answer["task"] for answer in answers] == ["news", "letters"]
-    assert set(tasks["tasks"]) == {"news", "letters"} and health
+    assert set(tasks["tasks"]) == set(status["tasks"]) == {"news", "letters"} and health
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(port)), timeout=5)

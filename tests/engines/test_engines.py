@@ -365,6 +365,7 @@ def test_nothing_reports_its_use(tmp_path):
 
 INTERRUPTED = """
 import signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started without it
 import torch
 from spacy_ptv2.engines.openvino_graph import CompiledGraph, convert_graph
 
