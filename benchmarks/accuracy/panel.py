@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated
 
 import typer
@@ -28,27 +28,29 @@ from wasabi import msg
 
 from spacy_ptv2.comparison.finished import Finished, Run, read_comparison
 from spacy_ptv2.comparison.methods import METHODS, PLAIN
+from spacy_ptv2.comparison.table import differences, mean_and_error
 
 from ..lib.pipelines import CONFIGS
 from ..lib.results import record, table
 from ..lib.training import ENCODER
+from . import tasks
 from .accuracy import seconds_until
 from .cells import DOCUMENTS, PARTS, Cell, compare_cell
 from .corpora import save_fold
 
 CONLL = Cell("ner", tuple(f"conll2003/{part}.txt" for part in PARTS), 0, documents=True)
 BTC = Cell("ner", ("+".join(f"btc/{section}.conll" for section in "abeg"), "btc/f.conll", "btc/h.conll"), 0)
-BC5CDR = Cell("ner", tuple(f"bc5cdr/{part}.tsv" for part in ("train", "devel", "test")), 0)
+BC5CDR, CONLL04, EWT = (replace(tasks.CELLS[name], cuts={}) for name in ("bc5cdr", "conll04", "ewt"))
 FOLDS, WIKIGOLD = 5, "wikigold-"
 MULTILINGUAL = "intfloat/multilingual-e5-small"
 CELLS = {
     "conll03": CONLL,
     **{f"{WIKIGOLD}{fold}": Cell("ner", PARTS, 0, documents=True) for fold in range(FOLDS)},
-    "conll04": Cell("ner", tuple(f"conll04/conll04_{part}.json" for part in PARTS), 0),
+    "conll04": CONLL04,
     "bc5cdr": BC5CDR,
     "btc": BTC,
     "turku_one": Cell("ner", tuple(f"turku_one/{part}.tsv" for part in PARTS), 0, backbone=MULTILINGUAL),
-    "ewt": Cell("tagging_parsing", tuple(f"ud_ewt/en_ewt-ud-{part}.conllu" for part in PARTS), 0),
+    "ewt": EWT,
     **{
         f"{name}-{n_sentences}": replace(cell, cuts={"train": n_sentences})
         for name, cell in {"conll03": CONLL, "btc": BTC, "bc5cdr": BC5CDR}.items()
@@ -96,7 +98,7 @@ def main(
         raise typer.BadParameter(f"expected --form {' or '.join(FORMS)}, got {form}")
     chosen = cells or (CHEAP if form == "cheap" else ",".join(CELLS))
     rows: list[tuple[str, ...]] = []
-    differences: list[float] = []
+    points: list[float] = []
     for name in chosen.split(","):
         cell = FORMS[form].cut(CELLS[name])
         if cell.config == CONLL.config:
@@ -109,9 +111,9 @@ def main(
         own = {f"{ENCODER}.backbone.path": multilingual} if cell.backbone else {}
         folder = compare_cell(name, cell, data, output, methods=methods, seeds=seeds, jobs=jobs, settings=own)
         finished = read_comparison(folder)
-        differences += differences_of(finished)
+        points += differences_of(finished)
         rows += rows_of(name, cell, finished)
-    text = f"{table(HEADER, rows)}\n\n{summary(differences)}"
+    text = f"{table(HEADER, rows)}\n\n{summary(points)}"
     print(text)
     record(f"Panel, {form} form, {config.name}", text, results)
 
@@ -121,15 +123,14 @@ HEADER = ("corpus", "sentences", "steps", "what trains", "dev", "test", "differe
 
 def rows_of(name: str, cell: Cell, finished: Finished) -> Iterator[tuple[str, ...]]:
     """Yield a row per method and way to read the test set, the scores of all seeds in percent."""
-    peer = {job.seed: outcome for job, outcome in finished.table.get(PLAIN, ())}
     for method, runs in finished.table.items():
+        apart = [] if method == PLAIN else _differences(runs, finished)
         rate = runs[0][0].rate
         label = METHODS[method].label + ("" if rate is None else f", rate {rate:g}")
         devs = " ".join(f"{100 * outcome.dev:.1f}" for _, outcome in runs)
         shares = " ".join(f"{share:.2f}" for share in _time_shares(runs, finished.table.get(PLAIN, ())))
         for number, form in enumerate(("sentences", "documents")[: 1 + cell.documents]):
             scores = [100 * outcome.tests[number] for _, outcome in runs]
-            apart = [100 * o.tests[number] - 100 * peer[job.seed].tests[number] for job, o in runs if job.seed in peer]
             yield (
                 f"{name}, {form}" if cell.documents else name,
                 str(cell.cuts.get("train", "all")),
@@ -137,7 +138,7 @@ def rows_of(name: str, cell: Cell, finished: Finished) -> Iterator[tuple[str, ..
                 label,
                 devs,
                 " ".join(f"{score:.1f}" for score in scores),
-                "" if method == PLAIN or not apart else f"{mean(apart):+.1f}",
+                f"{mean(apart[number]):+.1f}" if apart else "",
                 "" if method == PLAIN else shares,
             )
 
@@ -158,21 +159,23 @@ def _seconds_until(curve: Sequence[tuple[int, float, float]], score: float) -> f
 
 def differences_of(finished: Finished) -> Iterator[float]:
     """Yield the points between adapter and fine-tuning for each way to read the test set, the mean over seeds."""
-    peer = {job.seed: outcome.tests for job, outcome in finished.table.get(PLAIN, ())}
-    pairs = [(o.tests, peer[job.seed]) for job, o in finished.table.get(ADAPTER, ()) if job.seed in peer]
-    by_seed = [[100 * (ours - theirs) for ours, theirs in zip(*pair, strict=True)] for pair in pairs]
-    yield from map(mean, zip(*by_seed, strict=True))
+    yield from map(mean, _differences(finished.table.get(ADAPTER, ()), finished))
 
 
-def summary(differences: Sequence[float]) -> str:
-    """Return the sentence under the table. differences: In points, one for each corpus and way to read it."""
-    if not differences:
+def _differences(runs: Sequence[Run], finished: Finished) -> list[tuple[float, ...]]:
+    """Return the points between runs and fine-tuning with the same seeds, for each way to read the test set."""
+    peer = {job.seed: outcome for job, outcome in finished.table.get(PLAIN, ())}
+    return differences([(outcome, peer[job.seed]) for job, outcome in runs if job.seed in peer])
+
+
+def summary(points: Sequence[float]) -> str:
+    """Return the sentence under the table. points: The differences, one for each corpus and way to read it."""
+    if not points:
         return "No corpus has both deep prompts + LoRA and fine-tuning with our head."
-    n = len(differences)
-    error = f" ± {stdev(differences) / sqrt(n):.1f} (standard error over these)" if n > 1 else ""
+    error = " (standard error over these)" if len(points) > 1 else ""
     return (
-        f"Deep prompts + LoRA less fine-tuning with our head, on test, mean of {n}: {mean(differences):+.1f}{error}; "
-        f"lowest {min(differences):+.1f}."
+        f"Deep prompts + LoRA less fine-tuning with our head, on test, mean of {len(points)}: "
+        f"{mean_and_error(points)}{error}; lowest {min(points):+.1f}."
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from spacy_ptv2.serving.gathering import BATCH_SIZE, WAIT_MS
 from spacy_ptv2.serving.limits import Limits
 
 VARIABLE = "SPACY_PTV2_SERVICE"
@@ -20,8 +21,8 @@ class Gathering(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    wait_ms: NonNegativeFloat = 0.0
-    batch_size: PositiveInt = 32
+    wait_ms: NonNegativeFloat = WAIT_MS
+    batch_size: PositiveInt = BATCH_SIZE
 
 
 class Settings(BaseModel):

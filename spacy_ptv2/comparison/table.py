@@ -46,8 +46,13 @@ def difference(pairs: Sequence[tuple[Outcome, Outcome]]) -> str:
 
     RETURNS (str): Of each test corpus, empty without one.
     """
-    by_seed = [[100 * (x - y) for x, y in zip(a.tests, b.tests, strict=False)] for a, b in pairs]
-    return BETWEEN.join(mean_and_error(differences) for differences in zip(*by_seed, strict=False))
+    return BETWEEN.join(map(mean_and_error, differences(pairs)))
+
+
+def differences(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[tuple[float, ...]]:
+    """Return the differences of all pairs in points, for each test corpus."""
+    by_pair = [[100 * (x - y) for x, y in zip(a.tests, b.tests, strict=False)] for a, b in pairs]
+    return list(zip(*by_pair, strict=False))
 
 
 def mean_and_error(values: Sequence[float]) -> str:

@@ -18,6 +18,8 @@ from spacy.tokens import Doc
 from ..errors import Errors, PTuningError, QueueError
 from .bank import AdapterBank, Name
 
+WAIT_MS, BATCH_SIZE = 0.0, 32
+
 
 @dataclass(frozen=True)
 class _Request:
@@ -36,7 +38,7 @@ class RequestQueue:
     RAISES (PTuningError): P734.
     """
 
-    def __init__(self, bank: AdapterBank, *, wait_ms: float = 0.0, batch_size: int = 32) -> None:
+    def __init__(self, bank: AdapterBank, *, wait_ms: float = WAIT_MS, batch_size: int = BATCH_SIZE) -> None:
         if not wait_ms >= 0:
             raise PTuningError(Errors.P734.format(name="wait_ms", expected="to be 0 or more", got=wait_ms))
         if batch_size < 1:
