@@ -8,10 +8,8 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import hypothesis
 import pytest
@@ -21,11 +19,12 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from thinc.compat import has_cupy_gpu
 
+from benchmarks.lib import results
 from spacy_ptv2.adapters import build
-from spacy_ptv2.backbones import precision, registry
+from spacy_ptv2.backbones import precision
 from spacy_ptv2.backbones.backbone import Backbone
 from spacy_ptv2.backbones.catalogue import KNOWN_PACKAGES
-from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.registry import get_backbone, own_backbones
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.corpora.conll import read_conll, to_docs
 from spacy_ptv2.kernels.rounding import make_rounding_reproducible
@@ -105,18 +104,18 @@ def nothing_stays_loaded() -> Iterator[None]:
                 function.cache_clear()
 
 
-@contextmanager
-def own_backbones_here() -> Iterator[None]:
-    """Load backbones that nobody else in this process gets: some tests train all weights of one."""
+@pytest.fixture(scope="session", autouse=True)
+def figures_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what benchmarks record in tests out of the repository's figures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_shared", WeakValueDictionary())
+        patch.setattr(results, "RESULTS", tmp_path_factory.mktemp("results"))
         yield
 
 
-@pytest.fixture
-def own_backbones() -> Iterator[None]:
+@pytest.fixture(name="own_backbones")
+def own_backbones_here() -> Iterator[None]:
     """Let a test load backbones of its own, also where a fixture of other tests still holds one of the same weights."""
-    with own_backbones_here():
+    with own_backbones():
         yield
 
 

@@ -27,7 +27,7 @@ from spacy_ptv2.backbones.source import OVERRIDE_VARIABLE
 from spacy_ptv2.comparison import worker
 from spacy_ptv2.demo import server
 
-from .conftest import ROOT, own_backbones_here
+from .conftest import ROOT
 from .packaging.hub import serving
 from .page_files import GIVEN, first_block
 from .reader import BACKBONE, TEXT
@@ -123,8 +123,7 @@ def in_this_process(monkeypatch):
     def start(command, **options):
         if "spacy_ptv2.comparison.worker" not in command:
             return run(command, **options)
-        with own_backbones_here():
-            worker.run(Path(command[-1]))
+        worker.run(Path(command[-1]))
         return subprocess.CompletedProcess(command, 0)
 
     def answer(app, listening):

@@ -26,6 +26,7 @@ from spacy.training.initialize import init_nlp
 from spacy.util import load_config
 from thinc.api import Config, fix_random_seed
 
+from spacy_ptv2.backbones.registry import own_backbones
 from spacy_ptv2.comparison.full_fine_tuning import FullFineTuning
 from spacy_ptv2.comparison.methods import FULL, apply
 from spacy_ptv2.training.loop import Loop
@@ -37,6 +38,7 @@ from ..lib.training import ENCODER, compute_on, count_parts, evaluated, score
 HEAD_RATE, MIX_RATE = 1e-3, 1e-2
 
 
+@own_backbones()
 def main(
     config: Path,
     output: Path,

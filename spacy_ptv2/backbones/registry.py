@@ -9,6 +9,8 @@ from __future__ import annotations
 import copyreg
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ def on_device(backbone: Backbone, device: torch.device) -> Backbone:
     settle_after_fork()
     alive = _shared.get(_key(backbone.fingerprint, backbone.source, device))
     return alive or _share(backbone.source, backbone.found, device)
+
+
+@contextmanager
+def own_backbones() -> Iterator[None]:
+    """Load backbones that nothing outside this block gets, nor anything after it: their weights may be trained."""
+    global _shared
+    outside, _shared = _shared, weakref.WeakValueDictionary()
+    try:
+        yield
+    finally:
+        _shared = outside
 
 
 def _share(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str | None = None) -> Backbone:

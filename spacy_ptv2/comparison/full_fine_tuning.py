@@ -32,8 +32,8 @@ WEIGHTS = "backbone.safetensors"
 class FullFineTuning(Trainer):
     """A pipeline in which the backbones train, too.
 
-    A backbone is shared by all pipelines of a process, so what this trains, all of them have: run it in a process of
-    its own.
+    A backbone is shared by all pipelines of a process, so what this trains, all of them have: make the pipeline within
+    `own_backbones`.
 
     nlp, settings: See `Trainer`. rate (float): The peak learning rate of the backbone.
     """

@@ -1,7 +1,7 @@
 """Trains and scores one run of a comparison: ``python -m spacy_ptv2.comparison.worker FOLDER``.
 
 In: a folder with `config.cfg` and `job.json`. Out: `model-best` and `outcome.json` there. Full fine-tuning changes the
-backbone that all pipelines of a process share, so no two runs may share a process.
+backbone that pipelines share, so each run loads its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 from thinc.api import fix_random_seed, set_gpu_allocator
 
+from ..backbones.registry import own_backbones
 from ..serialization.models import trained_parameters
 from ..training.loop import Loop
 from ..training.trainer import Scores, Trainer, main_score, resolve_training
@@ -24,6 +25,7 @@ from .methods import METHODS
 from .outcome import CONFIG, Job, Outcome
 
 
+@own_backbones()
 def run(folder: Path) -> Outcome:
     """Train the job of a folder, and write what it reached."""
     job = Job.from_disk(folder)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from spacy_ptv2.backbones import registry
 from spacy_ptv2.backbones.fingerprint import fingerprint_folder
 from spacy_ptv2.backbones.lookup import find_backbone, locate_backbone
-from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.registry import get_backbone, own_backbones
 from spacy_ptv2.backbones.source import BackboneSource, Recorded
 from spacy_ptv2.errors import BackboneError
 from spacy_ptv2.injection.context import RowGroup, injected
@@ -201,6 +201,16 @@ def test_shared_once_per_content_and_freed(tiny_folder, copied):
     del first, second
     gc.collect()
     assert fingerprint not in {key[0] for key in registry._shared}
+
+
+def test_own_backbones_are_of_their_block_only(tiny_folder):
+    source = BackboneSource(str(tiny_folder))
+    outside = get_backbone(source)
+    with own_backbones():
+        inside = get_backbone(source)
+        assert inside is not outside
+        assert get_backbone(source) is inside
+    assert get_backbone(source) is outside
 
 
 def test_fingerprint_follows_content(tiny_folder, copied):

@@ -20,7 +20,7 @@ BATCHES = {"training.batcher.size": 4, "training.batcher.buffer": 1}  # so that 
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, own_backbones):
     """A backbone that no other test has, because fine-tuning changes the one in memory."""
     return save_tiny_backbone(tmp_path / "backbone", "bert")
 

@@ -6,6 +6,8 @@ from benchmarks.lib import results
 from benchmarks.lib.results import record, table
 from benchmarks.speed import training_step
 
+from ..conftest import ROOT
+
 
 def headings(path):
     return [line for line in path.read_text(encoding="utf8").splitlines() if line.startswith("#")]
@@ -36,3 +38,8 @@ def test_a_benchmark_has_a_file_of_its_own(tmp_path, monkeypatch):
     assert written.splitlines()[2] == training_step.__doc__.splitlines()[0]
     command = "`python -m benchmarks.speed.training_step --corpus conll03/train.spacy --repeats 5`"
     assert written.count(command) == 2
+
+
+def test_every_file_is_of_a_benchmark():
+    modules = {path.stem for path in (ROOT / "benchmarks").glob("*/*.py")}
+    assert {path.stem for path in (ROOT / "benchmarks" / "results").iterdir()} - modules == {"learning_curves"}

@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from spacy_ptv2.backbones.registry import get_backbone
+from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.cli import app
 from spacy_ptv2.comparison import runs, worker
 from spacy_ptv2.comparison.methods import FULL
 from spacy_ptv2.comparison.outcome import LOG, Job, Outcome
 from spacy_ptv2.comparison.table import difference, markdown, rows_of
 
-from ..conftest import own_backbones_here
 from ..tiny import save_tiny_backbone, small_ner_config
 
 SIZES = {"initialize.before_init.epochs": 3, "initialize.before_init.min_steps": 3}
@@ -32,8 +34,7 @@ def called(monkeypatch):
     def run(command, **options):
         folder = Path(command[-1])
         jobs.append(Job.from_disk(folder).name)
-        with own_backbones_here():
-            worker.run(folder)
+        worker.run(folder)
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(runs.subprocess, "run", run)
@@ -46,6 +47,8 @@ def compare(config, output, *options):
 
 
 def test_runs_and_table(config, corpus, tmp_path, called):
+    backbone = get_backbone(BackboneSource(str(tmp_path / "backbone")))
+    before = {name: weights.clone() for name, weights in backbone.model.state_dict().items()}
     options = [
         "--methods",
         "probe,full",
@@ -61,6 +64,7 @@ def test_runs_and_table(config, corpus, tmp_path, called):
     code, printed = compare(config, tmp_path / "out", *options)
     assert code == 0, printed
     assert called == ["probe_seed0", "full_0.001_seed0"]
+    assert all(torch.equal(before[name], weights) for name, weights in backbone.model.state_dict().items())
     table = (tmp_path / "out" / "comparison.md").read_text(encoding="utf8").splitlines()
     assert len(table) == 4
     assert table[2].startswith("| head alone (probe) | ")

@@ -13,6 +13,8 @@ from spacy_ptv2.training.trainer import resolve_training
 
 from ..tiny import save_tiny_backbone, small_ner_config
 
+pytestmark = pytest.mark.usefixtures("own_backbones")  # their weights change
+
 
 def state_of(trainer):
     return {name: weights.detach().clone() for name, weights in trainer.weights.items()}
@@ -28,7 +30,7 @@ def start(folder, corpus, changes=None):
 @pytest.mark.parametrize("family", ["bert", "roberta"])  # with word shapes below the first layer, and without
 @pytest.mark.parametrize("use_averages", [True, False])
 def test_every_weight_trains(tmp_path, corpus, family, use_averages):
-    folder = save_tiny_backbone(tmp_path / "backbone", family)  # no other test's: its weights change
+    folder = save_tiny_backbone(tmp_path / "backbone", family)
     trainer = start(folder, corpus, {"training.optimizer.use_averages": use_averages})
     before, losses = state_of(trainer), []
     assert not any(UNUSED in name for name in before)
