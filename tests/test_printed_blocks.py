@@ -44,7 +44,6 @@ NOT_RUN = {
     "python -m benchmarks.speed.scale --backbone /models/all-mpnet-base-v2 --nodes 20 --cores 16 --documents 1e7 "
     "--tasks 50": MEASURED,
     ".venv/bin/pre-commit install   # lint on every commit, if you like": "writes into .git",
-    "source .venv/bin/activate": "the environment of the tests is active",
     'pip install ".[spacy-transformers]"': "needs an older transformers: `make test-spacy-transformers`",
     "python -m spacy init config train.cfg --gpu --pipeline tagger,parser,ner   # with spacy-transformers installed; "
     "or a config that you have": "needs spacy-transformers; the template that it fills is given",
