@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import dropout
 
+from ..kernels.low_rank import read_directions
 from .dropout import Draws, drawing_from, drop_states
 from .stages import Stage
 
@@ -152,9 +153,9 @@ class Injection:
         given (Tensor): Its output. Shape, also of the result: (rows, pieces, nO)
         """
         groups = zip(loras, self.split(states), self.split(given), strict=True)
-        in_place = not (torch.is_grad_enabled() or self.in_graph)  # engines fuse the sum themselves
+        add = _add_in_graph if self.in_graph else _add
         return join_rows(
-            [part if own is None else _add(own, place, read, part, in_place=in_place) for own, read, part in groups]
+            [part if own is None else add(*own[2 * place : 2 * place + 2], read, part) for own, read, part in groups]
         )
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -168,14 +169,17 @@ def join_rows(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _add(lora: SplitLoRA, place: int, states: torch.Tensor, given: torch.Tensor, *, in_place: bool) -> torch.Tensor:
-    """Return the output of a linear layer with LoRA added. in_place (bool): Reuse the memory of the output."""
-    down, up = (part.to(states.dtype) for part in lora[2 * place : 2 * place + 2])
-    read = states @ down.T
-    if not in_place:
-        return given + read @ up
-    flat, read = given.flatten(0, -2), read.flatten(0, -2).to(given.dtype)
-    return flat.addmm_(read, up.to(given.dtype)).view(given.shape)
+def _add(down: torch.Tensor, up: torch.Tensor, states: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """Return the output of a linear layer with LoRA added; without gradients in the memory of that output."""
+    read = read_directions(states, down.to(states.dtype)).to(given.dtype)
+    flat, up = given.flatten(0, -2), up.to(given.dtype)
+    joined = torch.addmm(flat, read, up) if torch.is_grad_enabled() else flat.addmm_(read, up)
+    return joined.view(given.shape)
+
+
+def _add_in_graph(down: torch.Tensor, up: torch.Tensor, states: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """Return the same in the form that engines run fastest: they fuse the sum themselves."""
+    return given + states @ down.to(states.dtype).T @ up.to(states.dtype)
 
 
 _active: ContextVar[Injection | None] = ContextVar("spacy_ptv2_injection", default=None)
