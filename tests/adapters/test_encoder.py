@@ -1,6 +1,7 @@
 """The trainable modules around a backbone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
