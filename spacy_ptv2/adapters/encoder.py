@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from transformers.modeling_utils import PreTrainedModel
 
 from ..backbones.backbone import Backbone
 from ..engines.engine import get_engine
+from ..engines.graph_inputs import GraphForm
 from ..injection.context import LayerLoRA, LayerPrompts
 from ..injection.dropout import Draws, drawing_from
 from ..options import RuntimeOptions
@@ -24,6 +25,9 @@ from .hidden_state_cache import HiddenStateCache
 from .lora import LoRA
 from .prompt import PromptEncoder
 from .scalar_mix import ScalarMix
+
+if TYPE_CHECKING:
+    from transformers.modeling_utils import PreTrainedModel
 
 # Hidden states are about this much larger than piece embeddings. With the gain one learning rate fits both places.
 WORD_SHAPE_GAIN = 10.0
@@ -101,6 +105,18 @@ class AdaptedEncoder(nn.Module):
         """The precision of prediction, such as "bfloat16" or "int8 in OpenVINO". Predictions agree where it does."""
         engine = get_engine(self.backbone, self.runtime.engine)
         return self.backbone.precision if engine is None else engine.precision(self.backbone)
+
+    @property
+    def graph_form(self) -> GraphForm:
+        """What determines the graph that an engine runs it in."""
+        added = () if self.word_shape is None or self.word_shape_layer is None else (self.word_shape_layer,)
+        return GraphForm(added, self.shift, all_states=self.scalar_mix is not None, loras=self.lora is not None)
+
+    def load_weights(self) -> None:
+        """Load the backbone's model, unless an engine has a graph that predicts without it."""
+        engine = get_engine(self.backbone, self.runtime.engine)
+        if engine is None or not engine.has_graph(self.backbone, self.graph_form):
+            _ = self.backbone.model
 
     @property
     def plain_attention(self) -> bool:

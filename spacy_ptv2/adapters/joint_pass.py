@@ -17,7 +17,7 @@ import torch
 
 from ..backbones.model_config import call_model
 from ..engines.engine import get_engine
-from ..engines.graph import GraphInputs
+from ..engines.graph_inputs import GraphInputs
 from ..injection.checkpointing import checkpointed
 from ..injection.context import LayerPrompts, RowGroup, injected
 from ..injection.dropout import drawing_from
@@ -76,7 +76,7 @@ def _read_batch(
 ) -> list[torch.Tensor]:
     """Return the wanted hidden states for each encoder. first (int): The first layer that any of the pass changes."""
     leader = encoders[0]
-    embeddings = leader.backbone.model.get_input_embeddings()(batch.ids)
+    embeddings = leader.backbone.embed(batch.ids)
     if batch.types is not None:
         embeddings = leader.backbone.with_types(embeddings, batch.types)
     inputs = [
@@ -122,7 +122,8 @@ def _run_in_engine(
         all_states = encoder.scalar_mix is not None
         states: Sequence[torch.Tensor] | None
         if len(own.mask):
-            states = engine.run(leader.backbone, own, shift=leader.shift, all_states=all_states)
+            patient = leader.runtime.engine == "auto"
+            states = engine.run(leader.backbone, own, encoder.graph_form, patient=patient)
         else:  # the encoder reads nothing of this batch
             nothing = own.embeddings.new_zeros(*own.mask.shape, leader.backbone.hidden_width, dtype=torch.float32)
             states = [nothing] * (leader.backbone.n_layers + 1 if all_states else 1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ..injection.context import LayerLoRA
-from ..injection.lora import Widths
+from ..injection.context import LayerLoRA, Widths
 
 
 class LoRA(nn.Module):
@@ -24,11 +23,14 @@ class LoRA(nn.Module):
         super().__init__()
         self.layers = layers
         self.rank = rank
-        parts = []
-        for n_inputs, n_outputs in widths:  # A preserves the scale of its input, B starts at zero
-            parts.append(torch.empty(len(layers), rank, n_inputs).normal_(std=n_inputs**-0.5))
-            parts.append(torch.zeros(len(layers), rank, n_outputs))
-        self.weights = nn.Parameter(torch.cat(parts, dim=2))
+        weights = torch.zeros(len(layers), rank, sum(map(sum, widths)))
+        if not weights.is_meta:  # there torch would import its compiler, to draw nothing
+            start = 0
+            for n_inputs, n_outputs in widths:  # A preserves the scale of its input, B starts at zero
+                drawn = torch.empty(len(layers), rank, n_inputs).normal_(std=n_inputs**-0.5)
+                weights[:, :, start : start + n_inputs] = drawn
+                start += n_inputs + n_outputs
+        self.weights = nn.Parameter(weights)
 
     def forward(self) -> LayerLoRA:
         """Return {layer: its LoRA}. Shape of each: (rank, sum of all input and output widths)"""

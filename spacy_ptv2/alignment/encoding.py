@@ -48,7 +48,7 @@ def encode_docs(
     locator = Locator(sequences, places, bodies, windows, frames)
     return EncodedDocs(
         _assemble(bodies, windows, frames),
-        locator.rows(rows, last_piece=backbone.rule.reads_last_piece),
+        locator.rows(rows, last_piece=backbone.sizes.reads_last_piece),
         windows.per_body,
         np.fromiter((s.doc for s in sequences), dtype=np.int64, count=len(sequences)),
     )

@@ -6,20 +6,23 @@ A `Backbone` is shared by reference: copying a pipeline never copies it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers.modeling_utils import PreTrainedModel
 
-from ..injection.family import Family
-from ..injection.hooks import open_dropout, open_for_injection
-from ..injection.lora import Widths, linear_widths
-from ..injection.twins import make_twin
+from ..injection.context import Widths
 from .pair_pieces import PairPieces, find_pair_pieces
+from .sizes import Sizes, keep_sizes, map_embeddings
 from .source import BackboneSource, Candidate, Recorded
+
+if TYPE_CHECKING:
+    from transformers.modeling_utils import PreTrainedModel
+
+    from ..injection.family import Family
 
 
 @dataclass(eq=False)
@@ -29,19 +32,41 @@ class Backbone:
     source (BackboneSource): What the config asked for.
     found (Candidate): The folder that it was loaded from.
     fingerprint (str): The identity of its files.
-    model (PreTrainedModel): The frozen model, always in eval mode; see `in_training`.
     tokenizer: Its fast tokenizer.
-    rule (Family): How adapters get into its layers.
+    device (torch.device): Of its weights. It never changes; `registry.on_device` loads the same backbone elsewhere.
+    sizes (Sizes): The numbers of its model.
+    load_model (Callable[[], PreTrainedModel]): Returns its model, once that is asked for.
     """
 
     source: BackboneSource
     found: Candidate
     fingerprint: str
-    model: PreTrainedModel
     tokenizer: Any
-    rule: Family
+    device: torch.device
+    sizes: Sizes
+    load_model: Callable[[], PreTrainedModel]
+    _model: PreTrainedModel | None = field(default=None, repr=False)
     _twins: dict[bool, PreTrainedModel] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The frozen model, always in eval mode; see `in_training`. It may be loaded only now.
+
+        RAISES (BackboneError): P105 or P108 if its files are no longer those that there were.
+        """
+        if self._model is None:
+            with self._lock:
+                if self._model is None:
+                    self._model = self.load_model()
+        return self._model
+
+    @cached_property
+    def rule(self) -> Family:
+        """How adapters get into its layers."""
+        from ..injection.families import find_family
+
+        return find_family(self.model.config, self.path)
 
     @property
     def path(self) -> Path:
@@ -51,12 +76,12 @@ class Backbone:
     @property
     def precision(self) -> str:
         """The dtype of its weights and of its computation, such as "bfloat16"."""
-        return str(self.model.dtype).removeprefix("torch.")
+        return self.sizes.precision
 
     @property
     def trains(self) -> bool:
         """Whether its own weights train, as full fine-tuning for comparison has it. They are frozen otherwise."""
-        return next(self.model.parameters()).requires_grad
+        return self._model is not None and next(self._model.parameters()).requires_grad
 
     @property
     def recorded(self) -> Recorded:
@@ -89,22 +114,22 @@ class Backbone:
     @property
     def n_layers(self) -> int:
         """Number of layers that can take a prompt."""
-        return len(self.rule.layers(self.model))
+        return self.sizes.n_layers
 
     @property
     def hidden_width(self) -> int:
         """Width of its hidden states."""
-        return self.rule.hidden_width(self.model.config)
+        return self.sizes.hidden_width
 
     @property
     def key_width(self) -> int:
         """Width of a layer's keys, and of its values, all heads together (often the hidden width)."""
-        return self.rule.key_width(self.model.config)
+        return self.sizes.key_width
 
-    @cached_property
+    @property
     def linear_widths(self) -> tuple[Widths, ...]:
         """For each layer, the input and output widths of its linear layers."""
-        return tuple(linear_widths(self.rule.linear_layers(layer)) for layer in self.rule.layers(self.model))
+        return self.sizes.linear_widths
 
     @property
     def lora_width(self) -> int:
@@ -114,8 +139,7 @@ class Backbone:
     @property
     def n_key_heads(self) -> int:
         """Number of heads of a layer's keys and values."""
-        config = self.model.config
-        return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
+        return self.sizes.n_key_heads
 
     @property
     def attention_blocks(self) -> list[torch.nn.Module]:
@@ -132,6 +156,9 @@ class Backbone:
         attention_dropout (bool): Also drop attention weights. That takes a random number per query, key and head, most
             of the time of attention on short rows.
         """
+        from ..injection.hooks import open_dropout, open_for_injection
+        from ..injection.twins import make_twin
+
         with self._lock:
             if attention_dropout not in self._twins:
                 twin = make_twin(self.model)
@@ -145,9 +172,20 @@ class Backbone:
                 self._twins[attention_dropout] = twin
             return self._twins[attention_dropout]
 
-    @property
-    def _embeddings(self) -> torch.nn.Embedding:
-        return cast(torch.nn.Embedding, self.model.get_input_embeddings())
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the embeddings of pieces. Shape: (...) -> (..., embedding_width)"""
+        if self._model is None and self.sizes.embeddings:
+            return self._mapped_embeddings(ids)
+        embeddings: torch.Tensor = self.model.get_input_embeddings()(ids)
+        return embeddings
+
+    @cached_property
+    def _mapped_embeddings(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        return map_embeddings(self.path, self.sizes)
+
+    def keep_sizes(self) -> None:
+        """Let later processes know its sizes without loading its model."""
+        keep_sizes(self.source, self.fingerprint, self.path, self.model, self.sizes)
 
     @cached_property
     def _type_embeddings(self) -> torch.Tensor | None:
@@ -169,27 +207,22 @@ class Backbone:
     @property
     def n_embeddings(self) -> int:
         """Number of pieces that it has embeddings for."""
-        return self._embeddings.num_embeddings
+        return self.sizes.n_embeddings
 
     @property
     def embedding_width(self) -> int:
         """Width of its piece embeddings (ELECTRA's is smaller than its hidden width)."""
-        return self._embeddings.embedding_dim
+        return self.sizes.embedding_width
 
     @property
     def max_positions(self) -> int:
         """Number of positions: the length of the longest sequence that it reads, special pieces included."""
-        return self.rule.max_positions(self.model.config)
-
-    @cached_property
-    def n_parameters(self) -> int:
-        """Number of its parameters, all of them frozen."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return self.sizes.max_positions
 
     @property
-    def device(self) -> torch.device:
-        """The device of its weights, which never changes. `registry.on_device` loads the same backbone elsewhere."""
-        return self.model.device
+    def n_parameters(self) -> int:
+        """Number of its parameters, all of them frozen."""
+        return self.sizes.n_parameters
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Return this very object: it is frozen, so a copied pipeline shares it."""

@@ -36,7 +36,7 @@ def hash_file(file: Path, *, cached: bool = True) -> str:
     digest = _compute(file)
     is_settled = time.time_ns() - max(before["mtime_ns"], before["ctime_ns"]) > SETTLED_AFTER_NS
     if is_settled and _state(file) == before:
-        _write(entry, {**before, "sha256": digest})
+        write_entry(entry, {**before, "sha256": digest})
     return digest
 
 
@@ -65,7 +65,8 @@ def _read(entry: Path, state: dict[str, Any]) -> str | None:
     return digest if is_digest and saved == state else None
 
 
-def _write(entry: Path, content: dict[str, Any]) -> None:
+def write_entry(entry: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file as a whole, or not at all where that is impossible."""
     with suppress(OSError):
         entry.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=entry.parent)

@@ -1,51 +1,64 @@
-"""Loads a frozen model: safetensors only, no code from the folder, no network, every parameter frozen."""
+"""Loads a frozen model and its tokenizer: safetensors only, no code from the folder, no network.
+
+A model that an engine runs here, and that was loaded and tried here before, is loaded when something else needs it.
+"""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoConfig, AutoTokenizer
-from transformers.configuration_utils import PretrainedConfig
-from transformers.utils.quantization_config import BitsAndBytesConfig
 
 from ..errors import BackboneError, Errors
-from ..injection.families import find_family
-from ..injection.family import Family
-from ..injection.hooks import multiply_in_onednn, open_for_injection
-from ..kernels.frozen_linear import pays
 from .backbone import Backbone
+from .fingerprint import fingerprint_folder
 from .lookup import find_backbone
 from .model_config import settle_calls
-from .plausibility import check_sizes
-from .precision import resolve_precision
-from .probing import probe
-from .sealing import CONFIG, sealed
-from .source import BackboneSource, Candidate, Quantization
+from .sealing import sealed
+from .sizes import recall_sizes
+from .source import OVERRIDE_VARIABLE, BackboneSource, Candidate
 
-DTYPE_ARGUMENT = "dtype" if hasattr(PretrainedConfig(), "dtype") else "torch_dtype"  # its name in this transformers
-UNUSED_WEIGHTS = ("pooler.",)  # published models often leave the pooler out
-QUANTIZATION_PACKAGES = ("bitsandbytes", "accelerate")
 RUST_PANIC = "PanicException"  # raised by the tokenizers library; not a subclass of `Exception`
 MAX_DETAILS = 500  # how many characters of another library's error a message quotes
-# With this a layer of bitsandbytes packs its weights at its first prediction and can no longer train.
-PACKS_ON_CPU = "support_avx512bf16_for_cpu"
+
+# One lock for all: while it loads a model, transformers changes torch's default dtype and initialisers process-wide.
+_one_at_a_time = threading.Lock()
 
 
 def load_backbone(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
     """Load a frozen model and its tokenizer from a folder, onto a device. fingerprint (str): That of its files.
 
-    Only the files that the fingerprint covers are read.
+    Only the files that the fingerprint covers are read. The model waits where its sizes are known (`sizes.py`).
     RAISES (BackboneError): P104, P107, P110 (not a model that can take an adapter), P106, P113 (no fast tokenizer),
         P108, P118-P122 (damaged, or not a backbone), P111 (a package for quantized weights is missing), P112 (weights
         are missing).
     """
-    try:
-        with sealed(found.path) as folder:
+    with _one_at_a_time, _reporting(found), sealed(found.path) as folder:
+        sizes = recall_sizes(source, fingerprint, device)
+        if sizes is None:
             return _load(folder, source, found, device, fingerprint)
+        return Backbone(
+            source=source,
+            found=found,
+            fingerprint=fingerprint,
+            tokenizer=_load_tokenizer(folder, found.path),
+            device=device,
+            sizes=sizes,
+            load_model=partial(_load_later, source, found, device, fingerprint),
+        )
+
+
+@contextmanager
+def _reporting(found: Candidate) -> Iterator[None]:
+    """Turn whatever a damaged file raises into P108."""
+    try:
+        yield
     except (BackboneError, torch.OutOfMemoryError):  # if the GPU is out of memory, the file is not to blame
         raise
     except BaseException as error:  # a damaged file fails in many ways, deep inside three libraries
@@ -56,70 +69,46 @@ def load_backbone(source: BackboneSource, found: Candidate, device: torch.device
 
 
 def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
-    config = read_model_config(folder)
-    rule = find_family(config, found.path)
-    check_sizes(folder, config, rule)
-    model = _load_model(folder, config, rule, source, found, device)
-    tokenizer = _load_tokenizer(folder, found.path)
-    for named in (config, model.config):
-        named._name_or_path = str(found.path)
-    tokenizer.name_or_path = str(found.path)
+    from .probing import probe
+    from .sizes import measure
+
+    model, rule = _load_model(folder, source, found, device)
     backbone = Backbone(
-        source=source, found=found, fingerprint=fingerprint, model=model, tokenizer=tokenizer, rule=rule
+        source=source,
+        found=found,
+        fingerprint=fingerprint,
+        tokenizer=_load_tokenizer(folder, found.path),
+        device=model.device,
+        sizes=measure(model, rule),
+        load_model=lambda: model,
     )
     probe(backbone)
     return backbone
 
 
-def _load_model(
-    folder: Path, config: Any, rule: Family, source: BackboneSource, found: Candidate, device: torch.device
-) -> Any:
-    options: dict[str, Any] = {DTYPE_ARGUMENT: resolve_precision(source.dtype, device)}
-    if source.attention == "eager":  # otherwise transformers chooses what it considers best
-        options["attn_implementation"] = "eager"
-    if source.quantization is not None:
-        options["quantization_config"] = _quantization_config(source.quantization)
-        options["device_map"] = {"": device}  # the default is a GPU wherever there is one
-    model, report = getattr(transformers, rule.model_class).from_pretrained(
-        folder,
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-        **options,
-    )
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED_WEIGHTS))
-    if missing:
-        raise BackboneError(Errors.P112.format(path=found.path, missing=", ".join(missing[:5])))
-    if not rule.layers(model):
-        raise BackboneError(Errors.P120.format(path=found.path / CONFIG, problem="the model has no layers"))
-    _freeze(model)
-    if model.device != device:  # quantized weights are on the device already, and must not be moved
-        model.to(device)
-    if device.type == "cpu" and pays():
-        multiply_in_onednn(model)
-    open_for_injection(model, rule, source.attention)
-    model.eval()
-    return model
+def _load_later(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Any:
+    """Load the model of a backbone whose sizes were known, from the same files."""
+    with _one_at_a_time, _reporting(found), sealed(found.path) as folder:
+        now = fingerprint_folder(found.path)
+        if now != fingerprint:
+            names = {"name": source.name, "path": found.path, "variable": OVERRIDE_VARIABLE}
+            raise BackboneError(Errors.P105.format(expected=fingerprint, got=now, **names))
+        return _load_model(folder, source, found, device)[0]
 
 
-def _freeze(model: Any) -> None:
-    model.requires_grad_(False)
-    for module in model.modules():
-        if hasattr(module, PACKS_ON_CPU):
-            setattr(module, PACKS_ON_CPU, False)
+def _load_model(folder: Path, source: BackboneSource, found: Candidate, device: torch.device) -> tuple[Any, Any]:
+    """Load a model. RETURNS: It, and its family."""
+    from ..injection.families import find_family
+    from .model_loading import load_model
+    from .plausibility import check_sizes
 
-
-def _quantization_config(quantization: Quantization) -> Any:
-    missing = [name for name in QUANTIZATION_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise BackboneError(Errors.P111.format(got=quantization, missing=" and ".join(missing)))
-    settings: dict[str, dict[str, Any]] = {
-        "int8": {"load_in_8bit": True},
-        "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
-    }
-    return BitsAndBytesConfig(**settings[quantization])
+    config = read_model_config(folder)
+    rule = find_family(config, found.path)
+    check_sizes(folder, config, rule)
+    model = load_model(folder, config, rule, source, found, device)
+    for named in (config, model.config):
+        named._name_or_path = str(found.path)
+    return model, rule
 
 
 def read_model_config(folder: Path) -> Any:
@@ -153,4 +142,5 @@ def _load_tokenizer(folder: Path, path: Path) -> Any:
         raise BackboneError(Errors.P113.format(path=path, error=details)) from error
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(Errors.P106.format(path=path))
+    tokenizer.name_or_path = str(path)
     return tokenizer

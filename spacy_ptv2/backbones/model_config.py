@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..errors import BackboneError
@@ -66,21 +67,30 @@ def find_config(source: BackboneSource) -> Any | None:
     Neither the weights nor the network are touched.
     """
     from .loading import read_model_config
-    from .lookup import Search
     from .sealing import sealed
 
     try:
-        for candidate in Search(replace(source, allow_download=False), None).candidates():
-            if (candidate.path / "config.json").is_file():
-                with sealed(candidate.path) as folder:
-                    return read_model_config(folder)
+        path = _find_folder(source)
+        if path is not None:
+            with sealed(path) as folder:
+                return read_model_config(folder)
     except Exception:  # a damaged file fails in many ways; loading reports the reason
         return None
     return None
 
 
+def _find_folder(source: BackboneSource) -> Path | None:
+    from .lookup import Search
+
+    found = Search(replace(source, allow_download=False), None).candidates()
+    return next((candidate.path for candidate in found if (candidate.path / "config.json").is_file()), None)
+
+
 def find_width(source: BackboneSource) -> int | None:
     """Return the hidden width of the first backbone that this machine offers, None where `find_config` finds none."""
+    known = _known_width(source)
+    if known is not None:
+        return known
     from ..injection.families import find_family
 
     config = find_config(source)
@@ -90,3 +100,16 @@ def find_width(source: BackboneSource) -> int | None:
         return find_family(config, source.name).hidden_width(config)
     except BackboneError:
         return None
+
+
+def _known_width(source: BackboneSource) -> int | None:
+    """Return the hidden width that is known without the code of the model's family."""
+    from .fingerprint import fingerprint_folder
+    from .sizes import recall_sizes
+
+    try:
+        path = _find_folder(source)
+        sizes = None if path is None else recall_sizes(source, fingerprint_folder(path))
+    except Exception:  # as above
+        return None
+    return None if sizes is None else sizes.hidden_width

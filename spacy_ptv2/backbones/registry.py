@@ -28,7 +28,6 @@ from .source import BackboneSource, Candidate, Recorded
 CPU = torch.device("cpu")
 
 _shared: weakref.WeakValueDictionary[tuple[Any, ...], Backbone] = weakref.WeakValueDictionary()
-# One lock for all: while it loads a model, transformers changes torch's default dtype and initialisers process-wide.
 _lock = threading.Lock()
 
 

@@ -251,6 +251,7 @@ class AdapterShim(Shim):
         except RuntimeError as error:
             details = " ".join(str(error).split())
             raise FormatError(Errors.P305.format(path=where, details=details)) from error
+        self.encoder.load_weights()
 
     def set_prompt(self, prompt: FlatPrompt) -> None:
         """Replace the prompt with one of any layers and lengths. The dropout settings stay."""

@@ -1,6 +1,6 @@
 """Converted graphs, stored in the user's cache directory, so that only the first process converts.
 
-In: a key and a function that makes the graph. Out: the graph, in OpenVINO's own format (a description and raw weights:
+In: a key, and a graph to keep. Out: the graph, in OpenVINO's own format (a description and raw weights:
 no code, no pickle). Each file is compared with its checksum before it is used (CRC-32 detects damage, not malice:
 whoever can write here can write a checksum). Nothing depends on the cache: an unreadable graph is made again, a failed
 write is ignored, and beyond a total size the least recently used graphs are deleted.
@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,13 @@ CHECKSUMS = "checksums.json"  # size and CRC-32 of both
 ABANDONED_AFTER = 3600  # seconds; no graph takes as long to write, so the process that began was killed
 
 
-def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
-    """Return the graph of a key, converting it if it is not in the cache. RETURNS (openvino.Model)"""
+def has_graph(key: str) -> bool:
+    """Return whether the cache has a graph of a key, in whatever state."""
+    return (_folder(key) / CHECKSUMS).is_file()
+
+
+def recall_graph(key: str) -> Any | None:
+    """Return the graph of a key, None if the cache has none. RETURNS (openvino.Model | None)"""
     folder = _folder(key)
     with suppress(OSError, ValueError, RuntimeError):  # RuntimeError: written by another version of OpenVINO
         if read_object(folder / CHECKSUMS) == _checksums(folder):
@@ -40,10 +44,13 @@ def recall_graph(key: str, convert: Callable[[], Any]) -> Any:
             os.utime(folder)
             return graph
     forget_graph(key)  # a graph that is there is damaged
-    graph = convert()
+    return None
+
+
+def keep_graph(key: str, graph: Any) -> None:
+    """Write a graph (openvino.Model) into the cache, if that can be done."""
     with suppress(OSError, RuntimeError):
-        _keep(graph, folder)
-    return graph
+        _keep(graph, _folder(key))
 
 
 def forget_graph(key: str) -> None:

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.export import ExportedProgram
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 NO_REPORTS = ("CI", "true")  # `openvino_telemetry` checks it, and OpenVINO reports through that package only
 _one_at_a_time = threading.Lock()  # so that every thread restores the original value

@@ -25,6 +25,7 @@ from .stages import Stage
 LayerPrompts = Mapping[int, torch.Tensor]
 LayerLoRA = Mapping[int, torch.Tensor]  # by layer. Shape: (rank, sum of input and output widths of its linear layers)
 SplitLoRA = Sequence[torch.Tensor]  # for each linear layer its A, then its B. Shape: (rank, nI), (rank, nO)
+Widths = tuple[tuple[int, int], ...]  # input and output width of each linear layer of a layer
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 

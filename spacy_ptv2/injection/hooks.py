@@ -14,9 +14,9 @@ from ..kernels.frozen_linear import frozen_linear
 from ..options import AttentionKind
 from .attention import INTERFACE_NAMES, LAYER_ATTRIBUTE, PromptedAttention
 from .checkpointing import call_layer
-from .context import active_injection, attention_injection
+from .context import Widths, active_injection, attention_injection
 from .family import Family
-from .lora import Widths, linear_widths, open_linear_layers, running_as
+from .lora import linear_widths, open_linear_layers, running_as
 
 
 def open_for_injection(model: Any, rule: Family, kind: AttentionKind) -> None:

@@ -17,11 +17,9 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from .context import SplitLoRA, active_injection
+from .context import SplitLoRA, Widths, active_injection
 
 IS_OPEN = "spacy_ptv2_is_open"  # set on linear layers that LoRA has been hooked into
-
-Widths = tuple[tuple[int, int], ...]  # input and output width of each linear layer of a layer
 
 # The LoRA of each row group at the layer that is now running in this thread.
 _running: ContextVar[Sequence[SplitLoRA | None] | None] = ContextVar("spacy_ptv2_adapters", default=None)

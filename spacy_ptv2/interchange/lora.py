@@ -15,7 +15,7 @@ import torch
 
 from ..adapters.lora import LoRA
 from ..backbones.backbone import Backbone
-from ..backbones.loading import UNUSED_WEIGHTS
+from ..backbones.model_loading import UNUSED_WEIGHTS
 from ..errors import Errors, FormatError
 
 Matrices = tuple[torch.Tensor, torch.Tensor]  # A, Shape: (rank, n_in), and B transposed, Shape: (rank, n_out)

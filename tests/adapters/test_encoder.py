@@ -1,6 +1,7 @@
 """The trainable modules around a backbone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -337,7 +338,8 @@ def test_options_that_do_not_fit_are_refused(tiny, prompt, code):
 
 def test_an_adapter_is_refused_where_layers_differ(tmp_path, own_backbones):
     backbone = get_backbone(BackboneSource(str(save_tiny_backbone(tmp_path / "bert", "bert"))))
-    backbone.model.encoder.layer[2].output.dense = torch.nn.Linear(7, 32)
+    *widths, last = backbone.linear_widths
+    backbone.sizes = replace(backbone.sizes, linear_widths=(*widths, (*last[:-1], (7, 32))))
     with pytest.raises(PTuningError, match=r"P214.*layer 2.*\(7, 32\).*lora_rank = 0"):
         build(backbone, options={**PLAIN, "lora_rank": 1})
     build(backbone, options={**PLAIN, "lora_rank": 0})

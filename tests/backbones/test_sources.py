@@ -182,7 +182,7 @@ def test_precision_and_attention_are_part_of_what_is_shared(tiny_folder):
 
 
 def test_quantization_without_its_packages_says_what_to_install(tiny_folder, monkeypatch):
-    monkeypatch.setattr("spacy_ptv2.backbones.loading.find_spec", lambda name: None)
+    monkeypatch.setattr("spacy_ptv2.backbones.model_loading.find_spec", lambda name: None)
     with pytest.raises(
         BackboneError, match=r"P111.*'int8' needs bitsandbytes and accelerate.*pip install bitsandbytes"
     ):

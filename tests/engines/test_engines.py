@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from spacy_ptv2.adapters.joint_pass import read_batches
+from spacy_ptv2.backbones import sizes
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import engine as engines
@@ -60,6 +61,7 @@ def common_cache(tmp_path_factory):
 def in_common_cache(common_cache, monkeypatch):
     """One cache of graphs for all tests that do not look into it: most convert the same one."""
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: common_cache)
+    monkeypatch.setattr(sizes, "_cache_folder", lambda: common_cache.with_name("sizes"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from spacy_ptv2.backbones import sizes
 from spacy_ptv2.engines import graph_cache
 from spacy_ptv2.engines.openvino_graph import has_openvino
 
@@ -45,6 +46,7 @@ def entities(docs):
 
 def test_annotates_the_same(trained, tiny_folder, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(graph_cache, "_cache_folder", lambda: tmp_path / "graphs")
+    monkeypatch.setattr(sizes, "_cache_folder", lambda: tmp_path / "sizes")
     other = build_pipeline(tiny_folder, corpus, engine="openvino")
     other.from_bytes(trained.to_bytes(exclude=["tokenizer"]), exclude=["tokenizer"])
     expected = entities(trained.pipe(TEXTS))
