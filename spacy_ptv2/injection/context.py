@@ -156,7 +156,7 @@ class Injection:
         groups = zip(loras, self.split(states), self.split(given), strict=True)
         add = _add_in_graph if self.in_graph else _add
         return join_rows(
-            [part if own is None else add(*own[2 * place : 2 * place + 2], read, part) for own, read, part in groups]
+            [part if own is None else add(own[2 * place], own[2 * place + 1], read, part) for own, read, part in groups]
         )
 
     def _by_group(self, states: torch.Tensor, change: Callable[[RowGroup, torch.Tensor], torch.Tensor]) -> torch.Tensor:
