@@ -32,8 +32,8 @@ TOLERANCES = {"float32": 1e-4, "float16": 1e-4, "bfloat16": 0.05, "int8": 0.25}
 OWN_CODE = (Path(__file__).parent, *LOADING_CODE)  # graphs are traced from it
 
 WORTH_CONVERTING = 5_000_000  # parameters; with a smaller backbone a conversion takes longer than it saves
-# Pieces, padding included, that "auto" reads in torch before it converts, so that short programs do without. A conversion
-# took 20 s of processor time with MiniLM. A choice, not a measured optimum.
+# Pieces, padding included, that "auto" reads in torch before it converts, so that short programs do without. A
+# conversion took 20 s of processor time with MiniLM. A choice, not a measured optimum.
 READ_BEFORE = 1 << 16
 
 _engines: weakref.WeakKeyDictionary[Backbone, dict[EngineName, Engine]] = weakref.WeakKeyDictionary()
