@@ -89,10 +89,12 @@ def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.
 def _load_later(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Any:
     """Load the model of a backbone whose sizes were known, from the same files."""
     with _one_at_a_time, _reporting(found), sealed(found.path) as folder:
-        now = fingerprint_folder(found.path)
-        if now != fingerprint:
-            names = {"name": source.name, "path": found.path, "variable": OVERRIDE_VARIABLE}
-            raise BackboneError(Errors.P105.format(expected=fingerprint, got=now, **names))
+        got, name, path = fingerprint_folder(found.path), source.name, found.path
+        if got != fingerprint:
+            message = Errors.P105.format(
+                expected=fingerprint, got=got, name=name, path=path, variable=OVERRIDE_VARIABLE
+            )
+            raise BackboneError(message)
         return _load_model(folder, source, found, device)[0]
 
 
