@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from spacy_ptv2.backbones import loading
+from spacy_ptv2.backbones import model_loading
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.injection.context import injected
@@ -114,7 +114,7 @@ def test_it_pays_by_maker_and_instructions_of_the_cpu(maker, capability, expecte
 def test_a_backbone_in_float32_takes_it_where_it_pays(pays, tmp_path, monkeypatch, multiplied):
     size = 70 + pays  # no other test's: a backbone of equal files that still lives would be shared
     folder = save_tiny_backbone(tmp_path / "bert", "bert", max_position_embeddings=size)
-    monkeypatch.setattr(loading, "pays", lambda: pays)
+    monkeypatch.setattr(model_loading, "pays", lambda: pays)
     backbone = get_backbone(BackboneSource(str(folder), dtype="float32"))
     ids = torch.tensor([[1, 9, 8, 2]])
     for model in (backbone.model, backbone.in_training(attention_dropout=False)):
