@@ -18,11 +18,11 @@ from transformers import AutoConfig, AutoTokenizer
 from ..errors import BackboneError, Errors
 from .backbone import Backbone
 from .fingerprint import fingerprint_folder
-from .lookup import find_backbone
+from .lookup import find_backbone, refuse_another
 from .model_config import settle_calls
 from .sealing import sealed
-from .sizes import recall_sizes
-from .source import OVERRIDE_VARIABLE, BackboneSource, Candidate
+from .sizes import measure, recall_sizes
+from .source import BackboneSource, Candidate
 
 RUST_PANIC = "PanicException"  # raised by the tokenizers library; not a subclass of `Exception`
 MAX_DETAILS = 500  # how many characters of another library's error a message quotes
@@ -70,7 +70,6 @@ def _reporting(found: Candidate) -> Iterator[None]:
 
 def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Backbone:
     from .probing import probe
-    from .sizes import measure
 
     model, rule = _load_model(folder, source, found, device)
     backbone = Backbone(
@@ -89,12 +88,9 @@ def _load(folder: Path, source: BackboneSource, found: Candidate, device: torch.
 def _load_later(source: BackboneSource, found: Candidate, device: torch.device, fingerprint: str) -> Any:
     """Load the model of a backbone whose sizes were known, from the same files."""
     with _one_at_a_time, _reporting(found), sealed(found.path) as folder:
-        got, name, path = fingerprint_folder(found.path), source.name, found.path
-        if got != fingerprint:
-            message = Errors.P105.format(
-                expected=fingerprint, got=got, name=name, path=path, variable=OVERRIDE_VARIABLE
-            )
-            raise BackboneError(message)
+        now = fingerprint_folder(found.path)
+        if now != fingerprint:
+            raise refuse_another(source, found.path, expected=fingerprint, got=now)
         return _load_model(folder, source, found, device)[0]
 
 

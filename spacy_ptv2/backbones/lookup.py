@@ -117,11 +117,16 @@ def locate_backbone(source: BackboneSource, recorded: Recorded | None = None) ->
     raise problems[0] if problems else _not_found(search)
 
 
+def refuse_another(source: BackboneSource, path: Path, *, expected: str, got: str) -> BackboneError:
+    """Return the error that a folder holds another backbone. expected (str), got (str): Fingerprints."""
+    message = Errors.P105.format(expected=expected, got=got, name=source.name, path=path, variable=OVERRIDE_VARIABLE)
+    return BackboneError(message)
+
+
 def _another(source: BackboneSource, recorded: Recorded, candidate: Candidate, found: str) -> Candidate:
     expected, name, path = recorded.fingerprint, source.name, candidate.path
     if source.verify == "strict":
-        message = Errors.P105.format(expected=expected, got=found, name=name, path=path, variable=OVERRIDE_VARIABLE)
-        raise BackboneError(message)
+        raise refuse_another(source, path, expected=expected, got=found)
     warnings.warn(Warnings.PW05.format(expected=expected, got=found, name=name, path=path), stacklevel=3)
     return candidate
 

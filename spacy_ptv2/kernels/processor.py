@@ -10,6 +10,7 @@ AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 CPU_DESCRIPTION = Path("/proc/cpuinfo")  # Linux only; elsewhere no vendor matches
 
 
+@cache
 def describe() -> str:
     """Return what kind of CPU this is: its name, and the instructions that it has, as far as they are told."""
     told = _description().split("\n\n")[0].splitlines()

@@ -1,7 +1,8 @@
 """Verifies a wheel or pipeline: is it unchanged, and does it still predict the same?
 
 In: a folder, or an installed package's name. Out: one `Check` for everything that can be checked: hashes, checksums of
-trained tensors, loading, the backbone's files, the sample. Nothing comes from a cache.
+trained tensors, loading, the backbone's files, the sample. No hash comes from a cache; the sample may run in a kept
+graph, as texts would.
 """
 
 from __future__ import annotations
