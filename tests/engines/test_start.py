@@ -15,6 +15,7 @@ from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import engine as engines
 from spacy_ptv2.engines import graph_cache
+from spacy_ptv2.engines.graph_inputs import GraphForm
 from spacy_ptv2.engines.openvino_graph import has_openvino
 from spacy_ptv2.errors import BackboneError
 
@@ -179,3 +180,11 @@ def test_lora_draws_the_same_and_nothing_without_memory():
     assert not weights[:, :, 4:9].any() and not weights[:, :, 15:].any()
     with torch.device("meta"):
         assert LoRA(layers=(0, 1), rank=3, widths=((4, 5), (6, 2))).weights.is_meta
+
+
+def test_a_graph_is_for_one_kind_of_processor(tiny, monkeypatch):
+    engine = engines.Engine("openvino")
+    here = engine._key(tiny, GraphForm())
+    assert engine._key(tiny, GraphForm()) == here
+    monkeypatch.setattr(engines, "describe", lambda: "another")
+    assert engine._key(tiny, GraphForm()) != here
