@@ -811,6 +811,15 @@ class Errors(_Messages):
         "found, some right and some wrong, got in gold: {got}. Annotate more Docs."
     )
 
+    # ONNX
+    P870 = "Exporting to ONNX needs {missing}, not installed here. Run `pip install 'spacy-ptv2[onnx]'`."
+    P871 = "This pipeline cannot be exported to ONNX: it has {got}, expected {expected}. {advice}"
+    P872 = (
+        "The graph of this pipeline is wrong, so nothing was written: {problem}. Run the pipeline in OpenVINO instead, "
+        'with engine = "openvino" under [components.transformer.model.runtime], and report this.'
+    )
+    P873 = "{path} is not an empty folder, nor one written by `spacy ptv2 export-onnx`. Give a new or empty folder."
+
     # Annotation in bulk
     P820 = "Expected --column with one of {expected}, got {got!r}."
     P821 = "Parquet needs pyarrow, which is not installed here. Run `pip install 'spacy-ptv2[annotate]'`."

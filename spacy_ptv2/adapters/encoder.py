@@ -16,11 +16,10 @@ from torch import nn
 
 from ..backbones.backbone import Backbone
 from ..engines.engine import get_engine
-from ..engines.graph_inputs import GraphForm
+from ..engines.graph_inputs import GraphForm, GraphInputs
 from ..injection.context import LayerLoRA, LayerPrompts
 from ..injection.dropout import Draws, drawing_from
 from ..options import RuntimeOptions
-from .batches import PieceBatch
 from .hidden_state_cache import HiddenStateCache
 from .lora import LoRA
 from .prompt import PromptEncoder
@@ -201,13 +200,27 @@ class AdaptedEncoder(nn.Module):
         mode = (*dropout, self.autocast, runtime.gradient_checkpointing)
         return id(self.backbone), self.shift, mode if training else runtime.engine
 
-    def added(self, batch: PieceBatch, rows: torch.Tensor) -> dict[int | None, torch.Tensor]:
+    def inputs_of(
+        self, prompt: LayerPrompts, embeddings: torch.Tensor, mask: torch.Tensor, word_shapes: torch.Tensor
+    ) -> GraphInputs:
+        """Return what a pass of the backbone reads of some windows.
+
+        embeddings (Tensor): Piece embeddings. Shape: (rows, pieces, embedding_width)
+        mask (Tensor), word_shapes (Tensor): See `PieceBatch`.
+        """
+        added = self.added(mask, word_shapes)
+        if None in added:
+            embeddings = embeddings + added[None].to(embeddings.dtype)
+        inside = {layer: states for layer, states in added.items() if layer is not None}
+        return GraphInputs(embeddings, mask, prompt, inside, self.loras())
+
+    def added(self, mask: torch.Tensor, word_shapes: torch.Tensor) -> dict[int | None, torch.Tensor]:
         """Return what the word shape adds to some windows, by layer. Shape of each: (rows, pieces, width)"""
         if self.word_shape is None:
             return {}
-        word_shape: torch.Tensor = self.word_shape(batch.word_shape[rows])
+        word_shape: torch.Tensor = self.word_shape(word_shapes)
         gain = 1.0 if self.word_shape_layer is None else WORD_SHAPE_GAIN
-        return {self.word_shape_layer: word_shape * gain * batch.mask[rows].unsqueeze(-1)}
+        return {self.word_shape_layer: word_shape * gain * mask.unsqueeze(-1)}
 
     def read(self, states: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
         """Return the vectors of the wanted pieces.
@@ -217,6 +230,9 @@ class AdaptedEncoder(nn.Module):
         wanted (Tensor): See `Reading`. Shape: (n_wanted,)
         RETURNS (Tensor): In float32. Shape: (n_wanted, hidden_width)
         """
-        rows = [state.flatten(0, 1).index_select(0, wanted) for state in states]
-        read: torch.Tensor = rows[-1].float() if self.scalar_mix is None else self.scalar_mix(rows)
-        return read
+        return self.mix([state.flatten(0, 1).index_select(0, wanted) for state in states])
+
+    def mix(self, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the vectors that are read of the hidden states of `read`, in float32."""
+        mixed: torch.Tensor = states[-1].float() if self.scalar_mix is None else self.scalar_mix(states)
+        return mixed

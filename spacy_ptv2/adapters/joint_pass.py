@@ -97,12 +97,7 @@ def _read_batch(
 def _inputs_of(
     encoder: AdaptedEncoder, prompt: LayerPrompts, batch: PieceBatch, embeddings: torch.Tensor, rows: torch.Tensor
 ) -> GraphInputs:
-    added = encoder.added(batch, rows)
-    own = embeddings[rows]
-    if None in added:
-        own = own + added[None].to(own.dtype)
-    inside = {layer: states for layer, states in added.items() if layer is not None}
-    return GraphInputs(own, batch.mask[rows], prompt, inside, encoder.loras())
+    return encoder.inputs_of(prompt, embeddings[rows], batch.mask[rows], batch.word_shape[rows])
 
 
 def _run_in_engine(

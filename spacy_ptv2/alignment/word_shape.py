@@ -9,7 +9,8 @@ from functools import lru_cache
 
 NONE = 0  # special pieces, padding
 LOWER, UPPER, TITLE, MIXED, INITIAL, NUMBER, ALPHANUMERIC, OTHER = range(1, 9)
-N_WORD_SHAPES = 9
+WORD_SHAPES = ("none", "lower", "upper", "title", "mixed", "initial", "number", "alphanumeric", "other")
+N_WORD_SHAPES = len(WORD_SHAPES)
 MARKED = 9  # instead of its shape: a piece of a span that a layout marks with a trained vector
 
 

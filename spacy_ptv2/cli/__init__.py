@@ -15,6 +15,7 @@ from .evaluate import evaluate_cli
 from .init import init_cli
 from .interchange import export_cli, import_cli
 from .migrate import migrate_cli
+from .onnx_export import export_onnx_cli
 from .packaging import info_cli, package_backbone_cli, package_cli, verify_cli
 from .plain_errors import show_errors_plainly
 from .push import push_cli
@@ -39,6 +40,7 @@ app.command("compare", context_settings=WITH_OVERRIDES)(compare_cli)
 app.command("report")(report_cli)
 app.command("import")(import_cli)
 app.command("export")(export_cli)
+app.command("export-onnx")(export_onnx_cli)
 app.command("trials", context_settings=WITH_OVERRIDES)(trials_cli)
 app.command("tune", context_settings=WITH_OVERRIDES)(tune_cli)
 app.command("lr-find", context_settings=WITH_OVERRIDES)(rate_finder_cli)

@@ -14,12 +14,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
+from transformers.pytorch_utils import Conv1D
 
 from ..backbones.backbone import Backbone
 from ..backbones.model_config import call_model
-from ..injection.context import RowGroup, injected
+from ..injection.context import LayerLoRA, RowGroup, injected
 from ..injection.hooks import open_for_injection
-from ..injection.lora import open_linear_layers
+from ..injection.lora import linear_widths, open_linear_layers
 from ..injection.twins import make_copy
 from .graph_inputs import GraphForm, GraphInputs
 
@@ -50,6 +51,23 @@ class AdapterGraph(nn.Module):
         with injected(RowGroup(prompts, added=added, loras=loras), in_graph=True):
             output = call_model(self.model, **inputs, attention_mask=mask, all_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
+
+    def merge(self, loras: LayerLoRA) -> bool:
+        """Add LoRA to the weights of the linear layers, so that the graph need not take it.
+
+        RETURNS (bool): False where that would change more: weights that layers share, or that also read positions.
+        """
+        linear_layers = [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
+        weights = [module.weight for own in linear_layers for module in own]
+        if len(set(map(id, weights))) < len(weights) or self.rule.also_read_positions(self.model.config):
+            return False
+        for layer, lora in loras.items():
+            own = linear_layers[layer]
+            parts = lora.detach().split([width for pair in linear_widths(own) for width in pair], dim=1)
+            for module, down, up in zip(own, parts[::2], parts[1::2], strict=True):
+                change = down.T @ up  # Shape: (nI, nO)
+                module.weight.data += change if isinstance(module, Conv1D) else change.T
+        return True
 
     def quantize(self) -> None:
         """Store the weights of all linear layers in 8 bits."""

@@ -116,6 +116,10 @@ class TokenClassifier(LabelledHead):
         logits: Any = np.zeros((0, 1), dtype=np.float32)
         if any(len(doc) for doc in docs):
             logits = self.model.ops.to_numpy(self.model.ops.xp.concatenate(self.model.predict(docs)))
+        return self.entities(docs, logits)
+
+    def entities(self, docs: list[Doc], logits: Floats2d) -> list[Prediction]:
+        """Return what `predict` does. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
         decoded = self._decode(docs, logits)
         if self.observer is not None:
             self.observer(decoded)

@@ -1,0 +1,1 @@
+"""Entities in ONNX Runtime, without spaCy."""
