@@ -37,6 +37,10 @@ def give_adamw(folder):
     config.to_disk(folder / "adamw.cfg")
 
 
+def give_text(folder):
+    (folder / "texts.txt").write_text("Kim gave Lee a book yesterday.\n", encoding="utf8")
+
+
 def give_texts(folder):
     (folder / "corpus" / "train").mkdir(parents=True)
     for name in ("train.conll", "train/a.conll", "train/b.conll"):
@@ -94,6 +98,7 @@ GIVEN = {
     "docs/guides/interchange.md": give_adapters,
     "docs/guides/many_adapters.md": give_assembly,
     "docs/guides/migration.md": give_template,
+    "docs/guides/onnx.md": give_text,
     "docs/guides/tasks.md": give_corpora_of_tasks,
     "docs/guides/tuning.md": give_space,
     "docs/reference/formats.md": give_texts,

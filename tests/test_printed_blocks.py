@@ -91,6 +91,7 @@ LEFT = {
     "docs/guides/interchange.md": "model.safetensors",
     "docs/guides/many_adapters.md": "training/trials/slow/model-best/meta.json",
     "docs/guides/migration.md": "training/model-best/transformer/model.safetensors",
+    "docs/guides/onnx.md": "recognizer/task.json",
     "docs/guides/packaging.md": "packages/my_mpnet-1.0.0-py3-none-any.whl",
     "docs/guides/reports.md": "report.html",
     "docs/guides/tasks.md": "packages/en_srl-0.0.0-py3-none-any.whl",
@@ -150,6 +151,8 @@ def run_printed(line):
         case ["python", "-m", module, *own]:
             result = CliRunner().invoke(command_of(module), own)
             assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+        case ["python", "examples/onnx/annotate.py", *_]:
+            subprocess.run([sys.executable, *words[1:]], check=True)
         case ["python", "-c", code, *own]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", ["-c", *own])

@@ -323,7 +323,7 @@ def main() -> None:
     parser.add_argument("folder", help="What `spacy ptv2 export-onnx` wrote.")
     parser.add_argument("file", nargs="?", type=Path, help="UTF-8 with a text per line; standard input without one.")
     parser.add_argument("--words", action="store_true", help="A word per line, an empty line after each text.")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     recognizer = Recognizer(given.folder)
     with given.file.open(encoding="utf8") if given.file else sys.stdin as lines:
         texts: Iterator[Any] = read_words(lines) if given.words else (line.rstrip("\n") for line in lines)

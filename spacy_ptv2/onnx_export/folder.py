@@ -10,18 +10,17 @@ import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import spacy
 import torch
 from spacy.language import Language
-from tokenizers import Tokenizer
 
 from .. import __version__
 from ..alignment.word_shape import WORD_SHAPES
 from ..engines.engine import TOLERANCES
 from ..errors import Errors, PTuningError
+from ..reading import parse_object
 from ..writing import replacing_folder
 from .graph import PACKAGES, TagGraph, check_packages, write_graph, write_int8
 from .recognizer import POOLINGS, Recognizer, find_recognizer
@@ -52,7 +51,7 @@ def _dtypes(block: dict[str, Any], path: str) -> Iterator[str]:
 def export_onnx(nlp: Language, folder: Path, texts: Sequence[str], *, int8: bool = False) -> Comparison:
     """Write a pipeline's recognizer of entities to a folder, which is replaced if it is an earlier export.
 
-    texts (Sequence[str]): What the graph is compared on.
+    texts (Sequence[str]): What the graph is compared on, at least one.
     int8 (bool): Store the weights in 8 bits.
     RETURNS (Comparison): Of what was written with the pipeline.
     RAISES (PTuningError): P870, P871, P872 if the graph is wrong, P873 if the folder has other files, P810.
@@ -63,20 +62,20 @@ def export_onnx(nlp: Language, folder: Path, texts: Sequence[str], *, int8: bool
     output = recognizer.head.model.get_ref("output_layer")
     weights = (torch.tensor(output.get_param(name)) for name in ("W", "b"))
     docs = [nlp.make_doc(text) for text in texts]
-    with replacing_folder(folder) as new, TemporaryDirectory() as elsewhere:
-        exact = (Path(elsewhere) if int8 else new) / MODEL_FILE
-        write_graph(TagGraph(recognizer.encoder, *weights), exact)
-        found = compare(exact, recognizer, docs)
+    with replacing_folder(folder) as new:
+        model = new / MODEL_FILE
+        write_graph(TagGraph(recognizer.encoder, *weights), model)
+        found = compare(model, recognizer, docs)
         most = TOLERANCES["float32"]
         if not found.error <= most:
             problem = f"its scores are off by {found.error:.2g} of their size, expected at most {most}"
             raise PTuningError(Errors.P872.format(problem=problem))
         if int8:
-            write_int8(exact, new / MODEL_FILE)
-            found = compare(new / MODEL_FILE, recognizer, docs)
-        _tokenizer(recognizer).save(str(new / TOKENIZER_FILE))
+            write_int8(model, new / "int8.onnx").replace(model)
+            found = compare(model, recognizer, docs)
         task = describe(recognizer, weights="int8" if int8 else "float32")
-        (new / TASK_FILE).write_text(json.dumps(task, indent=2) + "\n", encoding="utf8")
+        for name, content in ((TASK_FILE, task), (TOKENIZER_FILE, _tokenizer(recognizer))):
+            (new / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
     return found
 
 
@@ -115,12 +114,10 @@ def describe(recognizer: Recognizer, *, weights: str) -> dict[str, Any]:
     }
 
 
-def _tokenizer(recognizer: Recognizer) -> Tokenizer:
-    """Return a copy of the backbone's tokenizer that neither truncates nor pads."""
-    tokenizer: Tokenizer = Tokenizer.from_str(recognizer.backbone.tokenizer.backend_tokenizer.to_str())
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+def _tokenizer(recognizer: Recognizer) -> dict[str, Any]:
+    """Return the backbone's tokenizer as JSON values. It neither truncates nor pads."""
+    definition = parse_object(recognizer.backbone.tokenizer.backend_tokenizer.to_str())
+    return {**definition, "truncation": None, "padding": None}
 
 
 def _refuse_other_files(folder: Path) -> None:

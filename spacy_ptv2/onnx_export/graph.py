@@ -58,13 +58,17 @@ class TagGraph(nn.Module):
         """The names of its inputs, in order."""
         return INPUTS if self.encoder.word_shape is not None else INPUTS[:-1]
 
-    def forward(self, pieces: torch.Tensor, mask: torch.Tensor, *word_shapes: torch.Tensor) -> torch.Tensor:
-        """Return the scores of tags. pieces, mask, word_shapes: Integers. Shape of each: (rows, pieces)
+    def forward(
+        self, pieces: torch.Tensor, mask: torch.Tensor, word_shapes: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the scores of tags.
 
+        pieces, mask, word_shapes (Tensor): Integers, see `PieceBatch`. Shape of each: (rows, pieces)
         RETURNS (Tensor): Shape: (rows, pieces, n_tags)
         """
         embeddings = self.adapted.model.get_input_embeddings()(pieces)
-        inputs = self.encoder.inputs_of(self.encoder.prompt(), embeddings, mask, (mask, *word_shapes)[-1])
+        word_shapes = torch.zeros_like(mask) if word_shapes is None else word_shapes
+        inputs = self.encoder.inputs_of(self.encoder.prompt(), embeddings, mask, word_shapes)
         states = self.adapted(*inputs.flat(self.encoder.backbone))
         return nn.functional.linear(self.encoder.mix(states), self.weight, self.bias)
 
@@ -77,21 +81,21 @@ def write_graph(graph: TagGraph, path: Path) -> None:
     names = graph.input_names
     # Sizes that differ, and tensors of their own, or torch would take some for the same.
     example = tuple(torch.ones(3, 5, dtype=torch.long) for _ in names)
-    shape: dict[int, Any] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-    shapes = (shape, shape, (shape,) * (len(names) - 2))
+    shapes: Any = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC},) * len(names)
     try:
         with torch.no_grad(), _quiet():
             program = torch.export.export(graph, example, dynamic_shapes=shapes, strict=False)
             exported: Any = torch.onnx.export(
                 program, input_names=names, output_names=(OUTPUT,), dynamo=True, verbose=False
             )
-        _save(exported.model_proto, path)
+            model = exported.model_proto
     except Exception as problem:  # the exporter may raise anything
         cause: BaseException = problem
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:500]
         raise PTuningError(Errors.P872.format(problem=f"torch cannot export it ({reason})")) from problem
+    _save(model, path)
 
 
 def _save(model: Any, path: Path) -> None:
@@ -109,12 +113,18 @@ def _save(model: Any, path: Path) -> None:
     onnx.save(model, path)
 
 
-def write_int8(path: Path, target: Path) -> None:
-    """Write a graph with its weights in 8 bits. The inputs of matrix products are rounded while it runs."""
+def write_int8(path: Path, target: Path) -> Path:
+    """Write a graph with its weights in 8 bits. The inputs of matrix products are rounded while it runs.
+
+    `reduce_range` leaves one of the bits unused. CPUs without VNNI add two products in 16 bits, which all 8 may exceed
+    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+    RETURNS (Path): The target.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with _quiet():
         quantize_dynamic(path, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+    return target
 
 
 @contextmanager

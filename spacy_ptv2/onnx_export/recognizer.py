@@ -29,6 +29,7 @@ from ..types import Tok2VecModel
 
 # Each is a mean of some of a token's pieces, so it can follow the head, which is linear.
 POOLINGS = {"reduce_first": "first", "reduce_last": "last", "reduce_mean": "mean"}
+MOST_PARAMETERS = 500_000_000  # of 4 bytes each: a file of ONNX holds 2 GB
 HEAD = "with_array(dropout>>linear)"  # what `spacy_ptv2.TokenClassifier.v1` puts on token vectors
 
 
@@ -136,6 +137,9 @@ def _problems(found: Recognizer) -> Iterator[tuple[str, str, str]]:
     kind = f"{backbone.source.quantization or backbone.precision} on {backbone.device.type}"
     if kind != "float32 on cpu":
         yield f"a backbone in {kind}", "float32 on cpu", "Load it so: backbone.dtype is a setting of the config."
+    if backbone.n_parameters > MOST_PARAMETERS:
+        got, expected = f"a backbone of {backbone.n_parameters:,} parameters", f"at most {MOST_PARAMETERS:,}"
+        yield got, expected, "Train it over a smaller one: a file of ONNX holds 2 GB."
 
 
 def _refusal(got: str, expected: str, advice: str) -> PTuningError:
