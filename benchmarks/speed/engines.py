@@ -2,7 +2,7 @@
 
 python -m benchmarks.speed.engines [--backbone NAME_OR_FOLDER] [--length 64] [--pieces 1250] [--repeats 7]
 
-Needs `pip install onnx onnxruntime onnxscript` beside the package with its extra `openvino`. Rows of 12, 26, 128 and
+Needs the package with its extras `onnx` and `openvino`. Rows of 12, 26, 128 and
 512 pieces of Wikigold's words, so many that a batch has about `--pieces`; random prompts in all layers, the states of
 all layers as output. Engines alternate within each repeat. "off": the mean error of the worst layer as a share of the
 size of its states. ONNX Runtime and torch.compile run the same graph as OpenVINO, and are in no pipeline: this is why.
