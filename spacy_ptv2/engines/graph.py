@@ -18,6 +18,8 @@ from torch.export import Dim, ExportedProgram
 from ..backbones.backbone import Backbone
 from ..backbones.model_config import call_model
 from ..injection.context import RowGroup, injected
+from ..injection.folded import FoldedLoRA
+from ..injection.folding import fold
 from ..injection.hooks import open_for_injection
 from ..injection.lora import open_linear_layers
 from ..injection.twins import make_copy
@@ -27,15 +29,21 @@ INT8_STEPS = 127
 
 
 class AdapterGraph(nn.Module):
-    """A copy of a backbone that takes everything it reads as arguments."""
+    """A copy of a backbone that takes everything it reads as arguments.
 
-    def __init__(self, backbone: Backbone, form: GraphForm) -> None:
+    folded (FoldedLoRA | None): LoRA that becomes part of its weights.
+    """
+
+    def __init__(self, backbone: Backbone, form: GraphForm, folded: FoldedLoRA | None = None) -> None:
         super().__init__()
         self.form = form
         self.rule = backbone.rule
         self.n_layers = backbone.n_layers
         self.model = make_copy(backbone.model).float().eval()
         open_for_injection(self.model, backbone.rule, backbone.source.attention)
+        linear_layers = [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
+        linears = {} if folded is None else fold(folded.loras, linear_layers)
+        self.linears = nn.ModuleDict({str(layer): nn.ModuleList(own) for layer, own in linears.items()})
 
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take what `GraphInputs.flat` returns. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
@@ -47,13 +55,14 @@ class AdapterGraph(nn.Module):
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
-        with injected(RowGroup(prompts, added=added, loras=loras), in_graph=True):
+        linears = {int(layer): list(cast(nn.ModuleList, own)) for layer, own in self.linears.items()}
+        with injected(RowGroup(prompts, added=added, loras=loras, linears=linears), in_graph=True):
             output = call_model(self.model, **inputs, attention_mask=mask, all_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
     def quantize(self) -> None:
         """Store the weights of all linear layers in 8 bits."""
-        for module in list(self.model.modules()):
+        for module in list(self.modules()):
             for name, child in list(module.named_children()):
                 if type(child) is nn.Linear:
                     setattr(module, name, Int8Linear(child))

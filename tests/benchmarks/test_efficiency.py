@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from benchmarks.lib import peaks, profiles
 from benchmarks.lib.annotators import annotate, ours, read_texts
 from benchmarks.lib.operations import LayerSizes, ReadPieces, forward_operations, frozen_training_operations
-from benchmarks.speed import efficiency
+from benchmarks.speed import efficiency, folding
 from spacy_ptv2.backbones.registry import get_backbone
 from spacy_ptv2.backbones.source import BackboneSource
 
@@ -138,3 +138,19 @@ def test_candidates_of_this_machine():
     shipped = {dtype for engine, dtype in found.values() if engine != "torch"}
     assert len(shipped) <= 1
     assert all(engine in ("torch", "openvino", "openvino-int8") for engine, _ in found.values())
+
+
+def test_folding(folder, tmp_path, monkeypatch):
+    found = {"torch, float32": ("torch", "float32"), "torch, bfloat16": ("torch", "bfloat16")}
+    monkeypatch.setattr(folding, "find_candidates", lambda device: found)
+    app, results = typer.Typer(), tmp_path / "results.md"
+    app.command()(folding.main)
+    small = ["--docs", "4", "--repeats", "1", "--deviation", "0.1"]
+    outcome = CliRunner().invoke(app, [*small, "--backbone", str(folder), "--results", str(results)])
+    assert outcome.exit_code == 0, f"{outcome.output}\n{outcome.exception!r}"
+    assert outcome.stdout.strip() in results.read_text(encoding="utf8")
+    rows = outcome.stdout.strip().splitlines()[2:]
+    assert [row.split("   ")[0] for row in rows] == list(found)
+    exact, rounded = (float(row.split()[-1]) for row in rows)
+    assert 0 < exact < 1e-5 < rounded < 0.05
+    assert all(row.count("(") == 3 for row in rows)
