@@ -133,6 +133,7 @@ class RuntimeOptions:
     hidden_state_cache_disk_mb (int): Megabytes of disk for those that do not fit into memory.
     engine (str): What runs the backbone in prediction: "torch", "openvino", "openvino-int8" (8-bit weights) or "auto";
         see `engines/engine.py`.
+    fold_lora (bool): Fold LoRA into weights of its own in prediction, where its task runs alone.
     RAISES (PTuningError): P208, P213.
     """
 
@@ -143,6 +144,7 @@ class RuntimeOptions:
     hidden_state_cache_mb: int = 0
     hidden_state_cache_disk_mb: int = 0
     engine: EngineName = "auto"
+    fold_lora: bool = False
 
     def __post_init__(self) -> None:
         if not _is_switch(self.mixed_precision):

@@ -17,11 +17,13 @@ from torch import nn
 from ..backbones.backbone import Backbone
 from ..engines.engine import get_engine
 from ..engines.graph_inputs import GraphForm, GraphInputs
-from ..injection.context import LayerLoRA, LayerPrompts
+from ..injection.context import LayerLinears, LayerLoRA, LayerPrompts
 from ..injection.dropout import Draws, drawing_from
+from ..injection.folded import FoldedLoRA
 from ..options import RuntimeOptions
 from .hidden_state_cache import HiddenStateCache
 from .lora import LoRA
+from .lora_folding import LoRAFolding
 from .prompt import PromptEncoder
 from .scalar_mix import ScalarMix
 
@@ -79,6 +81,7 @@ class AdaptedEncoder(nn.Module):
         self.autocast = autocast
         self.hidden_state_cache = hidden_state_cache
         self.runtime = runtime
+        self.folding = LoRAFolding() if runtime.fold_lora else None
         self._reserved: int | None = None
         self._random = random.Random(0)
 
@@ -103,18 +106,27 @@ class AdaptedEncoder(nn.Module):
     def precision(self) -> str:
         """The precision of prediction, such as "bfloat16" or "int8 in OpenVINO". Predictions agree where it does."""
         engine = get_engine(self.backbone, self.runtime.engine)
-        return self.backbone.precision if engine is None else engine.precision(self.backbone)
+        precision = self.backbone.precision if engine is None else engine.precision(self.backbone)
+        return precision if precision == "float32" or self.folded() is None else f"{precision}, LoRA folded"
 
-    @property
-    def graph_form(self) -> GraphForm:
-        """What determines the graph that an engine runs it in."""
+    def graph_form(self, folded: FoldedLoRA | None = None) -> GraphForm:
+        """Return what determines the graph that an engine runs it in. folded: See `folded`; None to read LoRA."""
         added = () if self.word_shape is None or self.word_shape_layer is None else (self.word_shape_layer,)
-        return GraphForm(added, self.shift, all_states=self.scalar_mix is not None, loras=self.lora is not None)
+        reads_lora, digest = (self.lora is not None, "") if folded is None else (False, folded.digest)
+        mixes = self.scalar_mix is not None
+        return GraphForm(added, self.shift, all_states=mixes, loras=reads_lora, folded=digest)
+
+    def folded(self) -> FoldedLoRA | None:
+        """Return its LoRA as it is now, to be folded into weights in prediction; None if it stays beside them."""
+        folding, backbone = self.folding, self.backbone
+        if folding is None or self.lora is None or backbone.trains or backbone.source.quantization is not None:
+            return None
+        return folding.of(self.lora())
 
     def load_weights(self) -> None:
         """Load the backbone's model, unless an engine has a graph that predicts without it."""
         engine = get_engine(self.backbone, self.runtime.engine)
-        if engine is None or not engine.has_graph(self.backbone, self.graph_form):
+        if engine is None or not engine.has_graph(self.backbone, self.graph_form(self.folded())):
             _ = self.backbone.model
 
     @property
@@ -147,6 +159,7 @@ class AdaptedEncoder(nn.Module):
     def begin_pass(self) -> int:
         """Begin a training pass over one or several batches. RETURNS (int): The seed of everything it draws."""
         seed = self.reserve_seed()
+        self.folding = None  # until it is loaded again: with every evaluation the numbers would be others
         self._random, self._reserved = random.Random(seed), None
         return seed
 
@@ -169,6 +182,11 @@ class AdaptedEncoder(nn.Module):
     def loras(self) -> LayerLoRA:
         """Return {layer: its LoRA}."""
         return {} if self.lora is None else self.lora()
+
+    def linears(self, folded: FoldedLoRA | None) -> LayerLinears:
+        """Return {layer: linear layers with LoRA in their weights}, {} if it stays beside them."""
+        folding = self.folding
+        return {} if folded is None or folding is None else folding.linears(folded, self.backbone)
 
     def draws(self) -> Draws | None:
         """Return the source of the backbone's dropout masks for the next batch, None if it drops nothing."""

@@ -21,6 +21,7 @@ from ..engines.graph_inputs import GraphInputs
 from ..injection.checkpointing import checkpointed
 from ..injection.context import LayerPrompts, RowGroup, injected
 from ..injection.dropout import drawing_from
+from ..injection.folded import FoldedLoRA
 from ..injection.stages import Stage
 from ..kernels.forks import settle_after_fork
 from .batches import PieceBatch, WindowBatches
@@ -83,6 +84,9 @@ def _read_batch(
         _inputs_of(encoder, prompt_for(len(reading.rows)), batch, embeddings, reading.rows)
         for encoder, prompt_for, reading in zip(encoders, prompts, batch.readings, strict=True)
     ]
+    folded = _find_folded(encoders)
+    if folded is not None:
+        inputs = [replace(own, loras={}, folded=folded) for own in inputs]
     by_encoder = _run_in_engine(encoders, inputs) if len(encoders) == 1 or first == 0 else None
     if by_encoder is None:
         rows = torch.cat([reading.rows for reading in batch.readings])
@@ -98,6 +102,13 @@ def _inputs_of(
     encoder: AdaptedEncoder, prompt: LayerPrompts, batch: PieceBatch, embeddings: torch.Tensor, rows: torch.Tensor
 ) -> GraphInputs:
     return encoder.inputs_of(prompt, embeddings[rows], batch.mask[rows], batch.word_shape[rows])
+
+
+def _find_folded(encoders: Sequence[AdaptedEncoder]) -> FoldedLoRA | None:
+    """Return the LoRA to fold of an encoder that predicts alone; None if it is beside the weights as in training."""
+    if len(encoders) > 1 or encoders[0].training or torch.is_grad_enabled():
+        return None
+    return encoders[0].folded()
 
 
 def _run_in_engine(
@@ -118,13 +129,15 @@ def _run_in_engine(
         states: Sequence[torch.Tensor] | None
         if len(own.mask):
             patient = leader.runtime.engine == "auto"
-            states = engine.run(leader.backbone, own, encoder.graph_form, patient=patient)
+            states = engine.run(leader.backbone, own, encoder.graph_form(own.folded), patient=patient)
         else:  # the encoder reads nothing of this batch
             nothing = own.embeddings.new_zeros(*own.mask.shape, leader.backbone.hidden_width, dtype=torch.float32)
             states = [nothing] * (leader.backbone.n_layers + 1 if all_states else 1)
         if states is None:
             return None
         by_encoder.append(states)
+    if (folding := leader.folding) is not None:
+        folding.release()
     return by_encoder
 
 
@@ -135,7 +148,7 @@ def _run_in_torch(
     leader = encoders[0]
     sizes = [len(own.mask) for own in inputs]
     groups = [
-        RowGroup(own.prompts, size, own.added, encoder.draws(), own.loras)
+        RowGroup(own.prompts, size, own.added, encoder.draws(), own.loras, encoder.linears(own.folded))
         for encoder, own, size in zip(encoders, inputs, sizes, strict=True)
     ]
     embeddings, mask = (

@@ -6,7 +6,7 @@ A `Backbone` is shared by reference: copying a pipeline never copies it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +140,11 @@ class Backbone:
     def n_key_heads(self) -> int:
         """Number of heads of a layer's keys and values."""
         return self.sizes.n_key_heads
+
+    @property
+    def linear_layers(self) -> list[Sequence[torch.nn.Module]]:
+        """The linear layers of each layer."""
+        return [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
 
     @property
     def attention_blocks(self) -> list[torch.nn.Module]:

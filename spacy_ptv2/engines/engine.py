@@ -36,6 +36,8 @@ WORTH_CONVERTING = 5_000_000  # parameters; with a smaller backbone a conversion
 # conversion took 20 s of processor time with MiniLM. A choice, not a measured optimum.
 READ_BEFORE = 1 << 16
 
+MOST_FOLDED = 8  # graphs with LoRA in their weights, one per task, that an engine keeps in memory
+
 _engines: weakref.WeakKeyDictionary[Backbone, dict[EngineName, Engine]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -107,13 +109,21 @@ class Engine:
                 if patient and self._chosen(backbone) == "float32" and not self._is_due(backbone, form, inputs):
                     return None
                 self._graphs[form] = self._build(backbone, form, inputs.sample())
-            graph = self._graphs[form]
+            graph = self._take(form)
             states = None if graph is None else graph(inputs.flat(backbone))
             if states is not None and not torch.isfinite(states[-1].sum(dim=-1)[inputs.mask.bool()]).all():
                 # Only rows of the first batch were compared with torch.
                 self._warn("it returned hidden states that are not numbers")
                 self._graphs[form] = states = None
             return states
+
+    def _take(self, form: GraphForm) -> CompiledGraph | None:
+        """Return a graph that is there, the last to go. Of those of one task each, only so many stay in memory."""
+        graph = self._graphs[form] = self._graphs.pop(form)
+        of_one_task = [own for own in self._graphs if own.folded]
+        for own in of_one_task[:-MOST_FOLDED]:
+            del self._graphs[own]
+        return graph
 
     def precision(self, backbone: Backbone) -> str:
         """Return the precision it multiplies in, and the engine unless that is "float32", where all engines agree."""
@@ -160,7 +170,7 @@ class Engine:
         from .graph import AdapterGraph, export_graph, largest_error
 
         most = TOLERANCES[self._chosen(backbone)]
-        module = AdapterGraph(backbone, form)
+        module = AdapterGraph(backbone, form, inputs.folded)
         with torch.no_grad():
             expected = module(*inputs.flat(backbone))
         if self._name == "openvino-int8":

@@ -14,13 +14,14 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
-from transformers.pytorch_utils import Conv1D
 
 from ..backbones.backbone import Backbone
 from ..backbones.model_config import call_model
-from ..injection.context import LayerLoRA, RowGroup, injected
+from ..injection.context import RowGroup, injected
+from ..injection.folded import FoldedLoRA
+from ..injection.folding import fold
 from ..injection.hooks import open_for_injection
-from ..injection.lora import linear_widths, open_linear_layers
+from ..injection.lora import open_linear_layers
 from ..injection.twins import make_copy
 from .graph_inputs import GraphForm, GraphInputs
 
@@ -28,15 +29,21 @@ INT8_STEPS = 127
 
 
 class AdapterGraph(nn.Module):
-    """A copy of a backbone that takes everything it reads as arguments."""
+    """A copy of a backbone that takes everything it reads as arguments.
 
-    def __init__(self, backbone: Backbone, form: GraphForm) -> None:
+    folded (FoldedLoRA | None): LoRA that becomes part of its weights.
+    """
+
+    def __init__(self, backbone: Backbone, form: GraphForm, folded: FoldedLoRA | None = None) -> None:
         super().__init__()
         self.form = form
         self.rule = backbone.rule
         self.n_layers = backbone.n_layers
         self.model = make_copy(backbone.model).float().eval()
         open_for_injection(self.model, backbone.rule, backbone.source.attention)
+        linear_layers = [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
+        linears = {} if folded is None else fold(folded.loras, linear_layers)
+        self.linears = nn.ModuleDict({str(layer): nn.ModuleList(own) for layer, own in linears.items()})
 
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take what `GraphInputs.flat` returns. RETURNS: Shape of each: (rows, pieces, hidden_width)"""
@@ -48,30 +55,14 @@ class AdapterGraph(nn.Module):
         inputs = {"inputs_embeds": embeddings}
         if form.shift is not None:
             inputs = self.rule.shifted_inputs(self.model, embeddings, form.shift)
-        with injected(RowGroup(prompts, added=added, loras=loras), in_graph=True):
+        linears = {int(layer): list(cast(nn.ModuleList, own)) for layer, own in self.linears.items()}
+        with injected(RowGroup(prompts, added=added, loras=loras, linears=linears), in_graph=True):
             output = call_model(self.model, **inputs, attention_mask=mask, all_states=form.all_states)
         return output.hidden_states if form.all_states else (output.last_hidden_state,)
 
-    def merge(self, loras: LayerLoRA) -> bool:
-        """Add LoRA to the weights of the linear layers, so that the graph need not take it.
-
-        RETURNS (bool): False where that would change more: weights that layers share, or that also read positions.
-        """
-        linear_layers = [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
-        weights = [module.weight for own in linear_layers for module in own]
-        if len(set(map(id, weights))) < len(weights) or self.rule.also_read_positions(self.model.config):
-            return False
-        for layer, lora in loras.items():
-            own = linear_layers[layer]
-            parts = lora.detach().split([width for pair in linear_widths(own) for width in pair], dim=1)
-            for module, down, up in zip(own, parts[::2], parts[1::2], strict=True):
-                change = down.T @ up  # Shape: (nI, nO)
-                module.weight.data += change if isinstance(module, Conv1D) else change.T
-        return True
-
     def quantize(self) -> None:
         """Store the weights of all linear layers in 8 bits."""
-        for module in list(self.model.modules()):
+        for module in list(self.modules()):
             for name, child in list(module.named_children()):
                 if type(child) is nn.Linear:
                     setattr(module, name, Int8Linear(child))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..backbones.backbone import Backbone
 from ..injection.context import LayerLoRA, LayerPrompts
+
+if TYPE_CHECKING:
+    from ..injection.folded import FoldedLoRA
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,14 @@ class GraphForm:
     shift (int | None): How many positions the prompt takes up, None if positions are not shifted.
     all_states (bool): Return the hidden states of all layers, embeddings first, instead of those of the last layer.
     loras (bool): Take LoRA for every layer, of any rank from 1 up.
+    folded (str): The digest of the LoRA that is folded into the weights, for one task; "": none.
     """
 
     added: tuple[int, ...] = ()
     shift: int | None = None
     all_states: bool = False
     loras: bool = False
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class GraphInputs:
     mask (Tensor): 1 for pieces, 0 for padding. Shape: (rows, pieces)
     prompts (LayerPrompts), loras (LayerLoRA): By layer.
     added (dict[int, Tensor]): What is added to the input of a layer. Shape of each: (rows, pieces, hidden_width)
+    folded (FoldedLoRA | None): LoRA that is not read but part of the weights.
     """
 
     embeddings: torch.Tensor
@@ -41,6 +48,7 @@ class GraphInputs:
     prompts: LayerPrompts
     added: dict[int, torch.Tensor]
     loras: LayerLoRA = field(default_factory=dict)
+    folded: FoldedLoRA | None = None
 
     def sample(self) -> GraphInputs:
         """Return two rows of these inputs, the first one almost all padding."""
@@ -48,7 +56,7 @@ class GraphInputs:
         mask = self.mask[rows]
         mask[0, 1:] = 0
         added = {layer: states[rows] for layer, states in self.added.items()}
-        return GraphInputs(self.embeddings[rows], mask, self.prompts, added, self.loras)
+        return replace(self, embeddings=self.embeddings[rows], mask=mask, added=added)
 
     def flat(self, backbone: Backbone) -> list[torch.Tensor]:
         """Return the tensors in the order in which a graph takes them, in float32."""

@@ -24,6 +24,7 @@ from .stages import Stage
 # row has its own.
 LayerPrompts = Mapping[int, torch.Tensor]
 LayerLoRA = Mapping[int, torch.Tensor]  # by layer. Shape: (rank, sum of input and output widths of its linear layers)
+LayerLinears = Mapping[int, Sequence[Callable[[torch.Tensor], torch.Tensor]]]  # by layer, in place of its own
 SplitLoRA = Sequence[torch.Tensor]  # for each linear layer its A, then its B. Shape: (rank, nI), (rank, nO)
 Widths = tuple[tuple[int, int], ...]  # input and output width of each linear layer of a layer
 KeyValues = dict[int, tuple[torch.Tensor, torch.Tensor]]
@@ -38,6 +39,8 @@ class RowGroup:
     added (Mapping[int, Tensor]): By layer, what is added to its input. Shape of each: (rows, pieces, hidden_width)
     draws (Draws | None): The source of dropout masks in training; None to draw from torch's generators.
     loras (LayerLoRA): The LoRA of each layer's linear layers.
+    linears (LayerLinears): Linear layers that LoRA is folded into, which run in place of the model's own. Only for a
+        group that has all rows.
     """
 
     prompts: LayerPrompts = field(default_factory=dict)
@@ -45,6 +48,7 @@ class RowGroup:
     added: Mapping[int, torch.Tensor] = field(default_factory=dict)
     draws: Draws | None = None
     loras: LayerLoRA = field(default_factory=dict)
+    linears: LayerLinears = field(default_factory=dict)
 
     def at(self, layer: int) -> torch.Tensor | None:
         """Return the prompt of a layer, None if there is none."""
@@ -95,7 +99,8 @@ class Injection:
         if self.recorded is not None or self.plain_attention:
             return True
         return any(
-            group.draws is not None or group.at(layer) is not None or layer in group.loras for group in self.groups
+            group.draws is not None or group.at(layer) is not None or layer in group.loras or layer in group.linears
+            for group in self.groups
         )
 
     def with_rows(self) -> list[RowGroup]:
@@ -142,6 +147,10 @@ class Injection:
             return None
         loras = (group.loras.get(layer) for group in self.with_rows())
         return [None if lora is None else lora.split(sizes, dim=1) for lora in loras]
+
+    def linears_of(self, layer: int) -> Sequence[Callable[[torch.Tensor], torch.Tensor]] | None:
+        """Return the linear layers that run in place of a layer's own, None if its own do."""
+        return self.groups[0].linears.get(layer) if len(self.groups) == 1 else None
 
     def with_lora(
         self, place: int, loras: Sequence[SplitLoRA | None], states: torch.Tensor, given: torch.Tensor

@@ -11,18 +11,30 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from .context import SplitLoRA, Widths, active_injection
+from .context import Injection, SplitLoRA, Widths, active_injection
 
-IS_OPEN = "spacy_ptv2_is_open"  # set on linear layers that LoRA has been hooked into
+IS_OPEN = "spacy_ptv2_is_open"  # set on linear layers that LoRA has been hooked into, and on their forwards
 
-# The LoRA of each row group at the layer that is now running in this thread.
-_running: ContextVar[Sequence[SplitLoRA | None] | None] = ContextVar("spacy_ptv2_adapters", default=None)
+
+class Running(NamedTuple):
+    """What concerns the linear layers of the layer that is now running.
+
+    loras (Sequence | None): The LoRA of each row group, None if no group has any.
+    linears (Sequence | None): What runs in their place, None if nothing does.
+    """
+
+    loras: Sequence[SplitLoRA | None] | None = None
+    linears: Sequence[Callable[[torch.Tensor], torch.Tensor]] | None = None
+
+
+NOTHING = Running()
+_running: ContextVar[Running] = ContextVar("spacy_ptv2_adapters", default=NOTHING)  # in this thread
 
 
 def linear_widths(linear_layers: Sequence[nn.Module]) -> Widths:
@@ -40,30 +52,38 @@ def running_as(number: int, widths: Widths, forward: Callable[..., Any]) -> Call
 
     def run(*args: Any, **kwargs: Any) -> Any:
         injection = active_injection()
-        with _with_lora(None if injection is None else injection.split_lora(number, sizes)):
+        with _as_running(_find_running(injection, number, sizes)):
             return forward(*args, **kwargs)
 
     return run
 
 
 def open_linear_layers(linear_layers: Sequence[nn.Module]) -> None:
-    """Let LoRA add to the outputs of a layer's linear layers, which are identified by their order."""
+    """Let LoRA add to the outputs of a layer's linear layers, which are identified by their order, or replace them."""
     for place, module in enumerate(linear_layers):
         if not hasattr(module, IS_OPEN):
             setattr(module, IS_OPEN, True)
             module.register_forward_hook(partial(_join, place))
+        if not hasattr(module.forward, IS_OPEN):  # copies of a model have hooks, but forwards of their own
+            module.forward = _replaceable(place, module.forward)
 
 
 @contextmanager
 def without_lora() -> Iterator[None]:
     """Leave LoRA out inside this context, for linear layers that read something else than pieces (positions)."""
-    with _with_lora(None):
+    with _as_running(NOTHING):
         yield
 
 
+def _find_running(injection: Injection | None, number: int, sizes: Sequence[int]) -> Running:
+    if injection is None:
+        return NOTHING
+    return Running(injection.split_lora(number, sizes), injection.linears_of(number))
+
+
 @contextmanager
-def _with_lora(loras: Sequence[SplitLoRA | None] | None) -> Iterator[None]:
-    token = _running.set(loras)
+def _as_running(running: Running) -> Iterator[None]:
+    token = _running.set(running)
     try:
         yield
     finally:
@@ -71,7 +91,18 @@ def _with_lora(loras: Sequence[SplitLoRA | None] | None) -> Iterator[None]:
 
 
 def _join(place: int, module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-    loras, injection = _running.get(), active_injection()
+    loras, injection = _running.get().loras, active_injection()
     if loras is None or injection is None:
         return output
     return injection.with_lora(place, loras, args[0], output)
+
+
+def _replaceable(
+    place: int, original: Callable[[torch.Tensor], torch.Tensor]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(states: torch.Tensor) -> torch.Tensor:
+        linears = _running.get().linears
+        return original(states) if linears is None else linears[place](states)
+
+    setattr(forward, IS_OPEN, True)
+    return forward

@@ -21,8 +21,10 @@ from torch import nn
 from torch.export import Dim
 
 from ..adapters.encoder import AdaptedEncoder
+from ..backbones.backbone import Backbone
 from ..engines.graph import AdapterGraph
 from ..errors import Errors, PTuningError
+from ..injection.folded import FoldedLoRA
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUTS, OUTPUT = ("pieces", "mask", "word_shapes"), "scores"
@@ -46,10 +48,10 @@ class TagGraph(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         self.encoder.prompt = encoder.prompt.fold()
-        self.adapted = AdapterGraph(encoder.backbone, encoder.graph_form)
-        if self.adapted.merge(encoder.loras()):
+        folded = None if _layers_share(encoder.backbone) else FoldedLoRA(encoder.loras())
+        if folded is not None:
             self.encoder.lora = None
-            self.adapted.form = self.encoder.graph_form
+        self.adapted = AdapterGraph(encoder.backbone, self.encoder.graph_form(folded), folded)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.eval().requires_grad_(False)
 
@@ -71,6 +73,12 @@ class TagGraph(nn.Module):
         inputs = self.encoder.inputs_of(self.encoder.prompt(), embeddings, mask, word_shapes)
         states = self.adapted(*inputs.flat(self.encoder.backbone))
         return nn.functional.linear(self.encoder.mix(states), self.weight, self.bias)
+
+
+def _layers_share(backbone: Backbone) -> bool:
+    """Return whether layers share their weights, of which folded LoRA would make one copy per layer."""
+    weights = [module.weight for own in backbone.linear_layers for module in own]
+    return len(set(map(id, weights))) < len(weights)
 
 
 def write_graph(graph: TagGraph, path: Path) -> None:
