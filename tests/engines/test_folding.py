@@ -117,6 +117,7 @@ def test_a_graph_of_one_task(bert, cache, monkeypatch):
 
 
 @in_openvino
+@pytest.mark.exhaustive
 def test_weights_of_8_bits_have_lora_in_them(bert):
     plain, folding = pair(bert, engine="openvino-int8")
     expected = read(plain)[0]

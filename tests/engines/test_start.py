@@ -110,6 +110,7 @@ def test_states_are_those_of_the_model_which_waits(tmp_path, cache):
     assert is_loaded(later) and torch.equal(later.embed(ids), embedded)
 
 
+@pytest.mark.exhaustive
 def test_weights_are_loaded_with_the_pipeline_unless_a_graph_is_there(tmp_path, cache):
     read(load(tmp_path), "openvino")
     backbone = load(tmp_path, "copy")
@@ -148,7 +149,9 @@ def test_sizes_of_other_forms_are_not_taken(tmp_path, cache):
     assert kept_sizes.recall_sizes(source, backbone.fingerprint, torch.device("meta")) is None
 
 
-@pytest.mark.parametrize(("dtype", "n_graphs"), [("float32", [0, 1, 1]), ("bfloat16", [1, 1, 1])])
+@pytest.mark.parametrize(
+    ("dtype", "n_graphs"), [("float32", [0, 1, 1]), pytest.param("bfloat16", [1, 1, 1], marks=pytest.mark.exhaustive)]
+)
 def test_auto_converts_once_enough_was_read(tmp_path, cache, monkeypatch, dtype, n_graphs):
     """In bfloat16 at once: torch and OpenVINO differ there, and predictions must not change on the way."""
     monkeypatch.setattr(engines, "WORTH_CONVERTING", 1)

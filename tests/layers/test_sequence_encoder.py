@@ -227,7 +227,7 @@ def test_rows_and_gradients_equal_the_oracle(folder, oracle, name, kind):
     torch.testing.assert_close(values.grad, right, atol=1e-5 * right.abs().max().item(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("openvino", marks=pytest.mark.exhaustive)])
 def test_layouts_share_a_pass(folder, oracle, engine, monkeypatch):
     """In prediction: each layer gets what the oracle has for it."""
     if engine == "openvino":

@@ -9,7 +9,8 @@ from benchmarks.robustness import kills
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "n_kills"), [("both", 10), pytest.param("entities", 10, marks=pytest.mark.exhaustive)]
+    ("kind", "n_kills"),
+    [("both", 4), *(pytest.param(kind, 10, marks=pytest.mark.exhaustive) for kind in ("both", "entities"))],
 )
 def test_killed_at_random_it_ends_as_one_that_nobody_killed(kind, n_kills, tiny_folder, corpus, tmp_path):
     config = kills.config_for(kind, tiny_folder, corpus, tmp_path / kind)
