@@ -171,7 +171,9 @@ class Recognizer:
         """Return the entities of a text. windows: Where each begins, and the scores of its pieces."""
         if not document.words:
             return []
-        log_probabilities = log_softmax(self._word_scores(document, windows))
+        scores = self._word_scores(document, windows)
+        scores[:, self.tags.index("O")] -= self.task["outside_bias"]
+        log_probabilities = log_softmax(scores)
         tags = decode(log_probabilities, self.allowed)
         calibrated = log_softmax(log_probabilities / self.task["temperature"])
         own = calibrated[np.arange(len(tags)), tags].astype(float)

@@ -31,7 +31,7 @@ def calibrate_cli(
     import spacy
 
     from ..pipeline.temperature import heads_of, judge
-    from ..training.fit_temperature import MIN_ENTITIES, fitted_half, other_half, set_temperatures
+    from ..training.fit_temperature import MIN_ENTITIES, fit_heads, fitted_half, other_half
     from ..writing import replacing_folder
 
     setup_gpu(use_gpu)
@@ -40,7 +40,7 @@ def calibrate_cli(
     if not heads:
         fail(f"Cannot calibrate {model}", Errors.P849.format(got=", ".join(nlp.pipe_names)))
     before = {name: head.cfg["temperature"] for name, head in heads.items()}
-    left = set_temperatures(nlp, heads, fitted_half(examples), MIN_ENTITIES)
+    left = fit_heads(nlp, heads, fitted_half(examples), MIN_ENTITIES)
     if set(left) == set(heads):
         got = ", ".join(f"{n} for {name}" for name, n in left.items())
         fail(f"Cannot calibrate {model}", Errors.P858.format(path=data_path, got=got, least=MIN_ENTITIES))

@@ -130,6 +130,9 @@ def _train_everything(config: Config) -> None:
 def _train_everything_under_heads_alone(config: Config) -> None:
     _train_everything(config)
     _set(config, "adapter", scalar_mix=False, word_shape=False)
+    callback = config["training"].get("before_to_disk") or {}
+    if "outside_bias" in callback:
+        callback["outside_bias"] = False
 
 
 METHODS: dict[str, Method] = {
@@ -140,6 +143,8 @@ METHODS: dict[str, Method] = {
     "prompt+lora": Method("deep prompts + LoRA", _train_prompt_and_lora),
     FULL: Method("full fine-tuning", _train_everything, is_full=True),
     PLAIN: Method(
-        "full fine-tuning without scalar mix and word shape", _train_everything_under_heads_alone, is_full=True
+        "full fine-tuning without scalar mix, word shape and outside bias",
+        _train_everything_under_heads_alone,
+        is_full=True,
     ),
 }

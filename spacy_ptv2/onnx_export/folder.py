@@ -91,6 +91,7 @@ def describe(recognizer: Recognizer, *, weights: str) -> dict[str, Any]:
         "scheme": head.cfg["scheme"],
         "tags": list(head.tag_scheme.tags),
         "pooling": POOLINGS[recognizer.pooling.name],
+        "outside_bias": head.cfg["outside_bias"],
         "temperature": head.cfg["temperature"],
         "threshold": head.cfg["threshold"],
         "window": {"length": limits.window, "overlap": limits.overlap},

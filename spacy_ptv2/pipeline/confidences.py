@@ -1,4 +1,4 @@
-"""Two confidences of an entity, from 0 to 1.
+"""Two confidences of an entity, from 0 to 1, and the settings of what is found.
 
 `product`: the product of the probabilities of the entity's tags, each token on its own. `marginal`: the probability of
 the entity among all valid sequences of tags. `python -m benchmarks.accuracy.calibration` measured that products are
@@ -21,7 +21,8 @@ from .marginals import Entity, Floats1d, entity_marginals, entity_tags
 from .tag_schemes import TagScheme
 
 Confidence = Literal["product", "marginal"]
-DEFAULTS: dict[str, Any] = {"confidence": "product", "threshold": 0.0, "temperature": 1.0}
+DEFAULTS: dict[str, Any] = {"confidence": "product", "threshold": 0.0, "temperature": 1.0, "outside_bias": 0.0}
+FITTED = ("temperature", "outside_bias")  # to the weights, so learning on sets them back to what is configured
 
 
 def entity_products(
@@ -55,11 +56,13 @@ def wrong_setting(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the name of an impossible setting among `DEFAULTS`, and what was expected; None if all are possible."""
     if settings["confidence"] not in tuple(CONFIDENCES):  # a tuple, because the value may be of any type
         return "confidence", " or ".join(CONFIDENCES)
-    threshold, temperature = settings["threshold"], settings["temperature"]
+    threshold, temperature, bias = (settings[name] for name in ("threshold", *FITTED))
     if not _is_number(threshold) or not 0 <= threshold <= 1:
         return "threshold", "a number from 0 to 1"
     if not _is_number(temperature) or not 0 < temperature < math.inf:
         return "temperature", "a number above 0"
+    if not _is_number(bias):
+        return "outside_bias", "a number"
     return None
 
 

@@ -66,6 +66,7 @@ def make_token_classifier(
     confidence: Confidence,
     threshold: float,
     temperature: float,
+    outside_bias: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that labels entities with a linear head."""
@@ -81,6 +82,7 @@ def make_token_classifier(
         confidence=confidence,
         threshold=threshold,
         temperature=temperature,
+        outside_bias=outside_bias,
         scorer=scorer,
     )
 
@@ -106,12 +108,18 @@ def make_span_labeler(
     confidence: Confidence,
     threshold: float,
     temperature: float,
+    outside_bias: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that labels the spans of a span group with a linear head."""
     from .span_labeler import SpanLabeler
 
-    rated: dict[str, Any] = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
+    rated: dict[str, Any] = {
+        "confidence": confidence,
+        "threshold": threshold,
+        "temperature": temperature,
+        "outside_bias": outside_bias,
+    }
     return SpanLabeler(nlp.vocab, model, name, spans_key=spans_key, scheme=scheme, scorer=scorer, **rated)
 
 
@@ -134,12 +142,18 @@ def make_predicate_finder(
     confidence: Confidence,
     threshold: float,
     temperature: float,
+    outside_bias: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> Pipe:
     """Build the component that finds the predicates that `role_labeler` reads."""
     from .predicate_finder import PredicateFinder
 
-    rated: dict[str, Any] = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
+    rated: dict[str, Any] = {
+        "confidence": confidence,
+        "threshold": threshold,
+        "temperature": temperature,
+        "outside_bias": outside_bias,
+    }
     return PredicateFinder(nlp.vocab, model, name, spans_key=spans_key, scorer=scorer, **rated)
 
 

@@ -18,13 +18,13 @@ from thinc.api import Optimizer
 from thinc.types import Floats2d
 
 from ..errors import Errors, FormatError, PTuningError
-from .confidences import CONFIDENCES, DEFAULTS, Confidence, at_temperature, wrong_setting
+from .confidences import CONFIDENCES, DEFAULTS, FITTED, Confidence, at_temperature, wrong_setting
 from .entities import FreeTokens, Prediction, add_entities, find_free_tokens
 from .head import HeadModel, Scorer
 from .labelled_head import LabelledHead
 from .losses import log_softmax
 from .marginals import Entity, Floats1d
-from .tag_schemes import SCHEMES, Scheme, TagScheme
+from .tag_schemes import OUTSIDE, SCHEMES, Scheme, TagScheme
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class TokenClassifier(LabelledHead):
     confidence ("product" | "marginal"): See `confidences.py`.
     threshold (float): Entities with a lower confidence are left out; from 0 to 1.
     temperature (float): Confidences are computed with logits divided by it. Which entities are found is not.
+    outside_bias (float): What the score of "O" is lowered by: the higher, the more entities are found (Menon et al.
+        2021, section 4, https://arxiv.org/abs/2007.07314).
     """
 
     def __init__(
@@ -65,9 +67,15 @@ class TokenClassifier(LabelledHead):
         confidence: Confidence = DEFAULTS["confidence"],
         threshold: float = DEFAULTS["threshold"],
         temperature: float = DEFAULTS["temperature"],
+        outside_bias: float = DEFAULTS["outside_bias"],
         scorer: Scorer | None = None,
     ) -> None:
-        configured = {"confidence": confidence, "threshold": threshold, "temperature": temperature}
+        configured = {
+            "confidence": confidence,
+            "threshold": threshold,
+            "temperature": temperature,
+            "outside_bias": outside_bias,
+        }
         if wrong := wrong_setting(configured):
             raise PTuningError(Errors.P407.format(name=wrong[0], expected=wrong[1], got=configured[wrong[0]]))
         fixed = {"scheme": TagScheme(scheme, ()).scheme, "spans_key": spans_key}
@@ -139,9 +147,13 @@ class TokenClassifier(LabelledHead):
             add_entities(doc, prediction, self.cfg["spans_key"], overwrite=self.overwrite)
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Let the optimizer step. A temperature that was fitted was so for the weights before: the config's counts."""
+        """Let the optimizer step. What was fitted was so for the weights before: the config's counts."""
         super().finish_update(sgd)
-        self.cfg["temperature"] = self.cfg["configured"]["temperature"]
+        self.set_back()
+
+    def set_back(self) -> None:
+        """Take back the temperature and the outside bias that were fitted."""
+        self.cfg.update({name: self.cfg["configured"][name] for name in FITTED})
 
     def gold_spans(self, reference: Doc) -> Sequence[Span] | SpanGroup | None:
         """Return what a gold Doc has of what is looked for; None if that is not known of all its tokens."""
@@ -163,6 +175,16 @@ class TokenClassifier(LabelledHead):
     def _decode(self, docs: list[Doc], logits: Floats2d) -> Decoded:
         """Return what is found in Docs. logits: Of all Docs. Shape: (n_tokens, n_tags)"""
         free = self._free_tokens(docs)
-        log_probabilities = log_softmax(np, np.asarray(logits)[free.rows])
+        return self.decode(free, log_softmax(np, np.asarray(logits)[free.rows]), self.cfg["outside_bias"])
+
+    def decode(self, free: FreeTokens, log_probabilities: NDArray[np.floating[Any]], bias: float) -> Decoded:
+        """Return what is found with the score of "O" lowered by a bias.
+
+        log_probabilities (NDArray): Of the free tokens' tags, without the bias. Shape: (n_free, n_tags)
+        """
+        if bias and len(log_probabilities):
+            lowered = np.array(log_probabilities)
+            lowered[:, self.tag_scheme.tag_ids[OUTSIDE]] -= bias
+            log_probabilities = log_softmax(np, lowered)
         tags = self.tag_scheme.decode(log_probabilities, free.lengths)
         return Decoded(free, log_probabilities, self.tag_scheme.entities(tags))

@@ -1,8 +1,8 @@
-"""Fits the temperature of confidences when a pipeline is saved, so that the file has it.
+"""Fits the temperature of confidences, and the outside bias, when a pipeline is saved, so that the file has them.
 
 In: a pipeline with the weights that are about to be saved, and half of its dev corpus, every second example. Out: the
-same pipeline, in which each head with confidences has the temperature that suits these weights. The other half is left
-to measure it on. Nothing else changes: neither weights nor random numbers.
+same pipeline, in which each head with confidences has what suits these weights. The other half is left to measure it
+on. Nothing else changes: neither weights nor random numbers.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ MIN_ENTITIES = 100  # a temperature from fewer may be worse than none
 
 @dataclass(frozen=True)
 class FitTemperature:
-    """The callback. min_entities (int): See `build_fit_temperature_v1`.
+    """The callback. min_entities (int), outside_bias (bool): See `build_fit_temperature_v1`.
 
     corpus (ReadCorpus | None): The reader of the dev corpus; None for the one that the config names.
     """
 
     min_entities: int = MIN_ENTITIES
     corpus: ReadCorpus | None = None
+    outside_bias: bool = False
     _warned_of: set[str] = field(default_factory=set, compare=False)
 
     def __call__(self, nlp: Language) -> Language:
-        """Set the temperatures. RETURNS: The same pipeline."""
+        """Set what is fitted. RETURNS: The same pipeline."""
         from ..pipeline.temperature import heads_of
         from .random_state import random_numbers_kept
 
@@ -48,10 +49,11 @@ class FitTemperature:
             self._warn("", Warnings.PW15.format(got=", ".join(nlp.pipe_names)))
             return nlp
         for head in heads.values():
-            head.cfg["temperature"] = head.cfg["configured"]["temperature"]
+            head.set_back()
         with random_numbers_kept():
             (corpus,) = [self.corpus] if self.corpus else resolve_dot_names(config, [config["training"]["dev_corpus"]])
-            left = set_temperatures(nlp, heads, fitted_half(list(corpus(nlp))), self.min_entities)
+            half = fitted_half(list(corpus(nlp)))
+            left = fit_heads(nlp, heads, half, self.min_entities, outside_bias=self.outside_bias)
         for name, n_gold in left.items():
             if n_gold < self.min_entities:  # else it has not learned enough yet
                 kept = heads[name].cfg["temperature"]
@@ -65,41 +67,53 @@ class FitTemperature:
             warnings.warn(message, stacklevel=3)
 
 
-def build_fit_temperature_v1(min_entities: int = MIN_ENTITIES) -> Callable[[Language], Language]:
+def build_fit_temperature_v1(
+    min_entities: int = MIN_ENTITIES, outside_bias: bool = False
+) -> Callable[[Language], Language]:
     """Build the callback for ``[training.before_to_disk]``.
 
     min_entities (int): Where a head finds fewer in the half of the dev corpus, or only right or only wrong ones, its
         temperature is that of the config; with a warning (PW14) if there are no more to be found.
+    outside_bias (bool): Also fit what the score of "O" is lowered by, where there are that many gold entities.
     RETURNS (Callable[[Language], Language]): Fits the temperature of every `token_classifier`, `span_labeler` and
         `predicate_finder` that is not frozen; warns (PW15) if there is none. What is loaded does not call it.
     RAISES (PTuningError): P407 for an impossible number.
     """
     if min_entities < 1:
         raise PTuningError(Errors.P407.format(name="min_entities", expected="at least 1", got=min_entities))
-    return FitTemperature(min_entities)
+    return FitTemperature(min_entities, outside_bias=outside_bias)
 
 
 def fitted_half(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return the examples that temperatures are fitted on."""
+    """Return the examples that are fitted to."""
     return examples[::2]
 
 
 def other_half(examples: Sequence[Example]) -> Sequence[Example]:
-    """Return the examples that temperatures are not fitted on."""
+    """Return the examples that are not fitted to."""
     return examples[1::2]
 
 
-def set_temperatures(
-    nlp: Language, heads: dict[str, TokenClassifier], examples: Sequence[Example], min_entities: int
+def fit_heads(
+    nlp: Language,
+    heads: dict[str, TokenClassifier],
+    examples: Sequence[Example],
+    min_entities: int,
+    *,
+    outside_bias: bool = False,
 ) -> dict[str, int]:
-    """Set the temperature of some heads to what fits examples.
+    """Set the temperature of some heads to what fits examples, and before that, if it is asked for, the outside bias.
 
     RETURNS: Of those that keep the temperature that they have, how much there was to find.
     """
-    from ..pipeline.temperature import fit, judge
+    from ..pipeline.temperature import fit, fit_bias, judge
 
     left = {}
     for name, judged in judge(nlp, heads, examples).items():
+        if outside_bias and judged.n_gold >= min_entities:
+            bias = fit_bias(judged)
+            judged = judged.at(bias)
+            heads[name].cfg["outside_bias"] += bias
         if len(judged.right) < min_entities or len(np.unique(judged.right)) < 2:
             left[name] = judged.n_gold
         else:

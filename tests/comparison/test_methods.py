@@ -38,7 +38,7 @@ def test_only_what_trains_changes(name, method):
     if METHODS[method].is_full:
         allowed |= {"dtype", "engine", "attention_dropout", "restarts"}
     if method == PLAIN:
-        allowed |= {"scalar_mix", "word_shape"}
+        allowed |= {"scalar_mix", "word_shape", "outside_bias"}
     assert {key.rpartition(".")[2] for key in changes} <= allowed
     has_lora = name not in ("reference_ner.cfg", "ner_prompts.cfg")
     assert bool(changes) == (method != ("prompt+lora" if has_lora else "prompt") or name == "reference_ner.cfg")

@@ -59,7 +59,7 @@ def shake(nlp):
             parameter += 0.2 * torch.randn_like(parameter)
     output = found.head.model.get_ref("output_layer")
     output.set_param("W", np.random.RandomState(1).normal(size=output.get_param("W").shape).astype("f4"))
-    found.head.cfg["temperature"], found.head.cfg["threshold"] = 1.5, 0.2
+    found.head.cfg.update(temperature=1.5, threshold=0.2, outside_bias=0.5)
     return nlp
 
 

@@ -127,11 +127,11 @@ def test_a_config_that_says_otherwise_goes_before_what_was_saved(saved, tmp_path
 def test_pipelines_saved_without_these_settings(saved):
     file = saved / "token_classifier" / "cfg"
     cfg = json.loads(file.read_text())
-    for name in ("threshold", "confidence", "temperature", "configured"):
+    for name in ("threshold", "confidence", "temperature", "outside_bias", "configured"):
         del cfg[name]
     file.write_text(json.dumps(cfg))
     config = saved / "config.cfg"
-    settings = 'confidence = "product"\nthreshold = 0.0\ntemperature = 1.0\n'
+    settings = 'confidence = "product"\nthreshold = 0.0\ntemperature = 1.0\noutside_bias = 0.0\n'
     config.write_text(config.read_text().replace(settings, ""))
     assert "threshold" not in config.read_text()
     assert (
@@ -147,6 +147,7 @@ def test_pipelines_saved_without_these_settings(saved):
     [
         *({"threshold": value} for value in (2, "0.5", True)),
         *({"temperature": value} for value in (0, "1", True)),
+        *({"outside_bias": value} for value in ("1", True, None)),
         {"confidence": ["x"]},
         {"configured": 3},
     ],

@@ -3,6 +3,7 @@
 import io
 import random
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from spacy.training.loop import train as train_by_spacy
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.pipeline.confidences import CONFIDENCES
-from spacy_ptv2.pipeline.temperature import fit, heads_of, judge, log_loss, smallest
+from spacy_ptv2.pipeline.temperature import BIASES, fit, heads_of, judge, log_loss, smallest
 from spacy_ptv2.training.fit_temperature import FitTemperature, build_fit_temperature_v1, fitted_half
 from spacy_ptv2.training.run import train
 from spacy_ptv2.training.trainer import Trainer, resolve_training
@@ -184,6 +185,66 @@ def test_a_training_without_a_config_fits_to_its_own_dev_corpus(trained, doubtfu
     trainer.save(tmp_path, is_best=True)
     assert spacy.load(tmp_path / "model-best").get_pipe(HEAD).cfg["temperature"] != 1.0
     trained.get_pipe(HEAD).cfg["temperature"] = 1.0
+
+
+@pytest.fixture
+def shy(tiny_folder, corpus):
+    """A pipeline whose head has too high a score of "O"."""
+    nlp = build_pipeline(tiny_folder, corpus)
+    train_nlp(nlp, corpus, steps=12)
+    head = nlp.get_pipe(HEAD)
+    bias = head.model.get_ref("output_layer").get_param("b")
+    bias[head.tag_scheme.tag_ids["O"]] += 3
+    return nlp
+
+
+def test_an_outside_bias_is_that_of_the_output_layer(shy, corpus):
+    head = shy.get_pipe(HEAD)
+    layer, outside = head.model.get_ref("output_layer"), head.tag_scheme.tag_ids["O"]
+    docs = [example.reference.text for example in examples_of(shy, corpus)]
+    head.cfg["outside_bias"] = 2.0
+    by_setting = [(found.to_json(), found.spans["ents"].attrs["scores"]) for found in shy.pipe(docs)]
+    head.set_back()
+    lowered = layer.get_param("b").copy()
+    lowered[outside] -= 2
+    layer.set_param("b", lowered)
+    by_layer = [(found.to_json(), found.spans["ents"].attrs["scores"]) for found in shy.pipe(docs)]
+    assert [found for found, _ in by_setting] == [found for found, _ in by_layer]
+    for (_, scores), (_, expected) in zip(by_setting, by_layer, strict=True):
+        assert scores == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_outside_bias_with_the_best_f1_is_fitted(shy, corpus):
+    head, examples = shy.get_pipe(HEAD), examples_of(shy, corpus)
+    before = shy.evaluate(examples)["ents_f"]
+    FitTemperature(2, outside_bias=True, corpus=lambda nlp: [one for one in examples for _ in range(2)])(shy)
+    fitted = head.cfg["outside_bias"]
+    scores = {}
+    for bias in BIASES:
+        head.cfg["outside_bias"] = bias
+        scores[bias] = shy.evaluate(examples)["ents_f"]
+    assert fitted > 0
+    assert scores[fitted] == max(scores.values()) > before
+    assert all(abs(bias) >= abs(fitted) for bias, score in scores.items() if score == scores[fitted])
+
+
+def test_an_outside_bias_is_fitted_only_if_asked_for_and_to_enough(shy, corpus):
+    head = shy.get_pipe(HEAD)
+    for callback in (FitTemperature(2), FitTemperature(10_000, outside_bias=True)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            replace(callback, corpus=lambda nlp: examples_of(nlp, corpus))(shy)
+        assert head.cfg["outside_bias"] == 0.0
+
+
+def test_an_outside_bias_is_saved_and_learning_on_takes_it_back(shy, corpus, tmp_path):
+    shy.get_pipe(HEAD).cfg["outside_bias"] = 1.25
+    shy.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    head = loaded.get_pipe(HEAD)
+    assert head.cfg["outside_bias"] == 1.25
+    train_nlp(loaded, corpus, steps=1)
+    assert head.cfg["outside_bias"] == 0.0
 
 
 def test_an_impossible_number_is_refused():
