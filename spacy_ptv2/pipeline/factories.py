@@ -114,12 +114,7 @@ def make_span_labeler(
     """Build the component that labels the spans of a span group with a linear head."""
     from .span_labeler import SpanLabeler
 
-    rated: dict[str, Any] = {
-        "confidence": confidence,
-        "threshold": threshold,
-        "temperature": temperature,
-        "outside_bias": outside_bias,
-    }
+    rated = dict(zip(DEFAULTS, (confidence, threshold, temperature, outside_bias), strict=True))
     return SpanLabeler(nlp.vocab, model, name, spans_key=spans_key, scheme=scheme, scorer=scorer, **rated)
 
 
@@ -148,12 +143,7 @@ def make_predicate_finder(
     """Build the component that finds the predicates that `role_labeler` reads."""
     from .predicate_finder import PredicateFinder
 
-    rated: dict[str, Any] = {
-        "confidence": confidence,
-        "threshold": threshold,
-        "temperature": temperature,
-        "outside_bias": outside_bias,
-    }
+    rated = dict(zip(DEFAULTS, (confidence, threshold, temperature, outside_bias), strict=True))
     return PredicateFinder(nlp.vocab, model, name, spans_key=spans_key, scorer=scorer, **rated)
 
 
