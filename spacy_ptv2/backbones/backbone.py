@@ -144,7 +144,17 @@ class Backbone:
     @property
     def linear_layers(self) -> list[Sequence[torch.nn.Module]]:
         """The linear layers of each layer."""
-        return [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
+        return self.linear_layers_of(self.model)
+
+    def linear_layers_of(self, model: PreTrainedModel) -> list[Sequence[torch.nn.Module]]:
+        """Return the linear layers of each layer of the model or of a copy."""
+        return [self.rule.linear_layers(layer) for layer in self.rule.layers(model)]
+
+    @property
+    def layers_share_weights(self) -> bool:
+        """Whether layers have the weights of their linear layers in common (ALBERT)."""
+        weights = [id(module.weight) for own in self.linear_layers for module in own]
+        return len(set(weights)) < len(weights)
 
     @property
     def attention_blocks(self) -> list[torch.nn.Module]:

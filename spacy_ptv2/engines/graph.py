@@ -41,8 +41,7 @@ class AdapterGraph(nn.Module):
         self.n_layers = backbone.n_layers
         self.model = make_copy(backbone.model).float().eval()
         open_for_injection(self.model, backbone.rule, backbone.source.attention)
-        linear_layers = [self.rule.linear_layers(layer) for layer in self.rule.layers(self.model)]
-        linears = {} if folded is None else fold(folded.loras, linear_layers)
+        linears = {} if folded is None else fold(folded.loras, backbone.linear_layers_of(self.model))
         self.linears = nn.ModuleDict({str(layer): nn.ModuleList(own) for layer, own in linears.items()})
 
     def forward(self, embeddings: torch.Tensor, mask: torch.Tensor, *beside: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -81,13 +81,13 @@ def linear_places(backbone: Backbone) -> dict[str, tuple[int, int]]:
 
     RAISES (FormatError): P513 if layers share their weights.
     """
-    model, rule = backbone.model, backbone.rule
-    linear_layers = [rule.linear_layers(layer) for layer in rule.layers(model)]
-    if len({id(own[0].weight) for own in linear_layers}) < len(linear_layers):
+    if backbone.layers_share_weights:
         raise FormatError(Errors.P513.format(name=backbone.source.name))
-    names = {id(module): name for name, module in model.named_modules()}
+    names = {id(module): name for name, module in backbone.model.named_modules()}
     return {
-        names[id(module)]: (layer, place) for layer, own in enumerate(linear_layers) for place, module in enumerate(own)
+        names[id(module)]: (layer, place)
+        for layer, own in enumerate(backbone.linear_layers)
+        for place, module in enumerate(own)
     }
 
 

@@ -21,7 +21,6 @@ from torch import nn
 from torch.export import Dim
 
 from ..adapters.encoder import AdaptedEncoder
-from ..backbones.backbone import Backbone
 from ..engines.graph import AdapterGraph
 from ..errors import Errors, PTuningError
 from ..injection.folded import FoldedLoRA
@@ -48,7 +47,8 @@ class TagGraph(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         self.encoder.prompt = encoder.prompt.fold()
-        folded = None if _layers_share(encoder.backbone) else FoldedLoRA(encoder.loras())
+        # Of weights that layers share, folding would make one copy per layer.
+        folded = None if encoder.backbone.layers_share_weights else FoldedLoRA(encoder.loras())
         if folded is not None:
             self.encoder.lora = None
         self.adapted = AdapterGraph(encoder.backbone, self.encoder.graph_form(folded), folded)
@@ -73,12 +73,6 @@ class TagGraph(nn.Module):
         inputs = self.encoder.inputs_of(self.encoder.prompt(), embeddings, mask, word_shapes)
         states = self.adapted(*inputs.flat(self.encoder.backbone))
         return nn.functional.linear(self.encoder.mix(states), self.weight, self.bias)
-
-
-def _layers_share(backbone: Backbone) -> bool:
-    """Return whether layers share their weights, of which folded LoRA would make one copy per layer."""
-    weights = [module.weight for own in backbone.linear_layers for module in own]
-    return len(set(map(id, weights))) < len(weights)
 
 
 def write_graph(graph: TagGraph, path: Path) -> None:

@@ -11,8 +11,6 @@ import torch
 
 from spacy_ptv2.adapters.joint_pass import read_batches
 from spacy_ptv2.backbones import sizes
-from spacy_ptv2.backbones.registry import get_backbone
-from spacy_ptv2.backbones.source import BackboneSource
 from spacy_ptv2.engines import engine as engines
 from spacy_ptv2.engines import graph_cache
 from spacy_ptv2.engines.engine import Engine, get_engine
@@ -24,6 +22,7 @@ from spacy_ptv2.serialization.models import adapter_shims
 from ..adapters.test_joint_pass import EVAL, build, make_batch
 from ..injection.oracles import ORACLES
 from ..tiny import build_pipeline, save_tiny_backbone, train
+from .test_engines import load
 
 ROWS = [[0, 1, 2, 3]]
 FOLD = {**EVAL, "engine": "torch", "fold_lora": True}
@@ -42,10 +41,6 @@ def cache(tmp_path, monkeypatch, own_backbones):
 @pytest.fixture
 def bert(tmp_path):
     return load(tmp_path / "bert", "bert")
-
-
-def load(folder, family, **source):
-    return get_backbone(BackboneSource(str(save_tiny_backbone(folder, family, deviation=0.15)), **source))
 
 
 def pair(backbone, **options):
