@@ -1,4 +1,4 @@
-"""Refuses overrides of settings that a config cannot have, and says which one may be meant.
+"""Reads overrides of settings, refuses those that a config cannot have, and says which one may be meant.
 
 spaCy accepts `--paths.tain x.spacy` and adds a setting that nothing reads. In: a config and the overrides of a command
 line. Out: nothing, or an error. Where any name can be right, as in [training.optimizer.learn_rates], all are accepted.
@@ -20,6 +20,18 @@ from thinc.api import Config
 from ..errors import Errors, PTuningError
 
 VARIABLE = re.compile(r"\$\{([\w.]+)[.:](\w+)\}")
+BARE_POINT = re.compile(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?")
+
+
+def read_numbers(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides with ".5" and "5." read as numbers. They are none in JSON, so spaCy takes them for text.
+
+    overrides (Mapping[str, Any]): As spaCy reads them, by the settings' names with dots.
+    """
+    return {
+        key: float(value) if isinstance(value, str) and BARE_POINT.fullmatch(value) else value
+        for key, value in overrides.items()
+    }
 
 
 def check_overrides(config: Config, overrides: Mapping[str, Any], path: Path, *, mark: str = "--") -> None:

@@ -12,7 +12,7 @@ from thinc.api import Config
 
 from ..errors import PTuningError
 from .messages import fail, showing_config_errors
-from .overrides import check_overrides
+from .overrides import check_overrides, read_numbers
 
 ConfigPath = Annotated[Path, typer.Argument(help="A training config.", exists=True)]
 CodePath = Annotated[Path | None, typer.Option("--code", "-c", help="Python file with registered functions.")]
@@ -25,7 +25,7 @@ def read_training_config(ctx: typer.Context, path: Path, code: Path | None, use_
     ctx (typer.Context): The context of a command that allows extra arguments.
     """
     with showing_config_errors(path, hint_fill=True):
-        overrides = parse_config_overrides(ctx.args)
+        overrides = read_numbers(parse_config_overrides(ctx.args))
         import_code(code)
         config = load_config(path, interpolate=False)
     try:

@@ -1,5 +1,6 @@
 """Settings of optimizers: peak rates per part, decay, restarts. Checks which values are possible."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class StepSettings:
 def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[str, float], restarts: int) -> None:
     """Refuse impossible settings, and warn about rates not known to train well; a rate of 0 freezes a part.
 
+    learn_rates, weight_decays (Mapping): What a config has. A value can be text there: ".001" is no number in JSON.
     RAISES (PTuningError): P405, P407.
     """
     if restarts < 0:
@@ -44,6 +46,11 @@ def check_learn_rates(learn_rates: Mapping[str, float], weight_decays: Mapping[s
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(learn_rates))))
     if not set(weight_decays) <= set(PARTS):
         raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(weight_decays))))
+    for setting, values in (("learn_rates", learn_rates), ("weight_decays", weight_decays)):
+        for part, got in values.items():
+            if not isinstance(got, int | float) or not 0 <= got < math.inf:
+                name, expected = f"[training.optimizer.{setting}] {part}", "a number, at least 0, such as 0.001"
+                raise PTuningError(Errors.P407.format(name=name, expected=expected, got=repr(got)))
     for part, (least, most) in WORKED.items():
         if learn_rates[part] and not least <= learn_rates[part] <= most:
             message = Warnings.PW09.format(part=part, got=f"{learn_rates[part]:g}", least=least, most=most)

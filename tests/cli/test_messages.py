@@ -8,7 +8,7 @@ from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_ptv2.cli import app
-from spacy_ptv2.cli.overrides import check_overrides
+from spacy_ptv2.cli.overrides import check_overrides, read_numbers
 from spacy_ptv2.errors import PTuningError
 
 from ..conftest import ROOT
@@ -82,6 +82,11 @@ def test_one_function_prints_the_errors_that_end_a_command():
 def test_a_typo_in_an_override_is_refused_with_what_is_meant(key, meant):
     with pytest.raises(PTuningError, match=rf"P806.*ner.cfg.*--{re.escape(key)}\. Did you mean --{re.escape(meant)}\?"):
         check_overrides(Config().from_disk(CONFIG, interpolate=False), {"paths.train": "x", key: 1}, CONFIG)
+
+
+def test_numbers_without_a_digit_before_or_after_the_point_are_read_as_numbers():
+    texts = {"a": ".003", "b": "5.", "c": "-.5e-3", "d": "train.spacy", "e": "1.2.3", "f": 7, "g": "."}
+    assert read_numbers(texts) == {**texts, "a": 0.003, "b": 5.0, "c": -0.0005}
 
 
 def test_an_override_like_nothing_else_is_refused_too():

@@ -150,6 +150,15 @@ def test_missing_or_unknown_parts_are_refused(rates):
         build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"prefix": 0.1})
 
 
+@pytest.mark.parametrize("got", [".001", -0.001, float("nan"), float("inf"), None])
+def test_what_is_no_rate_is_refused_with_its_place(got):
+    for build in (build_adamw_v1, build_muon_v1):
+        with pytest.raises(PTuningError, match=rf"P407.*\[training.optimizer.learn_rates\] lora.*{got!r}"):
+            build({**RATES, "lora": got}, build_warmup_linear_v1(10))
+    with pytest.raises(PTuningError, match=r"P407.*\[training.optimizer.weight_decays\] head"):
+        build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"head": got})
+
+
 @pytest.mark.parametrize(
     ("part", "rate"), [("prompt", 5e-5), ("prompt", 3.0), ("head", 2e-5), ("word_shape", 1.0), ("lora", 0.03)]
 )
