@@ -30,7 +30,7 @@ from ..backbones.registry import get_backbone, on_device
 from ..backbones.source import BackboneSource, Recorded
 from ..errors import Errors, FormatError, PTuningError, Warnings
 from ..optimizers.protocol import stepping
-from ..optimizers.tensors import Blocks, Key
+from ..optimizers.tensors import Blocks, Contents, Key, LowRank
 from ..options import AdapterOptions, NormalStart, PromptOptions, RuntimeOptions
 from ..serialization.header import check_adapter, read_header
 from ..serialization.tensors import dump_tensors, load_tensors
@@ -138,7 +138,7 @@ class AdapterShim(Shim):
             self._step(optimizer)
 
     def _step(self, optimizer: Optimizer) -> None:
-        with stepping(optimizer, "the adapter", self._blocks()) as step_one:
+        with stepping(optimizer, "the adapter", self._contents()) as step_one:
             for name, parameter in self.encoder.named_parameters():
                 if parameter.grad is None:
                     continue
@@ -153,10 +153,12 @@ class AdapterShim(Shim):
             return {}
         return {name: cast(FloatsXd, torch2xp(tensor.data)) for name, tensor in self.encoder.named_parameters()}
 
-    def _blocks(self) -> dict[Key, Blocks]:
-        """Return the matrices in the trained tensors: the keys, and the values, of each head of a layer."""
+    def _contents(self) -> dict[Key, Contents]:
+        """Return the matrices in the trained tensors: keys, and values, of each head of a layer, and LoRA's A and B."""
         row_counts = self.encoder.prompt.row_counts
-        return {(self.id, f"prompt.{n}"): Blocks(rows, self.backbone.n_key_heads) for n, rows in row_counts.items()}
+        prompt = {f"prompt.{name}": Blocks(rows, self.backbone.n_key_heads) for name, rows in row_counts.items()}
+        contents: dict[str, Contents] = {**prompt, "lora.weights": LowRank(self.backbone.linear_widths[0])}
+        return {(self.id, name): of_tensor for name, of_tensor in contents.items()}
 
     @contextmanager
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:

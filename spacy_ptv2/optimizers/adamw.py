@@ -13,8 +13,8 @@ from thinc.types import FloatsXd
 
 from .base import StepOptimizer
 from .rules import RuleState, StepSize
-from .settings import StepSettings, check_learn_rates
-from .tensors import Blocks
+from .settings import LORAPLUS_RATIO, StepSettings
+from .tensors import Contents
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AdamW:
     name = "adamw"
 
     def updated(
-        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
+        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, contents: Contents | None
     ) -> tuple[FloatsXd, RuleState]:
         """See `UpdateRule.updated`."""
         steps = state.steps + 1
@@ -51,6 +51,7 @@ def build_adamw_v1(
     grad_clip: float = 1.0,
     restarts: int = 3,
     use_averages: bool = True,
+    loraplus_ratio: float = LORAPLUS_RATIO,
 ) -> Optimizer:
     """Build AdamW for adapters and heads.
 
@@ -60,8 +61,9 @@ def build_adamw_v1(
     grad_clip (float): Largest global gradient norm, 0 for no clipping.
     restarts (int): How often training may restart, each time at a third of the rates, after it has diverged.
     use_averages (bool): Keep averages of the steps, which `spacy train` evaluates and saves instead of the last step.
-    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for a negative number of restarts; P417.
+    loraplus_ratio (float): The rate of LoRA's B in terms of `learn_rates.lora`, which is that of A.
+    RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers; P417.
     """
-    check_learn_rates(learn_rates, weight_decays, restarts)
-    settings = StepSettings(dict(learn_rates), dict(weight_decays), grad_clip, restarts, use_averages)
+    settings = StepSettings(dict(learn_rates), dict(weight_decays), grad_clip, restarts, use_averages, loraplus_ratio)
+    settings.check()
     return StepOptimizer(AdamW(beta1, beta2, eps), settings, schedule)

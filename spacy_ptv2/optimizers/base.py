@@ -36,7 +36,7 @@ from .rules import RuleState, StepSize, UpdateRule
 from .schedules import as_schedule
 from .settings import StepSettings
 from .state import export_state, import_state
-from .tensors import Blocks, Key, overwrite, square_sum
+from .tensors import Contents, Key, overwrite, rate_factors, square_sum
 from .turns import Turns
 
 OF_OTHERS = "the losses of the first process are no better than chance"
@@ -56,7 +56,7 @@ class StepOptimizer(Optimizer):
     __slots__ = (
         "__weakref__",
         "_averages",
-        "_blocks",
+        "_contents",
         "_gradients",
         "_groups",
         "_schedule",
@@ -94,7 +94,7 @@ class StepOptimizer(Optimizer):
         self.n_left_out = 0
         self.is_driven = False
         self.reduce: Reduce | None = None
-        self._blocks: dict[Key, Blocks] = {}
+        self._contents: dict[Key, Contents] = {}
         self._gradients = CollectedGradients()
         self._groups = 0  # groups that are being handed over
 
@@ -131,15 +131,15 @@ class StepOptimizer(Optimizer):
             self.is_driven = False
             self.step()
         self._begin()
-        self._gradients.add(name, Pending(weights, gradient * lr_scale, part_of(key[1]), self._blocks.get(key)))
+        self._gradients.add(name, Pending(weights, gradient * lr_scale, part_of(key[1]), self._contents.get(key)))
         self.restarts.note(name, weights)
         overwrite(gradient, 0.0)  # multiplied by 0, NaN would stay NaN
         self._try()
         return weights, gradient
 
-    def describe(self, blocks: Mapping[Key, Blocks]) -> None:
+    def describe(self, contents: Mapping[Key, Contents]) -> None:
         """Record the matrices that tensors consist of."""
-        self._blocks.update(blocks)
+        self._contents.update(contents)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -185,10 +185,7 @@ class StepOptimizer(Optimizer):
         return self.factor * self.settings.learn_rates[part] * self.restarts.share(self.steps + 1)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return all that later steps depend on: named arrays (see `state.py`), and values for JSON.
-
-        This ends the step under way.
-        """
+        """End the step under way, and return all that later ones depend on: named arrays, and values for JSON."""
         self.step()
         return export_state(self, self._averages)
 
@@ -235,7 +232,7 @@ class StepOptimizer(Optimizer):
         """Return a tensor that has gradients in other processes alone."""
         weights, key = self.names.known()[name], self.names.key(name)  # in this order: the first names what had no name
         self.restarts.note(name, weights)
-        return Pending(weights, gradient, part_of(key[1]), self._blocks.get(key))
+        return Pending(weights, gradient, part_of(key[1]), self._contents.get(key))
 
     def abandon(self) -> None:
         """Forget the step under way: the weights are those of the last one."""
@@ -258,8 +255,9 @@ class StepOptimizer(Optimizer):
     def _updated(
         self, name: str, pending: Pending, weights: FloatsXd, gradient: FloatsXd
     ) -> tuple[FloatsXd, RuleState]:
-        size = StepSize(self.rate(pending.part), self.settings.weight_decays.get(pending.part, 0.0))
-        return self.rule.updated(weights, gradient, self.states.get(name, RuleState()), size, pending.blocks)
+        rate = self.rate(pending.part) * rate_factors(pending.contents, self.settings.loraplus_ratio, weights)
+        size = StepSize(rate, self.settings.weight_decays.get(pending.part, 0.0))
+        return self.rule.updated(weights, gradient, self.states.get(name, RuleState()), size, pending.contents)
 
     def _leave_out(self, norm: float, problem: str | None) -> None:
         """Undo a step whose gradients are not finite.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from thinc.types import FloatsXd
 
 from .rules import RuleState
-from .tensors import Blocks, overwrite, square_sum
+from .tensors import Contents, overwrite, square_sum
 
 Gradients = Mapping[str, FloatsXd]  # by the names of their tensors
 # Takes a process's gradients, and whether its losses tell of divergence; returns both for all processes.
@@ -26,7 +26,7 @@ class Pending:
     """One tensor in the step under way. Its array is changed in place.
 
     part (str): See `PARTS`.
-    blocks (Blocks | None): The matrices that it consists of, if it was described.
+    contents (Contents | None): The matrices that it consists of, if it was described.
     before (FloatsXd | None): Its values before the step; None until a step is tried.
     scale (float | None): The gradient's scale in the step; None until the tensor is stepped.
     state (RuleState | None): What the rule remembers after the step.
@@ -35,7 +35,7 @@ class Pending:
     weights: FloatsXd
     gradient: FloatsXd
     part: str
-    blocks: Blocks | None = None
+    contents: Contents | None = None
     before: FloatsXd | None = None
     scale: float | None = None
     state: RuleState | None = None

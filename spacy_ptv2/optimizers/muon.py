@@ -19,8 +19,8 @@ from ..errors import Errors, PTuningError
 from .adamw import AdamW
 from .base import StepOptimizer
 from .rules import RuleState, StepSize, UpdateRule
-from .settings import StepSettings, check_learn_rates
-from .tensors import Blocks
+from .settings import LORAPLUS_RATIO, StepSettings
+from .tensors import Blocks, Contents
 
 ITERATION = (3.4445, -4.7750, 2.0315)  # coefficients of the odd polynomial of degree 5, for speed: singular values end
 N_ITERATIONS = 5  # between about 0.7 and 1.2
@@ -37,13 +37,13 @@ class Muon:
     name = "muon"
 
     def updated(
-        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
+        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, contents: Contents | None
     ) -> tuple[FloatsXd, RuleState]:
         """See `UpdateRule.updated`."""
-        if blocks is None:
-            return self.rest.updated(weights, gradient, state, size, blocks)
+        if not isinstance(contents, Blocks):
+            return self.rest.updated(weights, gradient, state, size, contents)
         first = state.array("first", weights) * self.momentum + gradient
-        step = orthogonal_blocks(gradient + self.momentum * first, blocks)
+        step = orthogonal_blocks(gradient + self.momentum * first, contents)
         return size.shrink(weights) - size.rate * step, RuleState({"first": first}, state.steps + 1)
 
 
@@ -101,6 +101,7 @@ def build_muon_v1(
     grad_clip: float = 1.0,
     restarts: int = 3,
     use_averages: bool = True,
+    loraplus_ratio: float = LORAPLUS_RATIO,
 ) -> Optimizer:
     """Build Muon for flat prompts, and AdamW for everything else.
 
@@ -108,8 +109,8 @@ def build_muon_v1(
     The other arguments: See `build_adamw_v1`. The prompt's rate means the same as there.
     RAISES (PTuningError): P405 if a part is missing or unknown; P407 for impossible numbers; P417.
     """
-    check_learn_rates(learn_rates, weight_decays, restarts)
     if not 0.0 <= momentum < 1.0:
         raise PTuningError(Errors.P407.format(name="momentum", expected="at least 0 and below 1", got=momentum))
-    settings = StepSettings(dict(learn_rates), dict(weight_decays), grad_clip, restarts, use_averages)
+    settings = StepSettings(dict(learn_rates), dict(weight_decays), grad_clip, restarts, use_averages, loraplus_ratio)
+    settings.check()
     return StepOptimizer(Muon(momentum, AdamW(beta1, beta2, eps)), settings, schedule)

@@ -19,7 +19,7 @@ from . import thinc_state
 from .base import StepOptimizer
 from .divergence import ChanceLoss
 from .parameters import Parameters
-from .tensors import Blocks, Key, overwrite
+from .tensors import Contents, Key, overwrite
 
 
 def introduce(optimizer: Optimizer, owner: Any, parameters: Callable[[Any], Parameters]) -> None:
@@ -80,17 +80,17 @@ def observe(optimizer: Optimizer, name: str, loss: float, seen: ChanceLoss) -> N
 
 
 @contextmanager
-def stepping(optimizer: Optimizer, name: str, blocks: Mapping[Key, Blocks] | None = None) -> Iterator[Any]:
+def stepping(optimizer: Optimizer, name: str, contents: Mapping[Key, Contents] | None = None) -> Iterator[Any]:
     """Return a context for handing over tensors as a group. It yields a callable for each tensor, like an optimizer.
 
     Our optimizers try the step once all tensors are there, and skip the whole step if a gradient is not finite. Any
     other is wrapped, so that it skips the tensors with such gradients: a single such step would ruin the weights.
 
     name (str): Whose tensors they are, for the warning.
-    blocks (Mapping[Key, Blocks] | None): The matrices that they consist of, by key.
+    contents (Mapping[Key, Contents] | None): The matrices that they consist of, by key.
     """
     if isinstance(optimizer, StepOptimizer):
-        optimizer.describe(blocks or {})
+        optimizer.describe(contents or {})
         with optimizer.together():
             yield optimizer
     else:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from thinc.api import get_array_module
 from thinc.types import FloatsXd
 
-from .tensors import Blocks
+from .tensors import Contents
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,12 @@ class RuleState:
 
 
 class StepSize(NamedTuple):
-    """How large a tensor's step is. rate (float): Its learning rate. decay (float): Its decoupled weight decay."""
+    """How large a tensor's step is.
 
-    rate: float
+    rate (float | FloatsXd): Its learning rate, or that of each column. decay (float): Its decoupled weight decay.
+    """
+
+    rate: FloatsXd | float
     decay: float
 
     def shrink(self, weights: FloatsXd) -> FloatsXd:
@@ -48,10 +51,10 @@ class UpdateRule(Protocol):
         """Marks the rule's saved states."""
 
     def updated(
-        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, blocks: Blocks | None
+        self, weights: FloatsXd, gradient: FloatsXd, state: RuleState, size: StepSize, contents: Contents | None
     ) -> tuple[FloatsXd, RuleState]:
         """Return a tensor after this step, and its new state.
 
         gradient (FloatsXd): Clipped. Like the result, it has the shape of the weights.
-        blocks (Blocks | None): The matrices that the tensor consists of, if it was described.
+        contents (Contents | None): The matrices that the tensor consists of, if it was described.
         """

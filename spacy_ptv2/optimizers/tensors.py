@@ -24,6 +24,31 @@ class Blocks:
     n_heads: int
 
 
+@dataclass(frozen=True)
+class LowRank:
+    """A tensor that consists of low-rank matrices side by side: of each linear layer A, then B.
+
+    widths (tuple[tuple[int, int], ...]): Columns of each A, and of each B.
+    """
+
+    widths: tuple[tuple[int, int], ...]
+
+
+Contents = Blocks | LowRank
+
+
+def rate_factors(contents: Contents | None, loraplus_ratio: float, weights: Any) -> Any:
+    """Return what a tensor's rate is multiplied with: 1, and for B the ratio.
+
+    Source: Hayou et al. 2024, https://arxiv.org/abs/2402.12354.
+    RETURNS (float | FloatsXd): A number, or one for each column, on the device of the weights.
+    """
+    if not isinstance(contents, LowRank):
+        return 1.0
+    of_one = np.array([1.0, loraplus_ratio] * len(contents.widths), dtype="float32")
+    return get_array_ops(weights).asarray(of_one.repeat([width for pair in contents.widths for width in pair]))
+
+
 def overwrite(array: Any, values: Any) -> None:
     """Write values into an array in place."""
     array[...] = values

@@ -12,7 +12,7 @@ from spacy_ptv2.optimizers.adamw import build_adamw_v1
 from spacy_ptv2.optimizers.averaging import AVERAGING
 from spacy_ptv2.optimizers.muon import build_muon_v1
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
-from spacy_ptv2.optimizers.tensors import Blocks
+from spacy_ptv2.optimizers.tensors import Blocks, LowRank
 from spacy_ptv2.parameter_groups import PARTS, part_of
 
 RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.002}
@@ -133,6 +133,27 @@ def test_the_end_of_the_schedule_is_told_once():
         step(3)
 
 
+def test_b_of_lora_has_a_rate_of_its_own():
+    """Against torch's AdamW with A and B apart."""
+    widths, ratio, decay, key = ((2, 3), (4, 1)), 5.0, 0.1, (0, "lora.weights")
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(2, 10)).astype("float32")
+    parts = [torch.nn.Parameter(part) for part in torch.tensor(weights).split([2, 3, 4, 1], 1)]
+    rates = [RATES["lora"] * factor for factor in (1.0, ratio, 1.0, ratio)]
+    groups = [{"params": [part], "lr": rate} for part, rate in zip(parts, rates, strict=True)]
+    reference = torch.optim.AdamW(groups, eps=1e-8, weight_decay=decay)
+    ours = build_adamw_v1(RATES, iter([1.0] * 100), weight_decays={"lora": decay}, grad_clip=0.0, loraplus_ratio=ratio)
+    ours.describe({key: LowRank(widths)})
+    for _ in range(5):
+        gradient = rng.normal(size=weights.shape).astype("float32")
+        for part, share in zip(parts, torch.tensor(gradient).split([2, 3, 4, 1], 1), strict=True):
+            part.grad = share.clone()
+        reference.step()
+        ours(key, weights, gradient)
+        ours.step_schedules()
+        np.testing.assert_allclose(weights, torch.cat(parts, 1).detach(), atol=1e-6)
+
+
 def test_norm_is_over_all_tensors():
     optimizer = build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0))
     for i in range(2):
@@ -153,10 +174,12 @@ def test_missing_or_unknown_parts_are_refused(rates):
 @pytest.mark.parametrize("got", [".001", -0.001, float("nan"), float("inf"), None])
 def test_what_is_no_rate_is_refused_with_its_place(got):
     for build in (build_adamw_v1, build_muon_v1):
-        with pytest.raises(PTuningError, match=rf"P407.*\[training.optimizer.learn_rates\] lora.*{got!r}"):
+        with pytest.raises(PTuningError, match=rf"P407.*learn_rates.lora to be a number.*{got!r}"):
             build({**RATES, "lora": got}, build_warmup_linear_v1(10))
-    with pytest.raises(PTuningError, match=r"P407.*\[training.optimizer.weight_decays\] head"):
-        build_adamw_v1(RATES, build_warmup_linear_v1(10), weight_decays={"head": got})
+    others = {"weight_decays": {"head": got}, "grad_clip": got, "restarts": got, "loraplus_ratio": got}
+    for name, value in others.items():
+        with pytest.raises(PTuningError, match=rf"P407.*{name}"):
+            build_adamw_v1(RATES, build_warmup_linear_v1(10), **{name: value})
 
 
 @pytest.mark.parametrize(

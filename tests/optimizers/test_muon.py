@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from spacy_ptv2.errors import PTuningError
 from spacy_ptv2.optimizers.adamw import build_adamw_v1
@@ -99,6 +100,23 @@ def test_a_prompt_is_described_by_its_shim(tiny_folder, corpus, lengths):
     blocks = Blocks(shim.encoder.prompt.row_counts["values"], shim.backbone.n_key_heads)
     step = orthogonal_blocks(before.numpy(), blocks)
     np.testing.assert_allclose(values.detach().numpy(), before.numpy() - RATES["prompt"] * step, atol=1e-5)
+
+
+def test_lora_is_described_by_its_shim(tiny_folder, corpus):
+    """Adam's first step is as long as the rate: that of B is a multiple of that of A."""
+    nlp = build_pipeline(tiny_folder, corpus, lora_rank=2)
+    (shim,) = adapter_shims(nlp.get_pipe("ptuning_transformer").model)
+    weights = shim.encoder.lora.weights
+    before = weights.detach().clone()
+    optimizer = build_muon_v1(RATES, schedule(), loraplus_ratio=3.0)
+    weights.grad = torch.ones_like(weights)
+    shim.finish_update(optimizer)
+    optimizer.step_schedules()
+    moved = (before - weights.detach()).split([width for pair in shim.backbone.linear_widths[0] for width in pair], -1)
+    assert len(moved) == 2 * len(shim.backbone.linear_widths[0])
+    for a, b in zip(moved[::2], moved[1::2], strict=True):
+        assert torch.allclose(a, torch.full_like(a, RATES["lora"]), rtol=1e-3)
+        assert torch.allclose(b, torch.full_like(b, 3 * RATES["lora"]), rtol=1e-3)
 
 
 def test_the_reparameterised_prompt_is_left_to_adamw(tiny_folder, corpus):
