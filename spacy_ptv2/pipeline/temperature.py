@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.training import Example
+from spacy.training.alignment_array import AlignmentArray
 
 from .entities import Prediction
-from .marginals import Floats1d
+from .marginals import Entity, Floats1d
 from .token_classifier import Decoded, TokenClassifier
 
 LOWEST, HIGHEST = 0.25, 8.0  # temperatures that are tried
@@ -30,22 +32,42 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 SURE = 1e-6  # the loss of an entity is that of no surer confidence, or one error would decide
 
 
+@dataclass(frozen=True)
+class Gold:
+    """The gold entities of an example.
+
+    entities (frozenset[Entity] | None): None if it says nothing about them.
+    tokens (AlignmentArray): Which tokens of the reference each token of the predicted Doc has.
+    """
+
+    entities: frozenset[Entity] | None
+    tokens: AlignmentArray
+
+    def verdicts(self, found: Prediction) -> Iterator[bool | None]:
+        """Yield of everything that was found whether spaCy's scorers count it as right; None if that is unknown."""
+        for start, end, label, _ in found:
+            tokens = self.tokens[start:end]
+            if self.entities is None or not len(tokens):
+                yield None
+            else:
+                yield (int(tokens[0]), int(tokens[-1]) + 1, label) in self.entities
+
+
 class Judged:
     """What a head found in examples, and whether it is right (`right`: 1 or 0); `n_gold`, how much there was to find.
 
     head (TokenClassifier): It gives confidences at any temperature.
-    examples (Sequence[Example]): Their predicted Docs are those that were decoded, in order.
+    gold (Sequence[Gold]): Of the Docs that were decoded, in order.
     decoded (Sequence[Decoded]): One of each batch.
     """
 
-    def __init__(self, head: TokenClassifier, examples: Sequence[Example], decoded: Sequence[Decoded]) -> None:
+    def __init__(self, head: TokenClassifier, gold: Sequence[Gold], decoded: Sequence[Decoded]) -> None:
         self._head = head
-        self._examples = examples
+        self._gold = gold
         self._decoded = decoded
-        self.n_gold = sum(len(head.gold_spans(example.reference) or ()) for example in examples)
+        self.n_gold = sum(len(one.entities or ()) for one in gold)
         predictions = chain.from_iterable(one.free.in_docs(one.entities, [0.0] * len(one.entities)) for one in decoded)
-        pairs = zip(examples, predictions, strict=True)
-        judged = [verdict for example, found in pairs for verdict in _verdicts(head, example, found)]
+        judged = [verdict for one, found in zip(gold, predictions, strict=True) for verdict in one.verdicts(found)]
         self._is_known = np.array([verdict is not None for verdict in judged], dtype=bool)
         self.right: NDArray[np.float64] = np.array([verdict for verdict in judged if verdict is not None], dtype=float)
 
@@ -63,7 +85,7 @@ class Judged:
     def at(self, bias: float) -> Judged:
         """Return what would be found with the score of "O" lowered by this bias in addition."""
         decoded = [self._head.decode(one.free, one.log_probabilities, bias) for one in self._decoded]
-        return Judged(self._head, self._examples, decoded)
+        return Judged(self._head, self._gold, decoded)
 
 
 def heads_of(nlp: Language, leaving_out: Sequence[str] = ()) -> dict[str, TokenClassifier]:
@@ -88,7 +110,7 @@ def judge(nlp: Language, heads: Mapping[str, TokenClassifier], examples: Sequenc
     finally:
         for head in heads.values():
             head.observer = None
-    return {name: Judged(head, copies, decoded[name]) for name, head in heads.items()}
+    return {name: Judged(head, [_gold(head, one) for one in copies], decoded[name]) for name, head in heads.items()}
 
 
 def fit_bias(judged: Judged) -> float:
@@ -127,13 +149,7 @@ def smallest(function: Callable[[float], float], low: float, high: float) -> flo
     return (low + high) / 2
 
 
-def _verdicts(head: TokenClassifier, example: Example, found: Prediction) -> Iterator[bool | None]:
-    """Yield of everything that was found whether spaCy's scorers count it as right; None if that is unknown."""
-    gold = head.gold_spans(example.reference)
-    expected = {(span.start, span.end, head.label_of(span)) for span in gold or ()}
-    for start, end, label, _ in found:
-        tokens = example.alignment.x2y[start:end]
-        if gold is None or not len(tokens):
-            yield None
-        else:
-            yield (int(tokens[0]), int(tokens[-1]) + 1, label) in expected
+def _gold(head: TokenClassifier, example: Example) -> Gold:
+    spans = head.gold_spans(example.reference)
+    entities = None if spans is None else frozenset((span.start, span.end, head.label_of(span)) for span in spans)
+    return Gold(entities, example.alignment.x2y)
