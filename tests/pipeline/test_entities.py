@@ -198,6 +198,34 @@ def test_blocked_tokens_stay_without_entity(trained, overwrite):
     assert (doc[place].ent_iob, doc[place].ent_type) == (3, 0)
 
 
+@pytest.fixture
+def eager(trained):
+    """The pipeline with an outside bias that makes an entity, or a part of one, of every free word."""
+    head = trained.get_pipe("token_classifier")
+    head.cfg["outside_bias"] = 1000.0
+    yield trained
+    head.cfg["outside_bias"] = 0.0
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_an_outside_bias_finds_nothing_in_spaces(eager, space):
+    doc = eager(space + TEXT.replace(" ", space) + space)
+    for token in doc:
+        assert bool(token.ent_type) or token.is_space
+    assert all(not ent[0].is_space and not ent[-1].is_space for ent in doc.ents)
+
+
+def test_an_outside_bias_changes_nothing_that_was_set(eager):
+    doc = eager.make_doc(TEXT)
+    blocked = [token.text for token in doc].index("York")
+    kept = Span(doc, 0, 2, "PRODUCT", kb_id="Q1", span_id="new")
+    doc.set_ents([kept], blocked=[doc[blocked : blocked + 1]], default="missing")
+    doc = eager(doc)
+    first = doc.ents[0]
+    assert (first.text, first.label_, first.kb_id_, first.ent_id_) == ("John works", "PRODUCT", "Q1", "new")
+    assert [token.i for token in doc if not token.ent_type] == [blocked]
+
+
 def test_two_recognisers_share_a_span_group(trained, plain):
     """The second decodes around the first; each confidence stays with its entity."""
     doc = trained.make_doc(TEXT)
