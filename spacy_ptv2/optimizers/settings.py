@@ -19,7 +19,7 @@ WORKED = {
 }
 
 
-LORAPLUS_RATIO = 4.0
+LORAPLUS_RATIO = 1.0  # that of LoRA
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def test_a_rate_far_too_high_is_brought_down(nlp, corpus):
         nlp.from_bytes(start)
         fix_random_seed(0)
         rates = {part: 1000 * rate for part, rate in RATES.items()}
-        optimizer = build_adamw_v1(rates, build_warmup_linear_v1(600, 0.0), loraplus_ratio=1.0, **settings)
+        optimizer = build_adamw_v1(rates, build_warmup_linear_v1(600, 0.0), **settings)
         losses = []
         for _ in range(6 * WINDOW):
             losses.append(nlp.update(examples, sgd=optimizer, losses={})["token_classifier"])
