@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from .context import Injection, SplitLoRA, Widths, active_injection
 
-IS_OPEN = "spacy_ptv2_is_open"  # set on linear layers that LoRA has been hooked into, and on their forwards
+IS_OPEN = "spacy_ptv2_is_open"  # set on forwards that LoRA has been let into
 
 
 class Running(NamedTuple):
@@ -61,11 +60,8 @@ def running_as(number: int, widths: Widths, forward: Callable[..., Any]) -> Call
 def open_linear_layers(linear_layers: Sequence[nn.Module]) -> None:
     """Let LoRA add to the outputs of a layer's linear layers, which are identified by their order, or replace them."""
     for place, module in enumerate(linear_layers):
-        if not hasattr(module, IS_OPEN):
-            setattr(module, IS_OPEN, True)
-            module.register_forward_hook(partial(_join, place))
-        if not hasattr(module.forward, IS_OPEN):  # copies of a model have hooks, but forwards of their own
-            module.forward = _replaceable(place, module.forward)
+        if not hasattr(module.forward, IS_OPEN):
+            module.forward = _opened(place, module.forward)
 
 
 @contextmanager
@@ -90,19 +86,18 @@ def _as_running(running: Running) -> Iterator[None]:
         _running.reset(token)
 
 
-def _join(place: int, module: nn.Module, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-    loras, injection = _running.get().loras, active_injection()
-    if loras is None or injection is None:
-        return output
-    return injection.with_lora(place, loras, args[0], output)
+def _opened(place: int, original: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the forward of a linear layer that does what concerns it in the layer that is now running."""
 
-
-def _replaceable(
-    place: int, original: Callable[[torch.Tensor], torch.Tensor]
-) -> Callable[[torch.Tensor], torch.Tensor]:
     def forward(states: torch.Tensor) -> torch.Tensor:
-        linears = _running.get().linears
-        return original(states) if linears is None else linears[place](states)
+        loras, linears = _running.get()
+        if linears is not None:
+            return linears[place](states)
+        output = original(states)
+        injection = active_injection()
+        if loras is None or injection is None:
+            return output
+        return injection.with_lora(place, loras, states, output)
 
     setattr(forward, IS_OPEN, True)
     return forward
