@@ -195,8 +195,8 @@ class Errors(_Messages):
         "file all of whose rows have one, or none; then they are numbered."
     )
     P057 = (
-        "Expected a JoinedCorpus.v1 with a share from 0 to 1 and words of at least 2, got share = {share} and words = "
-        "{words}."
+        "Expected a JoinedCorpus.v1 with a share from 0 to 1, words of at least 2 and passes of at least 1, got "
+        "share = {share}, words = {words} and passes = {passes}."
     )
     P042 = "There is no task {got!r}. Expected one of: {expected}."
 

@@ -27,6 +27,7 @@ def build_joined_corpus_v1(
     share: float = 0.5,
     words: int = 80,
     seed: int = 0,
+    passes: int = 1,
     limit: int = 0,
     augmenter: Callable[[Language, Example], Iterator[Example]] | None = None,
 ) -> Callable[[Language], Iterable[Example]]:
@@ -37,23 +38,25 @@ def build_joined_corpus_v1(
     words (int): The most tokens in a part, unless an annotation is longer. Each gets a random number, so that all
         lengths occur.
     seed (int): Of what is drawn. The same is drawn each time the corpus is read, so that a training can be resumed.
+    passes (int): How often the text is read, each time with something else drawn. An epoch is all of them, in memory.
     limit (int): The largest number of examples before they are joined, 0 for all.
     augmenter (Callable | None): As of `spacy.Corpus.v1`; before they are joined.
     RETURNS (Callable[[Language], Iterable[Example]]): The reader. No text is lost; entities, spans and trees stay
         whole.
-    RAISES (PTuningError): P057 for a share that is none, or for less than two tokens.
+    RAISES (PTuningError): P057 for a share that is none, less than two tokens, or no pass.
     """
-    if not 0 <= share <= 1 or words < 2:
-        raise PTuningError(Errors.P057.format(share=share, words=words))
+    if not 0 <= share <= 1 or words < 2 or passes < 1:
+        raise PTuningError(Errors.P057.format(share=share, words=words, passes=passes))
     corpus = create_docbin_reader(path, gold_preproc=False, limit=limit, augmenter=augmenter)
 
     def read(nlp: Language) -> Iterable[Example]:
         draw = random.Random(seed)
-        for run in _cut_into_runs(corpus(nlp), lambda: draw.randint(1, RUN * words)):
-            if draw.random() < share:
-                yield from _cut_anew(run, lambda: draw.randint(1, words))
-            else:
-                yield from run
+        for _ in range(passes):
+            for run in _cut_into_runs(corpus(nlp), lambda: draw.randint(1, RUN * words)):
+                if draw.random() < share:
+                    yield from _cut_anew(run, lambda: draw.randint(1, words))
+                else:
+                    yield from run
 
     return read
 

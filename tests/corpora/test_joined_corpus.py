@@ -1,6 +1,7 @@
 """Running text is cut anew, through no annotation, and in the same way each time."""
 
 import io
+from itertools import accumulate
 
 import pytest
 import spacy
@@ -70,6 +71,17 @@ def test_the_same_is_drawn_each_time(path):
     assert first != [e.reference.text for e in read(path, words=12, seed=1)]
 
 
+def test_each_pass_is_cut_elsewhere(path):
+    """All of the text in each; the first pass is what one alone would be."""
+    n_tokens = sum(map(len, WORDS))
+    ends = list(accumulate(len(e.reference) for e in read(path, words=12, passes=3)))
+    assert ends[-1] == 3 * n_tokens
+    cuts = [{end - n * n_tokens for end in ends if n * n_tokens < end <= (n + 1) * n_tokens} for n in range(3)]
+    assert cuts[0] == set(accumulate(len(e.reference) for e in read(path, words=12)))
+    assert all(n_tokens in own for own in cuts)
+    assert len(set(map(frozenset, cuts))) == 3
+
+
 def test_trees_and_other_tokens(tmp_path):
     """A tree is not cut, nor is a word of the pipeline's tokenizer, which has other words here than the corpus."""
     vocab = spacy.blank("en").vocab
@@ -130,7 +142,7 @@ def test_a_pipeline_trains_on_it(tiny_folder, corpus, tmp_path):
     assert nlp("Peter works in London.").spans["ents"].attrs.keys() == {"scores"}
 
 
-@pytest.mark.parametrize("wrong", [{"share": 1.5}, {"share": -0.1}, {"words": 1}])
+@pytest.mark.parametrize("wrong", [{"share": 1.5}, {"share": -0.1}, {"words": 1}, {"passes": 0}])
 def test_what_cannot_be_is_refused(path, wrong):
     with pytest.raises(PTuningError, match="P057"):
         read(path, **wrong)
