@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_DEPTH = 100
 MAX_BYTES = 1 << 26
@@ -31,6 +31,11 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError(_TOO_DEEP) from None
     _check(document)
     return document
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value of JSON or of a config is a number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def parse_object(data: bytes | str) -> dict[str, Any]:

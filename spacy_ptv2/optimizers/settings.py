@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Errors, PTuningError, Warnings
 from ..parameter_groups import PARTS
+from ..reading import is_number
 
 # Rates that are known to have trained well: 1e-4 (with an MLP) to 6e-2, for prompt and head, in the authors' scripts,
 # and others in docs/experiments/recipes.md.
@@ -17,8 +18,6 @@ WORKED = {
     "word_shape": (1e-4, 0.1),
     "head": (1e-4, 0.1),
 }
-
-
 LORAPLUS_RATIO = 1.0  # that of LoRA
 
 
@@ -50,7 +49,7 @@ class StepSettings:
             if not set(values) <= set(PARTS) or (values is self.learn_rates and len(values) < len(PARTS)):
                 raise PTuningError(Errors.P405.format(expected=", ".join(PARTS), got=", ".join(sorted(values))))
         for name, got in self._numbers():
-            if not isinstance(got, int | float) or not 0 <= got < math.inf:
+            if not is_number(got) or not 0 <= got < math.inf:
                 raise PTuningError(Errors.P407.format(name=name, expected="a number, at least 0", got=repr(got)))
         for part, (least, most) in WORKED.items():
             if self.learn_rates[part] and not least <= self.learn_rates[part] <= most:

@@ -16,6 +16,7 @@ from spacy.language import Language
 
 from ..backbones.source import DOWNLOAD_VARIABLE, OVERRIDE_VARIABLE
 from ..markdown import table
+from ..reading import is_number
 from .builder import HUB_ID
 from .summary import Summary, summarize
 
@@ -140,8 +141,7 @@ def _scores(performance: object) -> Iterator[str]:
 
 
 def _is_score(name: object, value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return is_number and name not in NO_SCORES and not str(name).endswith("_loss")
+    return is_number(value) and math.isfinite(value) and name not in NO_SCORES and not str(name).endswith("_loss")
 
 
 def _data(sources: object) -> Iterator[str]:

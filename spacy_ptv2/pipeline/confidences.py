@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reading import is_number
 from .losses import log_softmax
 from .marginals import Entity, Floats1d, entity_marginals, entity_tags
 from .tag_schemes import TagScheme
@@ -57,14 +58,10 @@ def wrong_setting(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     if settings["confidence"] not in tuple(CONFIDENCES):  # a tuple, because the value may be of any type
         return "confidence", " or ".join(CONFIDENCES)
     threshold, temperature, bias = (settings[name] for name in ("threshold", *FITTED))
-    if not _is_number(threshold) or not 0 <= threshold <= 1:
+    if not is_number(threshold) or not 0 <= threshold <= 1:
         return "threshold", "a number from 0 to 1"
-    if not _is_number(temperature) or not 0 < temperature < math.inf:
+    if not is_number(temperature) or not 0 < temperature < math.inf:
         return "temperature", "a number above 0"
-    if not _is_number(bias):
+    if not is_number(bias):
         return "outside_bias", "a number"
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -21,6 +21,7 @@ from ..annotations.given import copy_words
 from ..annotations.names import ANSWERS, NO_ANSWER, texts_of
 from ..errors import Errors, FormatError, PTuningError
 from ..optimizers.divergence import ChanceLoss
+from ..reading import is_number
 from .answer_spans import best_spans
 from .head import Head, HeadModel, Scorer
 from .losses import Target, choice_loss
@@ -192,5 +193,4 @@ def _wrong_setting(settings: dict[str, Any]) -> tuple[str, str] | None:
         if isinstance(settings[name], bool) or not isinstance(settings[name], int) or settings[name] < 1:
             return name, "a number of 1 or more"
     threshold = settings["threshold"]
-    is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    return None if is_number and 0 <= threshold <= 1 else ("threshold", "a number from 0 to 1")
+    return None if is_number(threshold) and 0 <= threshold <= 1 else ("threshold", "a number from 0 to 1")

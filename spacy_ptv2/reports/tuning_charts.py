@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from ..reading import is_number
 from ..tuning.results import FINISHED, Result, best_of
-from ..tuning.space import is_number
 from ..tuning.table import short_names, value_text
 from . import charts
 from .charts import Chart, Line

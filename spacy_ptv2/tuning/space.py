@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from thinc.api import Config
 
 from ..errors import Errors, PTuningError
-from ..reading import read_object
+from ..reading import is_number, read_object
 from ..training.trials import is_shared
 
 if TYPE_CHECKING:
@@ -140,11 +140,6 @@ def _range(setting: str, given: Mapping[str, Any]) -> Range:
     if step is not None and not 0 < step <= high - low:
         raise _refusal(setting, "step must be greater than 0 and at most high - low", given)
     return Range(low, high, log, step)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value of JSON or of a config is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_space(space: Space, config: Config) -> None:
