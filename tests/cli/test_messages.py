@@ -4,11 +4,13 @@ import re
 
 import pytest
 import spacy
+import typer
 from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_ptv2.cli import app
 from spacy_ptv2.cli.overrides import check_overrides, read_numbers
+from spacy_ptv2.cli.training_config import read_training_config
 from spacy_ptv2.errors import PTuningError
 
 from ..conftest import ROOT
@@ -87,6 +89,13 @@ def test_a_typo_in_an_override_is_refused_with_what_is_meant(key, meant):
 def test_numbers_without_a_digit_before_or_after_the_point_are_read_as_numbers():
     texts = {"a": ".003", "b": "5.", "c": "-.5e-3", "d": "train.spacy", "e": "1.2.3", "f": 7, "g": "."}
     assert read_numbers(texts) == {**texts, "a": 0.003, "b": 5.0, "c": -0.0005}
+
+
+def test_a_command_reads_them_so():
+    context = typer.Context(typer.main.get_command(app))
+    context.args = ["--training.optimizer.learn_rates.lora", ".003", "--training.dropout=.25"]
+    training = read_training_config(context, CONFIG, None, -1)["training"]
+    assert (training["optimizer"]["learn_rates"]["lora"], training["dropout"]) == (0.003, 0.25)
 
 
 def test_an_override_like_nothing_else_is_refused_too():
