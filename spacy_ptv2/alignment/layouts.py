@@ -24,8 +24,8 @@ from .sequences import InputSequence
 class DocLayout:
     """One sequence per Doc: the Doc itself.
 
-    get_spans (SpanGetter | None): A span getter of spacy-transformers, whose spans windows do not cross; None to cut
-        whole Docs into windows.
+    get_spans (SpanGetter | None): Spans that windows do not cross, by `sentence_spans` or by a span getter of
+        spacy-transformers; None to cut whole Docs into windows.
     """
 
     get_spans: SpanGetter | None = None
@@ -48,6 +48,16 @@ class DocLayout:
     def split(self, doc: Doc, most: int) -> list[Doc]:
         """Return the Doc: it is one sequence."""
         return [doc]
+
+
+def sentence_spans(docs: Sequence[Doc]) -> list[list[Span]]:
+    """Return the sentences of Docs, as a component before or the user has set them; of a Doc without any, all of it."""
+    return [list(doc.sents) if len(doc) and doc.has_annotation("SENT_START") else [doc[:]] for doc in docs]
+
+
+def build_sentence_spans_v1() -> SpanGetter:
+    """Build the span getter of windows that read no more than one sentence."""
+    return sentence_spans
 
 
 @dataclass(frozen=True)

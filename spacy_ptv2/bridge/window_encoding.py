@@ -47,7 +47,7 @@ class WindowEncoding:
 
     def made_of(self, doc: Doc) -> Hashable:
         """Return what determines the sequences of a Doc. Values precomputed for other sequences are not used."""
-        if isinstance(self.layout, DocLayout):
+        if self.layout == DocLayout():
             return None
         return tuple(sequence.key for sequence in self.layout([doc]))
 

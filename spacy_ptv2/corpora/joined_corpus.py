@@ -84,6 +84,8 @@ def _cut_anew(run: Sequence[Example], draw_length: Callable[[], int]) -> Iterato
     if predicted.text != expected.text:  # of a word that ends in a line break, on one side alone
         yield from run
         return
+    for token in predicted:  # else joining leaves what is to be predicted: where each Doc begins
+        token.is_sent_start = None
     begins = {token.idx: token.i for token in predicted}
     is_whole = _between_annotations(expected)
     start, end = 0, draw_length()

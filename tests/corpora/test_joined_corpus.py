@@ -49,6 +49,7 @@ def test_nothing_is_lost_or_moved(path, share):
     assert spans == [("Hansen reads", "VP", "x"), ("York City", "VP", "x")] * 25
     assert all(token.tag_ == "T" for e in examples for token in e.reference)
     assert not any(e.predicted.ents for e in examples)
+    assert not any(token.is_sent_start for e in examples for token in e.predicted[1:])
 
 
 def test_how_much_is_joined_and_where_it_is_cut(path):
