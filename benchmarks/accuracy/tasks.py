@@ -24,7 +24,7 @@ def _superglue(name: str, config: str, steps: int, **cuts: int) -> Cell:
 
 
 SQUAD = ("squad/train-v1.1.json", "squad/dev-v1.1.json")
-SQUAD_CUTS = {"train": 1500, "dev": 60, "test": 300}  # paragraphs, of about five questions each
+SQUAD_CUTS = {"train": 1000, "dev": 60, "test": 300}  # paragraphs, of about five questions each
 CELLS = {
     "conll04": Cell("ner", tuple(f"conll04/conll04_{part}.json" for part in PARTS), 3000),
     "bc5cdr": Cell("ner", tuple(f"bc5cdr/{part}.tsv" for part in ("train", "devel", "test")), 1500, {"dev": 1000}),
@@ -48,8 +48,8 @@ CELLS = {
     "boolq": _superglue("BoolQ", "pairs", 400, train=4000, dev=400, test=1600),
     "rte": _superglue("RTE", "pairs", 600),
     "wic": _superglue("WiC", "wic", 800),
-    "squad": Cell("squad", SQUAD, 600, SQUAD_CUTS, ("--task", "squad", "--lenient")),
-    "squad2": Cell("squad", SQUAD, 600, SQUAD_CUTS, ("--task", "squad", "--lenient"), made=True),
+    "squad": Cell("squad", SQUAD, 500, SQUAD_CUTS, ("--task", "squad", "--lenient")),
+    "squad2": Cell("squad", SQUAD, 500, SQUAD_CUTS, ("--task", "squad", "--lenient"), made=True),
 }
 
 
