@@ -34,8 +34,8 @@ def init_cli(
     task: Annotated[
         str,
         typer.Argument(
-            help="ner, ner_documents, ner_prompts, spancat, srl, frames, squad, textcat, pairs, copa, wic, "
-            "tagging_parsing, treebank, multitask, multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
+            help="ner, ner_prompts, spancat, srl, frames, squad, textcat, pairs, copa, wic, tagging_parsing, treebank, "
+            "multitask, multi_corpus, reference_ner, finetune_ner, or a task of SuperGLUE."
         ),
     ],
     output: Annotated[
