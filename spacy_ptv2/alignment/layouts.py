@@ -14,7 +14,7 @@ from spacy.util import get_words_and_spaces
 from spacy.vocab import Vocab
 
 from ..annotations import names
-from ..annotations.given import SENTENCES, copy_words, give
+from ..annotations.given import SENTENCES, copy_words, give, sentences_of
 from ..annotations.names import add_extension, texts_of
 from ..types import SpanGetter
 from .sequences import InputSequence
@@ -52,7 +52,7 @@ class DocLayout:
 
 def sentence_spans(docs: Sequence[Doc]) -> list[list[Span]]:
     """Return the sentences of Docs, as a component before or the user has set them; of a Doc without any, all of it."""
-    return [list(doc.sents) if len(doc) and doc.has_annotation("SENT_START") else [doc[:]] for doc in docs]
+    return [sentences_of(doc) or [doc[:]] for doc in docs]  # without words a Doc has no sentence
 
 
 def build_sentence_spans_v1() -> SpanGetter:

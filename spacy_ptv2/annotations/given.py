@@ -49,6 +49,11 @@ def copy_words(doc: Doc) -> Doc:
     return copy
 
 
+def sentences_of(doc: Doc) -> list[Span]:
+    """Return the sentences of a Doc; all of it as one where nothing says where they begin."""
+    return list(doc.sents) if doc.has_annotation("SENT_START") else [doc[:]]
+
+
 def place_span(span: Span, target: Doc) -> Span:
     """Return a span as one of another Doc of the same text: as many whole tokens as it touches there."""
     start, end = span.start, span.end

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from spacy.tokens import Doc, Span
 
-from ..annotations.given import place_span
+from ..annotations.given import place_span, sentences_of
 from ..annotations.names import PREDICATES
 from ..annotations.roles import VERB, Frame, frames_of
 from ..errors import Errors, PTuningError
@@ -31,7 +31,7 @@ def props_lines(pairs: Iterable[tuple[Doc, Doc]]) -> Iterator[str]:
     for predicted, gold in pairs:
         frames = {frame.predicate.start: frame for frame in frames_of(predicted) if len(frame.predicate)}
         lemmas = _gold_lemmas(predicted, gold)
-        for sentence in predicted.sents if predicted.has_annotation("SENT_START") else [predicted[:]]:
+        for sentence in sentences_of(predicted):
             own = [frames[start] for start in sorted(frames) if sentence.start <= start < sentence.end]
             yield from _sentence(sentence, own, lemmas)
 
