@@ -58,7 +58,7 @@ def build_adamw_v1(
     learn_rates (dict[str, float]): Peak rate of each part: prompt, lora, scalar_mix, word_shape, head.
     schedule (Callable[[int], float] | Iterable[float]): Factors on all rates; see `spacy_ptv2.warmup_linear.v1`.
     weight_decays (dict[str, float]): Decoupled decay per part, 0 where not given.
-    grad_clip (float): Largest global gradient norm, 0 for no clipping.
+    grad_clip (float): Largest gradient norm of a layer (an adapter is one), 0 for no clipping.
     restarts (int): How often training may restart, each time at a third of the rates, after it has diverged.
     use_averages (bool): Keep averages of the steps, which `spacy train` evaluates and saves instead of the last step.
     loraplus_ratio (float): The rate of LoRA's B in terms of `learn_rates.lora`, which is that of A.

@@ -1,7 +1,8 @@
-"""The optimizer: clips the gradients of all tensors by one norm, and steps them together.
+"""The optimizer: clips the gradients of each layer by their norm, and steps all tensors together.
 
 In: tensors with gradients, one call each, as spaCy's components hand them over. Out: one step of an update rule over
-all of them, clipped by one global norm. (Thinc's own optimizer clips and steps each tensor separately, as it comes.)
+all of them, clipped by a norm per layer. (Thinc's own clips and steps each tensor separately, as it comes.)
+
 Until a step ends it is on trial (`gradients.py`). It ends, and all that depends on the number of steps advances, when
 
 - `step_schedules` is called, as `spacy train` does after every batch; nothing is tried until the next such call;
@@ -29,21 +30,21 @@ from ..errors import Errors, PTuningError, Warnings
 from ..parameter_groups import part_of
 from .averaging import Averages
 from .divergence import BAD_STEPS, DivergenceWatch
-from .gradients import CollectedGradients, Pending, Reduce, global_norm
+from .gradients import CollectedGradients, Pending, Reduce
 from .parameters import ParameterNames
 from .restarts import Restarts
 from .rules import RuleState, StepSize, UpdateRule
 from .schedules import as_schedule
 from .settings import StepSettings
 from .state import export_state, import_state
-from .tensors import Contents, Key, overwrite, rate_factors, square_sum
+from .tensors import Contents, Key, overwrite, rate_factors
 from .turns import Turns
 
 OF_OTHERS = "the losses of the first process are no better than chance"
 
 
 class StepOptimizer(Optimizer):
-    """Global norm clipping, averages and restarts around an update rule, in the shape that spaCy expects.
+    """Clipping, averages and restarts around an update rule, in the shape that spaCy expects.
 
     rule (UpdateRule): Steps one tensor.
     settings (StepSettings): Rates, clipping, restarts, averages.
@@ -131,7 +132,7 @@ class StepOptimizer(Optimizer):
             self.is_driven = False
             self.step()
         self._begin()
-        self._gradients.add(name, Pending(weights, gradient * lr_scale, part_of(key[1]), self._contents.get(key)))
+        self._gradients.add(name, Pending(weights, gradient * lr_scale, key, self._contents.get(key)))
         self.restarts.note(name, weights)
         overwrite(gradient, 0.0)  # multiplied by 0, NaN would stay NaN
         self._try()
@@ -217,13 +218,13 @@ class StepOptimizer(Optimizer):
             summed, is_problem = self.reduce(self._gradients.by_name(), problem is not None)
             self._gradients.exchange(summed, self._pending)
             problem = (problem or OF_OTHERS) if is_problem else None
-        norm = global_norm([square_sum(gradient) for gradient in self._gradients.gradients()])
+        norm = self._gradients.norm()
         problem = self.watch.problem(norm, problem)
         self.schedule_is_due = True
         if problem is not None and self.restarts.left:
             self._restart(problem)
         elif math.isfinite(norm):
-            self._complete(norm)
+            self._complete()
         else:
             self._leave_out(norm, problem)
         return norm
@@ -232,7 +233,7 @@ class StepOptimizer(Optimizer):
         """Return a tensor that has gradients in other processes alone."""
         weights, key = self.names.known()[name], self.names.key(name)  # in this order: the first names what had no name
         self.restarts.note(name, weights)
-        return Pending(weights, gradient, part_of(key[1]), self._contents.get(key))
+        return Pending(weights, gradient, key, self._contents.get(key))
 
     def abandon(self) -> None:
         """Forget the step under way: the weights are those of the last one."""
@@ -240,9 +241,9 @@ class StepOptimizer(Optimizer):
         self._gradients.clear()
         self.turns.forget()
 
-    def _complete(self, norm: float) -> None:
+    def _complete(self) -> None:
         """Make the step permanent."""
-        self._gradients.step(norm, self.grad_clip, self._updated)
+        self._gradients.step(self.grad_clip, self._updated)
         self.steps += 1
         for name, pending in self._gradients:
             if pending.state is not None:
@@ -255,8 +256,9 @@ class StepOptimizer(Optimizer):
     def _updated(
         self, name: str, pending: Pending, weights: FloatsXd, gradient: FloatsXd
     ) -> tuple[FloatsXd, RuleState]:
-        rate = self.rate(pending.part) * rate_factors(pending.contents, self.settings.loraplus_ratio, weights)
-        size = StepSize(rate, self.settings.weight_decays.get(pending.part, 0.0))
+        part = part_of(pending.key[1])
+        rate = self.rate(part) * rate_factors(pending.contents, self.settings.loraplus_ratio, weights)
+        size = StepSize(rate, self.settings.weight_decays.get(part, 0.0))
         return self.rule.updated(weights, gradient, self.states.get(name, RuleState()), size, pending.contents)
 
     def _leave_out(self, norm: float, problem: str | None) -> None:

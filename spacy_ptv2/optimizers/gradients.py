@@ -1,20 +1,23 @@
 """Collects the gradients of one step, tensor by tensor, clips them, and takes the step, on trial or permanently.
 
+The gradients of each layer are clipped by their own norm, so that an adapter learns the same whatever else trains in
+the pipeline. An adapter is one layer, with all its parts.
+
 In `nlp.update(examples, sgd=optimizer)` nothing tells an optimizer which tensor is the last. So the step is taken *on
-trial* with each tensor that comes: if the new norm changes the clipping, the earlier tensors are reset and stepped
-again. After the last tensor the weights are those of one step over all of them.
+trial* with each tensor that comes: if the new norm changes the clipping, the earlier tensors of its layer are reset and
+stepped again. After the last tensor the weights are those of one step over all of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from thinc.types import FloatsXd
 
 from .rules import RuleState
-from .tensors import Contents, overwrite, square_sum
+from .tensors import Contents, Key, overwrite, square_sum
 
 Gradients = Mapping[str, FloatsXd]  # by the names of their tensors
 # Takes a process's gradients, and whether its losses tell of divergence; returns both for all processes.
@@ -25,7 +28,7 @@ Reduce = Callable[[Gradients, bool], tuple[Gradients, bool]]
 class Pending:
     """One tensor in the step under way. Its array is changed in place.
 
-    part (str): See `PARTS`.
+    key (Key): The number of its layer in Thinc, and its name there.
     contents (Contents | None): The matrices that it consists of, if it was described.
     before (FloatsXd | None): Its values before the step; None until a step is tried.
     scale (float | None): The gradient's scale in the step; None until the tensor is stepped.
@@ -34,7 +37,7 @@ class Pending:
 
     weights: FloatsXd
     gradient: FloatsXd
-    part: str
+    key: Key
     contents: Contents | None = None
     before: FloatsXd | None = None
     scale: float | None = None
@@ -94,30 +97,38 @@ class CollectedGradients:
             for name, gradient in gradients.items()
         }
 
-    def gradients(self) -> list[FloatsXd]:
-        """Return all gradients in the order of the tensors' names."""
-        return [pending.gradient for _, pending in self]
+    def norm(self) -> float:
+        """Return the norm over all tensors."""
+        return norm_of(pending.square for pending in self._pending.values())
 
     def try_step(self, grad_clip: float, update: Update) -> None:
         """Take a step over the tensors so far, on trial."""
-        norm = global_norm([pending.square for pending in self._pending.values()])
-        if not math.isfinite(norm):
+        if not math.isfinite(self.norm()):
             self.undo()
             return
         for pending in self._pending.values():
             pending.before = pending.weights.copy() if pending.before is None else pending.before
-        self.step(norm, grad_clip, update)
+        self.step(grad_clip, update)
 
-    def step(self, norm: float, grad_clip: float, update: Update) -> None:
+    def step(self, grad_clip: float, update: Update) -> None:
         """Step every tensor that was not yet stepped with this clipping. grad_clip (float): 0 for no clipping."""
-        scale = min(1.0, grad_clip / norm) if grad_clip and norm else 1.0
+        scales = self._scales(grad_clip)
         for name, pending in self._pending.items():
+            scale = scales[pending.key[0]]
             if pending.scale == scale:
                 continue
             origin = pending.weights if pending.before is None else pending.before
             weights, pending.state = update(name, pending, origin, pending.gradient * scale)
             overwrite(pending.weights, weights)
             pending.scale = scale
+
+    def _scales(self, grad_clip: float) -> dict[int, float]:
+        """Return by layer what its gradients are multiplied by."""
+        squares: dict[int, list[float]] = {}
+        for pending in self._pending.values():
+            squares.setdefault(pending.key[0], []).append(pending.square)
+        norms = {layer: norm_of(own) for layer, own in squares.items()}
+        return {layer: min(1.0, grad_clip / norm) if grad_clip and norm else 1.0 for layer, norm in norms.items()}
 
     def undo(self) -> None:
         """Reset every tensor to its values before the step."""
@@ -129,6 +140,7 @@ class CollectedGradients:
         self._pending = {}
 
 
-def global_norm(squares: Sequence[float]) -> float:
+def norm_of(squares: Iterable[float]) -> float:
     """Return the norm over tensors with these sums of squares. Their order makes no difference."""
+    squares = list(squares)
     return math.sqrt((math.fsum if all(map(math.isfinite, squares)) else sum)(squares))

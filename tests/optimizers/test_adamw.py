@@ -1,4 +1,4 @@
-"""The optimizer against torch's AdamW with global clipping, through thinc's interface."""
+"""The optimizer against torch's AdamW with a norm per layer, through thinc's interface."""
 
 import math
 import warnings
@@ -13,19 +13,20 @@ from spacy_ptv2.optimizers.averaging import AVERAGING
 from spacy_ptv2.optimizers.muon import build_muon_v1
 from spacy_ptv2.optimizers.schedules import build_warmup_linear_v1
 from spacy_ptv2.optimizers.tensors import Blocks, LowRank
-from spacy_ptv2.parameter_groups import PARTS, part_of
+from spacy_ptv2.parameter_groups import ADAPTER_PARTS, PARTS, part_of
 
 RATES = {"prompt": 0.03, "lora": 0.002, "scalar_mix": 0.01, "word_shape": 0.005, "head": 0.002}
-NAMES = ("prompt.values", "lora.weights", "scalar_mix.weights", "word_shape.weight", "W")
+ADAPTER, HEAD = 0, 1  # layers
+KEYS = (*((ADAPTER, f"{part}.values") for part in ADAPTER_PARTS), (HEAD, "W"), (HEAD, "b"))
 
 
 def make_weights(rng):
-    return {(i, name): rng.normal(size=(3, 4)).astype("float32") for i, name in enumerate(NAMES)}
+    return {key: rng.normal(size=(3, 4)).astype("float32") for key in KEYS}
 
 
 @pytest.mark.parametrize("grad_clip", [0.0, 0.5, 1e9])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_equals_torch_adamw_with_global_clipping(grad_clip, decay):
+def test_equals_torch_adamw_with_clipping_by_layer(grad_clip, decay):
     rng = np.random.default_rng(0)
     weights = make_weights(rng)
     parameters = {key: torch.nn.Parameter(torch.tensor(array)) for key, array in weights.items()}
@@ -45,7 +46,9 @@ def test_equals_torch_adamw_with_global_clipping(grad_clip, decay):
         for key, parameter in parameters.items():
             parameter.grad = torch.tensor(gradients[key])
         if grad_clip:
-            torch.nn.utils.clip_grad_norm_(parameters.values(), grad_clip)
+            for layer in (ADAPTER, HEAD):
+                own = [parameter for key, parameter in parameters.items() if key[0] == layer]
+                torch.nn.utils.clip_grad_norm_(own, grad_clip)
         reference.step()
         for key, array in weights.items():
             ours(key, array, gradients[key])
@@ -88,7 +91,7 @@ def test_a_step_is_whole_whoever_ends_it(build, end):
     for says_so in (True, False):
         rng, optimizer = np.random.default_rng(0), build(RATES, build_warmup_linear_v1(6, 0.5))
         weights = make_weights(rng)
-        optimizer.describe({(0, NAMES[0]): Blocks((3,), 2)})  # only Muon cares
+        optimizer.describe({KEYS[0]: Blocks((3,), 2)})  # only Muon cares
         steps = []
         for step in range(5):
             for key, array in list(weights.items())[: 3 if step == 2 else None]:  # some get no gradient at times
@@ -154,7 +157,26 @@ def test_b_of_lora_has_a_rate_of_its_own():
         np.testing.assert_allclose(weights, torch.cat(parts, 1).detach(), atol=1e-6)
 
 
-def test_norm_is_over_all_tensors():
+@pytest.mark.parametrize("is_driven", [True, False])
+@pytest.mark.parametrize("build", [build_adamw_v1, build_muon_v1])
+def test_an_adapter_learns_the_same_whatever_else_trains(build, is_driven):
+    """The gradients of another layer, however large, do not clip an adapter's."""
+    reached = []
+    for others in ((), (1e-3,), (1e3, 1.0)):
+        rng, weights = np.random.default_rng(0), np.ones((3, 4), "float32")
+        optimizer = build(RATES, build_warmup_linear_v1(6, 0.5))
+        for _ in range(5):
+            gradient = rng.normal(size=weights.shape).astype("float32")
+            for layer, size in enumerate(others, start=1):
+                optimizer((layer, "W"), np.ones(2, "float32"), np.full(2, size, "float32"))
+            optimizer((ADAPTER, "lora.values"), weights, gradient)
+            optimizer.step_schedules() if is_driven else optimizer.step()
+        reached.append(weights)
+    np.testing.assert_array_equal(reached[0], reached[1])
+    np.testing.assert_array_equal(reached[0], reached[2])
+
+
+def test_the_norm_of_a_step_is_over_all_tensors():
     optimizer = build_adamw_v1(RATES, build_warmup_linear_v1(4, 0.0))
     for i in range(2):
         optimizer((i, "W"), np.zeros(2, "float32"), np.array([3.0, 0.0], "float32") if i else np.array([0.0, 4.0], "f"))

@@ -105,7 +105,7 @@ def test_gradients_come_by_name(nlp):
     for number, name in enumerate(sorted(keys, reverse=True)):
         optimizer(keys[name], np.zeros(2, "float32"), np.full(2, number, "float32"))
     assert [name for name, _ in optimizer._gradients] == sorted(keys)
-    assert [gradient[0] for gradient in optimizer._gradients.gradients()] == list(range(len(keys)))[::-1]
+    assert [pending.gradient[0] for _, pending in optimizer._gradients] == list(range(len(keys)))[::-1]
 
 
 def test_one_of_thincs_takes_no_notice(nlp):
