@@ -135,7 +135,7 @@ SMALL = {
         "initialize.before_init.epochs": 60,
     },
     **{name: small_task(name) for name in TASKS},
-    "spancat": {**small_task("spancat"), "initialize.before_init.min_steps": 100},
+    "spancat": {**small_task("spancat"), "initialize.before_init.min_steps": 200},
     "frames": {
         **small_task("frames", "components.predicate_finder.model.tok2vec"),
         **small_task("frames", "components.role_labeler.model.tok2vec"),
